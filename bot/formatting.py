@@ -139,6 +139,12 @@ def from_now_text(at: datetime, now: datetime) -> str:
     return f"in {far}" if apart > timedelta() else f"{far} ago"
 
 
+def interval_text(first: str, last: str) -> str:
+    """Return two lengths of time as an interval: `15 to 30 min`, `20 h to 9 d`."""
+    (number, *unit), (_, *last_unit) = first.split(_NBSP), last.split(_NBSP)
+    return f"{number} to {last}" if unit == last_unit and len(unit) == 1 else f"{first} to {last}"
+
+
 def listed(items: Sequence[str], conjunction: str = "and") -> str:
     """Return `a, b and c`."""
     if len(items) < 2:

@@ -63,13 +63,18 @@ class Budgets:
         reports = ReportReader(database, Costs(current, self.ledger.counts))
         self.hold_registry = HoldRegistry(database, announce, unmet_requirements, ended_causes)
         self.exemption_requests = ExemptionRequests(database, announce)
+        self.forecaster = Forecaster(self.ledger, current)
         self._judge = BudgetJudge(
-            database, announce, unmet_requirements, reports.where_it_went, last_to_production
+            database,
+            announce,
+            unmet_requirements,
+            explain=reports.where_it_went,
+            read_preceding=last_to_production,
+            forecast=self.forecaster.forecast_all,
         )
         self.evaluator = Evaluator(
             self.collector, self.ledger, current, clock, self._assessed, leases=resources.leases
         )
-        self.forecaster = Forecaster(self.ledger, current)
         lease = resources.leases.lease("forecasts")
         self._scores = ForecastScores(database, self.ledger, self.forecaster, current, lease)
         self.status_reader = StatusReader(current, self.evaluator, self.hold_registry, clock, self.forecaster)

@@ -18,6 +18,7 @@ from enum import StrEnum
 
 from bot.budgets.evidence import is_surely_spent
 from bot.budgets.exact import NOTHING, WHOLE, allowed, exact, rest, share
+from bot.budgets.exhaustion import exhaustion
 from bot.catalog.error_budget_policy import BurnAlert, ErrorBudgetPolicy
 from bot.catalog.slo import Slo
 from bot.catalog.window import CalendarWindow
@@ -103,9 +104,11 @@ class Budget:
     remaining_minutes: float | None = None
     burn: Mapping[timedelta, Decimal | None] = field(default_factory=dict)
     exhausts_at: datetime | None = None
-    """When it runs out at the present burn; while a burn alert burns, at the faster of its windows."""
+    """When it runs out at the present rate; while a burn alert burns, at the earliest (`exhaustion.py`)."""
     exhausts_latest: datetime | None = None
-    """The same as `exhausts_at`, or when it runs out at the slower window; None if it does not then."""
+    """The same as `exhausts_at`; while a burn alert burns, at the latest, None if it may not run out."""
+    burns: bool = False
+    """Whether a burn alert burns in both its windows."""
     problem: str | None = None
 
     @property
@@ -165,7 +168,15 @@ def assess(
     if not stale and policy is not None and _may_be_chance(policy, slo, events, left):
         return _too_little_traffic(slo, as_of, events, problem)
     burn = {length: burn_rate(counted, slo.objective) for length, counted in recent.items()}
-    fastest, slowest = present_burns(burn, alerts)
+    end = exhaustion(
+        slo,
+        left,
+        as_of,
+        burn=burn,
+        bad={length: counted.bad for length, counted in recent.items()},
+        spare=float(allowed(events.total, slo.objective) - exact(events.bad)),
+        alerts=alerts,
+    )
     return Budget(
         slo,
         SloState.STALE if stale else SloState.OK,
@@ -176,8 +187,9 @@ def assess(
         remaining=left,
         remaining_minutes=float(left) * allowed_minutes(slo, as_of),
         burn=burn,
-        exhausts_at=exhausts_at(slo, left, fastest, as_of),
-        exhausts_latest=exhausts_at(slo, left, slowest, as_of),
+        exhausts_at=end.earliest,
+        exhausts_latest=end.latest,
+        burns=end.burns,
         problem=problem,
     )
 
@@ -196,45 +208,6 @@ def _too_little_traffic(slo: Slo, as_of: datetime, events: EventCounts, problem:
 def allowed_minutes(slo: Slo, now: datetime) -> float:
     """Return the full budget in minutes of full outage: 43.2 for 99.9% over 30 days."""
     return slo.window.full_length(now) / _MINUTE * float(WHOLE - slo.objective)
-
-
-def present_burns(
-    burn: Mapping[timedelta, Decimal | None], alerts: Sequence[BurnAlert]
-) -> tuple[Decimal | None, Decimal | None]:
-    """Return the fastest and the slowest burn rate that a budget may go on at.
-
-    Both are that of the last hour, unless a burn alert burns in its long and in its short window: then the
-    faster of the two counts (or the hour, if that is faster still), and the slower one ends the range. Of
-    several such alerts the one with the fastest window counts.
-    """
-    hour = burn.get(HOUR)
-    burning = [
-        (long_burn, short_burn)
-        for alert in alerts
-        if (long_burn := burn.get(alert.long)) is not None
-        and (short_burn := burn.get(alert.short)) is not None
-        and min(long_burn, short_burn) >= alert.burn
-    ]
-    if not burning:
-        return hour, hour
-    windows = max(burning, key=max)
-    return max(*windows, hour or NOTHING), min(windows)
-
-
-def exhausts_at(slo: Slo, left: Decimal | None, burn: Decimal | None, now: datetime) -> datetime | None:
-    """Return when the budget will be exhausted if the burn rate stays the same; None if it will not be.
-
-    A burn rate of 1 or less never exhausts a rolling window. A calendar window starts again at its end.
-    """
-    if left is None or burn is None or left <= 0 or burn <= 1:
-        return None
-    try:
-        when = now + slo.window.full_length(now) * float(left / burn)
-    except OverflowError:
-        return None
-    if isinstance(slo.window, CalendarWindow) and when >= slo.window.period(now).end:
-        return None
-    return when
 
 
 def recovers_at(

@@ -13,6 +13,7 @@ from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.budgets.budget import Budget, worst
+from bot.budgets.statistics.forecast import BudgetForecast
 from bot.catalog.catalog import Service
 from bot.catalog.error_budget_policy import UnmetRequirement
 from bot.freezes.audit_entries import entry_of
@@ -55,7 +56,11 @@ ReadPreceding = Callable[
 ]
 """Returns for each of the services which production deployment came last before a time, if one is known."""
 
+Forecast = Callable[[Sequence[Budget]], Awaitable[Sequence[BudgetForecast | None]]]
+"""Returns what will become of each budget; None where nothing can be said."""
+
 _MAY_FOLLOW_A_DEPLOYMENT = (BudgetWarned, BurnAlertFired, BudgetExhausted, DataMissing, EnforcementBegan)
+_FORESEEN = (BudgetWarned, BurnAlertFired, BudgetExhausted)
 
 
 async def nothing_known(_service: Service, _budget: Budget, _now: datetime) -> Spending | None:
@@ -70,11 +75,16 @@ async def nothing_deployed(
     return {}
 
 
+async def nothing_foreseen(budgets: Sequence[Budget]) -> Sequence[BudgetForecast | None]:
+    """Return that nothing can be said of any budget."""
+    return [None] * len(budgets)
+
+
 class BudgetJudge:
     """Places and lifts the bot's own budget holds.
 
     `read_unmet` returns what else keeps a service's hold, `explain` where a spent budget went,
-    `read_preceding` what was deployed last.
+    `read_preceding` what was deployed last, `forecast` what will become of budgets.
     """
 
     def __init__(
@@ -82,14 +92,17 @@ class BudgetJudge:
         database: Database,
         announce: Announce,
         read_unmet: ReadUnmet = nothing_unmet,
+        *,
         explain: ExplainSpending = nothing_known,
         read_preceding: ReadPreceding = nothing_deployed,
+        forecast: Forecast = nothing_foreseen,
     ) -> None:
         self._database = database
         self._writer = HoldWriter(announce)
         self._read_unmet = read_unmet
         self._explain = explain
         self._read_preceding = read_preceding
+        self._forecast = forecast
 
     async def judge(
         self, service: Service, budgets: Sequence[Budget], now: datetime
@@ -217,9 +230,22 @@ class BudgetJudge:
             service.name: Background(
                 spending=await self._explain_freeze(service, decision, now),
                 deployment=preceding.get(service.name),
+                forecasts=await self._forecasts(decision),
             )
             for (service, _), decision in decided
         }
+
+    async def _forecasts(self, decision: Decision) -> Mapping[str, BudgetForecast]:
+        """Return what will become of the budgets that a decision tells of, by the name of the SLO."""
+        told = [transition.budget for transition in decision.transitions if isinstance(transition, _FORESEEN)]
+        told += [
+            transition.cause.budget
+            for transition in decision.transitions
+            if isinstance(transition, EnforcementBegan) and transition.cause is not None
+        ]
+        budgets = list({budget.slo: budget for budget in told}.values())
+        found = await self._forecast(budgets) if budgets else []
+        return {budget.slo.name: each for budget, each in zip(budgets, found, strict=True) if each}
 
     async def _explain_freeze(self, service: Service, decision: Decision, now: datetime) -> Spending | None:
         """Return where the budget went, for a decision that freezes because it is spent."""

@@ -4,12 +4,14 @@ Each transition carries the figures it was decided on, so that its announcement 
 Pure; no clock, no I/O.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import assert_never
 
 from bot.budgets.budget import Budget
+from bot.budgets.statistics.forecast import BudgetForecast
 from bot.catalog.error_budget_policy import BurnAlert, ErrorBudgetPolicy, UnmetRequirement
 from bot.freezes.hold import Hold
 
@@ -197,10 +199,18 @@ class PrecedingDeployment:
 
 @dataclass(frozen=True, slots=True)
 class Background:
-    """What is known beside a transition: where a spent budget went, and what was deployed last before it."""
+    """What is known beside a transition: where a spent budget went, and what was deployed last before it.
+
+    `forecasts` say what will become of the service's budgets, by the name of the SLO.
+    """
 
     spending: Spending | None = None
     deployment: PrecedingDeployment | None = None
+    forecasts: Mapping[str, BudgetForecast] = field(default_factory=dict)
+
+    def forecast_of(self, budget: Budget) -> BudgetForecast | None:
+        """Return what will become of one of the budgets; None where nothing can be said."""
+        return self.forecasts.get(budget.slo.name)
 
 
 NO_BACKGROUND = Background()

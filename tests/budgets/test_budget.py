@@ -1,7 +1,7 @@
 """The formulas agree with the contract's reference numbers, and never answer what is no number."""
 
 import math
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -16,14 +16,12 @@ from bot.budgets.budget import (
     allowed_minutes,
     assess,
     burn_rate,
-    exhausts_at,
     is_valid,
     remaining,
     worst,
 )
-from bot.catalog.error_budget_policy import AlertSeverity, BurnAlert
-from bot.catalog.window import CalendarUnit, CalendarWindow, RollingWindow
-from tests.support.clock import DAY, HOUR, MINUTE, NOW
+from bot.catalog.window import RollingWindow
+from tests.support.clock import DAY, HOUR, NOW
 from tests.support.values import budget, slo
 
 EVENTS = st.builds(
@@ -134,52 +132,6 @@ def test_remaining_and_burn_over_the_whole_window_are_one_thing(
     assert (left is None) is (burn is None) is (events.total == 0)
     if left is not None and burn is not None:
         assert float(1 - left) == pytest.approx(float(burn))
-
-
-def test_a_burn_of_two_spends_half_a_budget_in_a_quarter_of_the_window() -> None:
-    assert exhausts_at(slo(), Decimal("0.5"), Decimal(2), NOW) == NOW + 7.5 * DAY
-
-
-@pytest.mark.parametrize(
-    ("left", "burn"), [("0.5", 1), ("0.5", 0), ("0", 5), ("-1", 5), (None, 5), ("0.5", None)]
-)
-def test_what_is_not_running_out_has_no_end(left: str | None, burn: int | None) -> None:
-    known_left = None if left is None else Decimal(left)
-    assert exhausts_at(slo(), known_left, None if burn is None else Decimal(burn), NOW) is None
-
-
-def test_a_calendar_window_cannot_run_out_after_its_end() -> None:
-    monthly = slo(window=CalendarWindow(CalendarUnit.MONTH))
-    assert exhausts_at(monthly, Decimal("0.9"), Decimal(2), NOW) is None
-    assert exhausts_at(monthly, Decimal("0.1"), Decimal(5), NOW) == NOW + 30 * DAY / 50
-
-
-def _burning(long: float, short: float, hour: float) -> Budget:
-    """Return half a budget with an alert over 6 h and 5 min, and the burn rates of these and of an hour."""
-    alerts = (BurnAlert(AlertSeverity.PAGE, Decimal(6), 6 * HOUR, 5 * MINUTE),)
-    rates = {6 * HOUR: long, 5 * MINUTE: short, HOUR: hour}
-    recent = {length: EventCounts(rate, 1_000) for length, rate in rates.items()}
-    return assess(slo(), events=EventCounts(500, 1_000_000), recent=recent, as_of=NOW, alerts=alerts)
-
-
-def test_while_both_windows_of_an_alert_burn_the_faster_one_counts_as_a_range() -> None:
-    found = _burning(long=10, short=240, hour=60)
-    assert found.exhausts_at == NOW + 15 * DAY / 240
-    assert found.exhausts_latest == NOW + 15 * DAY / 10
-    faster_hour = _burning(long=10, short=20, hour=60)
-    assert (faster_hour.exhausts_at, faster_hour.exhausts_latest) == (NOW + 6 * HOUR, NOW + 36 * HOUR)
-
-
-@pytest.mark.parametrize(("long", "short"), [(10, 5), (5, 240), (0, 0)])
-def test_while_one_window_alone_burns_the_last_hour_counts(long: float, short: float) -> None:
-    found = _burning(long=long, short=short, hour=60)
-    assert found.exhausts_at == found.exhausts_latest == NOW + 6 * HOUR
-
-
-@given(left=st.floats(1e-12, 1), burn=st.floats(1.0000001, 1e12))
-def test_an_end_lies_in_the_future(left: float, burn: float) -> None:
-    end: datetime | None = exhausts_at(slo(), Decimal(left), Decimal(burn), NOW)
-    assert end is None or NOW <= end <= NOW + 30 * DAY
 
 
 def test_the_worst_is_the_least_that_remains() -> None:

@@ -6,6 +6,8 @@ from datetime import timedelta
 
 import pytest
 
+from bot.budgets.budget import Budget
+from bot.budgets.statistics.forecast import BudgetForecast
 from bot.deployments.records import add, last_to_production
 from bot.freezes.budget_judge import BudgetJudge
 from bot.freezes.hold import HoldKind
@@ -17,7 +19,7 @@ from bot.store.outbox import OutboxMessage
 from tests.deployments.test_records import deployed
 from tests.freezes.store_contents import announcements, audited_actions
 from tests.support.clock import HOUR, MINUTE, NOW
-from tests.support.values import budget, service
+from tests.support.values import budget, service, slo
 
 CHECKOUT = service()
 
@@ -84,6 +86,29 @@ async def test_what_was_deployed_last_is_told_with_what_may_have_come_of_it(data
         await judge.judge(CHECKOUT, [budget(left)], NOW + minutes * MINUTE)
     named = [context.background.deployment for context in told]
     assert [deployment and deployment.name for deployment in named] == ["1.4.2", None, "1.4.3", None]
+
+
+async def test_what_will_become_of_the_budget_is_told_with_it(database: Database) -> None:
+    told: list[TransitionContext] = []
+
+    def listen(context: TransitionContext) -> Sequence[OutboxMessage]:
+        told.append(context)
+        return ()
+
+    async def foresee(budgets: Sequence[Budget]) -> Sequence[BudgetForecast | None]:
+        known = BudgetForecast(NOW, None, None, {})
+        return [known if each.slo.name == "availability" else None for each in budgets]
+
+    judge, latency = BudgetJudge(database, listen, forecast=foresee), slo("latency")
+    for minutes, left in ((0, 0.4), (20, -0.1), (40, 0.5), (60, 0.5)):
+        await judge.judge(CHECKOUT, [budget(left)], NOW + minutes * MINUTE)
+    await judge.judge(service("search"), [budget(0.4, of=latency)], NOW)
+    assert [list(context.background.forecasts) for context in told] == [
+        ["availability"],
+        ["availability"],
+        [],
+        [],
+    ]
 
 
 async def test_evaluators_that_see_the_same_crossing_at_once_freeze_once(

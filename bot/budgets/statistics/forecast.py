@@ -70,6 +70,11 @@ class TimeQuantiles:
     p50: datetime | None
     p90: datetime | None
 
+    def later_by(self, length: timedelta) -> "TimeQuantiles":
+        """Return the same, so much later."""
+        middle, last = (at and at + length for at in (self.p50, self.p90))
+        return TimeQuantiles(self.p10 + length, middle, last)
+
 
 @dataclass(frozen=True, slots=True)
 class FanPoint:

@@ -31,6 +31,7 @@ _FINE_SPAN: Final = timedelta(minutes=1)
 _COARSE_SPAN: Final = timedelta(minutes=30)
 _EARLIER_SPAN: Final = timedelta(hours=6)
 _FINE_FOR: Final = timedelta(hours=4)
+_FINE_AT_LAST: Final = timedelta(hours=1)
 _DAILY_AMPLITUDE: Final = 0.9
 _PEAK_AFTER: Final = timedelta(hours=1)
 _NOISE: Final = 0.05
@@ -235,12 +236,15 @@ def count(stream: Stream, at: datetime, span: timedelta, start: datetime, bad: f
 
 
 def history(start: datetime) -> Iterator[Count]:
-    """Count the 30 days before `start`: by minute where the demo's window moves, by half hour elsewhere."""
+    """Count the 30 days before `start`, by the half hour.
+
+    By the minute where the demo's window moves, and at last, where the windows of burn rates are.
+    """
     for stream in STREAMS:
         at = full_hour(start - WINDOW)
         while at < start:
-            is_fine = at < start - WINDOW + _FINE_FOR
-            edges = [at + _FINE_SPAN] if is_fine else _coarse_edges(stream, at, start)
+            is_fine = at < start - WINDOW + _FINE_FOR or at >= start - _FINE_AT_LAST
+            edges = [min(at + _FINE_SPAN, start)] if is_fine else _coarse_edges(stream, at, start)
             for edge in edges:
                 yield count(stream, edge, edge - at, start)
                 at = edge

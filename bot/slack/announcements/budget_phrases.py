@@ -15,6 +15,7 @@ from bot.formatting import (
     duration_text,
     event_count_text,
     from_now_text,
+    interval_text,
     listed,
     minutes_text,
     percent_text,
@@ -126,8 +127,8 @@ def _exhaustion(earliest: datetime, latest: datetime | None, now: datetime) -> M
     if first == "now":
         return markup("Runs out within {} (by {}) at this rate.", last.removeprefix("in "), when(latest))
     return markup(
-        "Runs out {} to {} ({} to {}) at this rate.",
-        first, last.removeprefix("in "), when(earliest), when(latest),
+        "Runs out in {} ({} to {}) at this rate.",
+        interval_text(first.removeprefix("in "), last.removeprefix("in ")), when(earliest), when(latest),
     )  # fmt: skip
 
 

@@ -7,9 +7,17 @@ from bot.budgets.budget import Budget
 from bot.budgets.statistics.forecast import HORIZONS, BudgetForecast, TimeQuantiles
 from bot.budgets.statistics.scoring import WorkspaceScore
 from bot.catalog.window import CalendarWindow
-from bot.formatting import duration_text, percent_text
+from bot.formatting import duration_text, interval_text, percent_text
+from bot.freezes.hold_writer import TransitionContext
+from bot.freezes.transition import (
+    BudgetExhausted,
+    BudgetWarned,
+    BurnAlertFired,
+    EnforcementBegan,
+    is_observed,
+)
 from bot.slack.announcements.budget_phrases import forecast_text
-from bot.slack.blockkit.mrkdwn import Markup, join, markup, when
+from bot.slack.blockkit.mrkdwn import NOTHING, Markup, join, markup, when
 
 _AT_THIS_RATE = timedelta(hours=6)
 """What is that near follows from the present burn."""
@@ -29,8 +37,7 @@ def outlook_text(
     budget: Budget, forecast: BudgetForecast | None, now: datetime, recovers_at: datetime | None = None
 ) -> Markup:
     """Return when the budget runs out or recovers; without a forecast, when it does at the present rate."""
-    burns = budget.exhausts_latest is not None
-    if burns or forecast is None or budget.remaining is None or not budget.is_known:
+    if _burns(budget) or forecast is None or budget.remaining is None or not budget.is_known:
         return forecast_text(budget, now, recovers_at)
     parts = []
     if budget.remaining > 0:
@@ -47,6 +54,52 @@ def expected_change_text(budget: Budget, forecast: BudgetForecast | None, now: d
     if forecast is None or (forecast.exhausts is None and forecast.recovers is None):
         return Markup("")
     return outlook_text(budget, forecast, now)
+
+
+def expectation_text(context: TransitionContext) -> Markup:
+    """Return what becomes of the budget that an announcement is about; empty where nothing can be said.
+
+    Before a freeze that is when it runs out, as `/budget` shows it; with one, when the service opens.
+    """
+    match context.transition:
+        case BudgetWarned(_, budget) | BurnAlertFired(_, budget):
+            forecast = context.background.forecast_of(budget)
+            can_be_told = forecast is not None or _burns(budget)
+            return outlook_text(budget, forecast, context.now) if can_be_told else NOTHING
+        case BudgetExhausted() as frozen:
+            return _opening(frozen, context, "Would be expected" if is_observed(frozen) else "Expected")
+        case EnforcementBegan(cause=BudgetExhausted() as frozen):
+            return _opening(frozen, context, "Expected")
+        case _:
+            return NOTHING
+
+
+def _burns(budget: Budget) -> bool:
+    """Return whether a burn alert leads: what it burns at decides, not the history."""
+    return budget.burns and budget.exhausts_at is not None
+
+
+def _opening(frozen: BudgetExhausted, context: TransitionContext, would: str) -> Markup:
+    """Return when a budget that freezes a service is expected to let it open, its dwell included."""
+    policy, forecast = frozen.policy, context.background.forecast_of(frozen.budget)
+    horizon = duration_text(HORIZONS[-1])
+    if forecast is None:
+        return NOTHING
+    if forecast.recovers is None:
+        # Where the policy asks for all of the budget, that is not forecast.
+        return NOTHING if policy.unfreeze_at >= 1 else markup("Unlikely to open within {}.", horizon)
+    opens = forecast.recovers.later_by(policy.dwell)
+    if isinstance(frozen.budget.slo.window, CalendarWindow):
+        return markup("{} to open once the budget resets, {}.", would, when(opens.p10))
+    earliest = _rough(opens.p10 - context.now)
+    if opens.p50 is None:
+        return markup(
+            "{} to open in {} at the earliest, and more likely not within {}.", would, earliest, horizon
+        )
+    interval = f"{earliest} at the earliest"
+    if opens.p90 is not None:
+        interval = _between(opens.p10, opens.p90, context.now)
+    return markup("{} to open in {}, most likely around {}.", would, interval, when(opens.p50))
 
 
 def forecast_score_text(found: WorkspaceScore | None) -> Markup:
@@ -115,10 +168,7 @@ def _recovery(budget: Budget, recovers: TimeQuantiles, now: datetime) -> Markup:
 
 def _between(low: datetime, high: datetime, now: datetime) -> str:
     first, last = _rough(low - now), _rough(high - now)
-    if first == last:
-        return f"about {first}"
-    (number, unit), (_, last_unit) = first.split(_NBSP), last.split(_NBSP)
-    return f"{number} to {last}" if unit == last_unit else f"{first} to {last}"
+    return f"about {first}" if first == last else interval_text(first, last)
 
 
 def _rough(length: timedelta) -> str:

@@ -43,7 +43,6 @@ from bot.freezes.transition import (
 from bot.slack.announcements.announcement import STILL_ALLOWED, AnnouncementText, message
 from bot.slack.announcements.budget_phrases import (
     data_problem,
-    forecast_text,
     hold_owner,
     hold_owners,
     hold_term,
@@ -57,6 +56,7 @@ from bot.slack.announcements.budget_phrases import (
 from bot.slack.announcements.burn_head import head_lines
 from bot.slack.announcements.deployment_phrases import last_deployment_text
 from bot.slack.announcements.exemptions import exemption_text
+from bot.slack.announcements.forecast_phrases import expectation_text
 from bot.slack.announcements.freeze_buttons import lift_buttons, request_buttons
 from bot.slack.announcements.observed import ObservedText, switch_text, would_text
 from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, cut, escape, join, markup, mention, when
@@ -166,8 +166,9 @@ def _in_thread(
     """Return the message as part of the burn's thread; what matters most is sent to the channel too."""
     is_edit = isinstance(context.transition, BurnEnded)
     state, since = head_lines(context)
+    lines = _facts(expectation_text(context), since)
     request = request_buttons(context.service.name) if is_held_by_budget(context) else ()
-    now = AnnouncementText(announcement.event_type, state, (since,), announcement.following, request)
+    now = AnnouncementText(announcement.event_type, state, lines, announcement.following, request)
     head = message(told.channel, now, context.service.name)
     content = {"text": head.text, "blocks": list(head.blocks), "line": announcement.headline}
     thread = burn_of(context.service.name)
@@ -202,7 +203,7 @@ def _own(context: TransitionContext, would: ObservedText) -> OutboxMessage:
     service, (event_type, headline, following) = context.service, would
     facts: tuple[Markup, ...] = ()
     if isinstance(context.transition, BudgetExhausted | DataMissing):
-        facts = _facts(_last_deployment(context))
+        facts = _facts(expectation_text(context), _last_deployment(context))
     announcement = AnnouncementText(event_type, headline, facts, following, everywhere=False)
     return message(service.channel, announcement, service.name)
 
@@ -259,7 +260,7 @@ def _budget_warned(
             budget_text(budget.remaining), bold(service.name), budget.slo.name, percent_text(level),
         ),
         _facts(_labelled("Spent", spent_text(budget)), _labelled("Worst burn", worst_burn_text(budget)),
-               forecast_text(budget, context.now), _last_deployment(context)),
+               expectation_text(context), _last_deployment(context)),
         markup("Next: find what burns, and ship with care. At {} left, shipping stops.", stop),
         everywhere=False,
     )  # fmt: skip
@@ -278,7 +279,7 @@ def _burn_alert(service: Service, fired: BurnAlertFired, context: TransitionCont
         ),
         _facts(
             markup("{} of the budget is left.", budget_text(budget.remaining)),
-            forecast_text(budget, context.now),
+            expectation_text(context),
             _last_deployment(context),
         ),
         LOOK_NOW if pages else PLAN_A_FIX,
@@ -303,6 +304,7 @@ def _budget_exhausted(
         _labelled("Spent", spent_text(budget)),
         spending_text(context.background.spending),
         _labelled("Worst burn", worst_burn_text(budget)),
+        expectation_text(context),
         _last_deployment(context),
         _still_allowed(service, policy),
         _other_holds(context.other_holds),
@@ -443,7 +445,7 @@ def _cause(hold: Hold) -> str:
 def _switch_facts(context: TransitionContext) -> tuple[Markup, ...]:
     others = _other_holds(context.other_holds)
     if isinstance(context.transition, EnforcementBegan) and context.transition.cause is not None:
-        return _facts(_last_deployment(context), others)
+        return _facts(expectation_text(context), _last_deployment(context), others)
     return _facts(others)
 
 

@@ -22,6 +22,8 @@ def test_window_of_an_slo_as_text() -> None:
     [
         (90, 90, "Runs out in 1 h 30 min (T) at this rate."),
         (90, 441, "Runs out in 1 h 30 min to 7 h 21 min (T to T) at this rate."),
+        (15, 30, "Runs out in 15 to 30 min (T to T) at this rate."),
+        (15, 90, "Runs out in 15 min to 1 h 30 min (T to T) at this rate."),
         (90, None, "Runs out in 1 h 30 min (T) at the earliest."),
         (0.2, 20, "Runs out within 20 min (by T) at this rate."),
     ],

@@ -1,5 +1,7 @@
 """What people read about a budget's future: an interval with its odds, or that nothing can be said."""
 
+import re
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -7,10 +9,19 @@ import pytest
 from bot.budgets.budget import SloState
 from bot.budgets.statistics.forecast import HORIZONS, BudgetForecast, TimeQuantiles
 from bot.budgets.statistics.scoring import ForecastScore, WorkspaceScore
+from bot.catalog.error_budget_policy import PolicyMode
 from bot.catalog.window import CalendarUnit, CalendarWindow
-from bot.slack.announcements.forecast_phrases import expected_change_text, forecast_score_text, outlook_text
+from bot.freezes.transition import Background, BudgetExhausted, BudgetWarned, BurnAlertFired
+from bot.slack.announcements.forecast_phrases import (
+    expectation_text,
+    expected_change_text,
+    forecast_score_text,
+    outlook_text,
+)
+from bot.slack.announcements.freezes import FreezeAnnouncer
 from tests.support.clock import DAY, HOUR, MINUTE, NOW
-from tests.support.values import budget, slo
+from tests.support.examples import POLICY, WORKSPACE, contexts
+from tests.support.values import budget, in_force, slo
 
 Offsets = tuple[timedelta, timedelta | None, timedelta | None]
 
@@ -108,3 +119,89 @@ def test_scores_are_told_with_what_they_are_compared_to() -> None:
     )
     worse = forecast_score_text(WorkspaceScore(ForecastScore(5, 0.3, -0.1, 0.6), 1.0))
     assert "10% worse than the base rate" in worse
+
+
+ENDS = (2 * DAY, 4 * DAY, 9 * DAY)
+
+
+def told(name: str, forecast: BudgetForecast | None, **changes: object) -> str:
+    """Return the line of an announcement about the future, with its times left out; empty without one."""
+    told_of = contexts()[name]
+    forecasts = {} if forecast is None else {"availability": forecast}
+    told_of = replace(told_of, background=Background(forecasts=forecasts))
+    if changes:
+        transition = told_of.transition
+        assert isinstance(transition, BudgetWarned | BurnAlertFired | BudgetExhausted)
+        told_of = replace(told_of, transition=replace(transition, **changes))  # type: ignore[arg-type]
+    line = expectation_text(told_of)
+    for message in FreezeAnnouncer(in_force(WORKSPACE))(told_of):
+        assert not line or line in message.text
+        if message.head is not None:
+            assert not line or line in message.head["text"]
+    return re.sub("<[^>]*>", "T", line.replace("\u00a0", " "))
+
+
+@pytest.mark.parametrize("name", ["warned", "paged", "ticketed"])
+def test_warnings_and_alerts_say_when_the_budget_runs_out_as_the_command_does(name: str) -> None:
+    assert told(name, made(ENDS, likely=1)) == "Runs out in 2 to 9 d, most likely around T."
+    assert told(name, made(likely=0.06)) == "Unlikely to run out within 28 d (6% likely)."
+    assert told(name, None) == ""
+
+
+def test_while_an_alert_burns_its_range_leads_whatever_the_history_says() -> None:
+    burning = replace(
+        budget(0.4), burns=True, exhausts_at=NOW + 15 * MINUTE, exhausts_latest=NOW + 30 * MINUTE
+    )
+    for forecast in (None, made(likely=0.06)):
+        line = told("paged", forecast, budget=burning)
+        assert line == "Runs out in 15 to 30 min (T to T) at this rate."
+    # An hour that burned, without an alert, decides nothing.
+    calm = replace(burning, burns=False)
+    assert told("paged", made(likely=0.06), budget=calm) == "Unlikely to run out within 28 d (6% likely)."
+
+
+@pytest.mark.parametrize("name", ["exhausted", "exhausted beside a person's hold", "enforced"])
+@pytest.mark.parametrize(
+    ("forecast", "text"),
+    [
+        (None, ""),
+        (made(recovers=None, likely=1), "Unlikely to open within 28 d."),
+        (made(recovers=ENDS, likely=1), "Expected to open in 2 to 9 d, most likely around T."),
+        (
+            made(recovers=(2 * DAY, 4 * DAY, None), likely=1),
+            "Expected to open in 2 d at the earliest, most likely around T.",
+        ),
+        (
+            made(recovers=(2 * DAY, None, None), likely=1),
+            "Expected to open in 2 d at the earliest, and more likely not within 28 d.",
+        ),
+    ],
+)
+def test_a_freeze_says_when_the_service_is_expected_to_open(
+    name: str, forecast: BudgetForecast | None, text: str
+) -> None:
+    assert told(name, forecast) == text
+
+
+def test_the_dwell_counts_as_long_as_the_service_stays_closed() -> None:
+    line = told("exhausted", made(recovers=(20 * MINUTE, 30 * MINUTE, 40 * MINUTE), likely=1))
+    assert line == "Expected to open in 35 to 55 min, most likely around T."
+
+
+def test_a_policy_that_observes_says_when_the_service_would_be_open() -> None:
+    observing = replace(POLICY, mode=PolicyMode.OBSERVE)
+    line = told("exhausted", made(recovers=ENDS, likely=1), policy=observing)
+    assert line == "Would be expected to open in 2 to 9 d, most likely around T."
+
+
+def test_a_calendar_budget_opens_when_it_resets() -> None:
+    monthly = budget(-0.1, of=slo(window=CalendarWindow(CalendarUnit.MONTH, "UTC")))
+    line = told("exhausted", made(recovers=(3 * DAY, 3 * DAY, 3 * DAY), likely=1), budget=monthly)
+    assert line == "Expected to open once the budget resets, T."
+
+
+@pytest.mark.parametrize(
+    "name", ["unmeasured", "kept", "recovered", "placed", "lifted", "expired", "exempted"]
+)
+def test_nothing_else_says_anything_of_the_future(name: str) -> None:
+    assert told(name, made(ENDS, recovers=ENDS, likely=1)) == ""

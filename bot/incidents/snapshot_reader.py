@@ -116,9 +116,8 @@ def _entry(row: audit.AuditRow) -> TimelineEntry | None:
     if kind is None:
         return None
     action = audited.action.replace(".", " ").replace("_", " ")
-    return TimelineEntry(
-        row.at, kind, f"{audited.subject}: {action} — {audited.reason}", audited.actor, f"audit {row.id}"
-    )
+    text = " — ".join(part for part in (f"{audited.subject}: {action}", audited.reason) if part)
+    return TimelineEntry(row.at, kind, text, audited.actor, f"audit {row.id}")
 
 
 def _deployed(deployment: Deployment, services: Sequence[str]) -> TimelineEntry:

@@ -261,7 +261,7 @@ class ChangeExecutor:
 
     async def _apply(self, stored: StoredChange) -> AppliedChange:
         request = stored.request
-        note = f"{request.by} via Governor: {request.reason}"
+        note = ": ".join(part for part in (f"{request.by} via Governor", request.reason) if part)
         try:
             return await self.backend.apply(
                 request.flag, request.environment, request.change, version=stored.version, note=note

@@ -142,7 +142,7 @@ class RampRunner:
             ramp.environment,
             SetExposure(step.share),
             GOVERNOR,
-            f"{asked_for}: {stored.reason}",
+            f"{asked_for}: {stored.reason}" if stored.reason else asked_for,
             f"ramp:{stored.id}:{number}:{now.timestamp():.6f}",
             cause=ChangeCause.RAMP,
             version=step.version,

@@ -18,7 +18,7 @@ from bot.freezes.transition import (
     HoldLifted,
     HoldRetained,
 )
-from bot.slack.blockkit.mrkdwn import Markup, bold, markup, when
+from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, markup, when
 
 
 def head_lines(context: TransitionContext) -> tuple[Markup, Markup]:
@@ -46,7 +46,7 @@ def _state(context: TransitionContext) -> Markup:  # noqa: PLR0911 - one return 
         case BudgetRecovered(budget, _, _):
             return _ended(context, markup(" — {}", _left("it", budget)))
         case HoldLifted(_, _, reason):
-            return _ended(context, markup(" — {}", reason))
+            return _ended(context, markup(" — {}", reason) if reason else NOTHING)
         case BurnEnded(budget):
             return markup(":white_check_mark: No alert fires any more — {}.", _left(name, budget))
         case _:

@@ -207,8 +207,8 @@ _EMOJI = {
 def _changed(event: FlagChanged, context: FlagEventContext, location: FlagLocation) -> AnnouncementText:
     order, applied = event.request, event.applied
     approved = markup(", approved by {}", mention(order.approved_by)) if order.approved_by else ""
-    why = reason_text(order.by, order.reason.rstrip("."))
-    facts = [markup("By {}{}: {}.", mention(order.by), approved, why)]
+    by = markup("By {}{}", mention(order.by), approved)
+    facts = [markup("{}.", join(": ", [by, reason_text(order.by, order.reason.rstrip("."))]))]
     if order.approved_by and order.approval_comment:
         facts.append(markup("{} says: {}", mention(order.approved_by), order.approval_comment))
     if event.ended_ramp:
@@ -247,8 +247,8 @@ def _approval_requested(event: ApprovalRequested, location: FlagLocation) -> Ann
     every = f"One step every {duration_text(event.every)}; each is watched." if event.every else ""
     return AnnouncementText(
         "flag_approval",
-        markup(":raised_hand: {} — {} asks {} {}: {}", bold(event.words), mention(event.by), request,
-               location.name, event.reason),
+        markup(":raised_hand: {} — {} asks {} {}{}", bold(event.words), mention(event.by), request,
+               location.name, f": {event.reason}" if event.reason else "."),
         (markup("{}", every),) if every else (),
         Markup("Next: another person who may change it approves or declines."),
     )  # fmt: skip

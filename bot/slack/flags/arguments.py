@@ -14,7 +14,6 @@ from bot.slack.typed.words import plain
 from bot.suggestions import is_misspelt
 
 SUBCOMMANDS = ("show", "on", "off", "rollout", "kill", "undo", "ramp", "history", "stale", "list")
-NO_REASON = "no reason given"
 PREPOSITIONS = frozenset({"in", "on", "for"})
 """The words that may stand before an environment."""
 LONGEST_TIME = timedelta(days=90)
@@ -23,7 +22,7 @@ LONGEST_TIME = timedelta(days=90)
 
 @dataclass(frozen=True, slots=True)
 class FlagArguments:
-    """A flag in an environment (None: the default one), and the reason."""
+    """A flag in an environment (None: the default one), and the reason, empty where none was given."""
 
     flag: str
     environment: str | None
@@ -44,7 +43,7 @@ def read_flag(words: Sequence[str], environments: Sequence[str], form: str) -> F
     if not words:
         raise UsageError(markup("Name the flag: {}.", code(f"/flag {form}")))
     environment, rest = _environment(words[1:], environments)
-    return FlagArguments(flag_name(words[0]), environment, reason(rest) or NO_REASON)
+    return FlagArguments(flag_name(words[0]), environment, reason(rest))
 
 
 def flag_name(word: str) -> str:

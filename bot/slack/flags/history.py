@@ -69,8 +69,8 @@ def _line(row: audit.AuditRow) -> Markup:
     difference = " → ".join(str(state["shown"]) for state in (before, after) if state.get("shown"))
     approved = after.get("approved_by")
     by = markup(", approved by {}", mention(str(approved))) if approved else ""
-    why = reason_text(entry.actor, entry.reason)
-    told = markup("{} · {} · {}{}: {}", when(row.at), bold(difference), mention(entry.actor), by, why)
+    changed = markup("{} · {} · {}{}", when(row.at), bold(difference), mention(entry.actor), by)
+    told = join(": ", [changed, reason_text(entry.actor, entry.reason)])
     return markup("{}{}", told, _comment(after))
 
 

@@ -54,6 +54,28 @@ async def test_a_change_where_nothing_is_protected_is_live_and_seen_by_the_chann
     assert text.endswith("Next: `/flag undo new-checkout staging` takes it back.")
 
 
+async def test_a_change_without_a_reason_says_only_by_whom(slack_app: RunningSlackApp) -> None:
+    await slack_app.types("riley", f"/flag rollout {FLAG} 25% staging")
+    ((_, _, text),) = await told(slack_app)
+    assert "By <@U0RILEY>." in text.splitlines()
+    history = (await slack_app.types("riley", f"/flag history {FLAG} staging")).text
+    assert history.endswith("*off → 25% of users* · <@U0RILEY>")
+    shown = (await slack_app.types("riley", f"/flag show {FLAG} staging")).text
+    assert shown.endswith("*off → 25% of users* · <@U0RILEY>")
+    audit = (await slack_app.types("riley", f"/audit flag {FLAG}")).text
+    assert audit.endswith("<@U0RILEY> changed it")
+
+
+async def test_a_request_without_a_reason_says_only_who_asks(slack_app: RunningSlackApp) -> None:
+    await slack_app.types("dana", f"/flag rollout {FLAG} 25%")
+    (request,) = await deliver(slack_app)
+    asks = f":raised_hand: *off → 25% of users* — <@U0DANA> asks to raise *{FLAG}* in production."
+    assert request.text.splitlines()[0] == asks
+    await slack_app.presses("sam", request, "flag.approve", "#checkout")
+    *_, (_, _, text) = await told(slack_app)
+    assert "By <@U0DANA>, approved by <@U0SAM>." in text.splitlines()
+
+
 def test_a_change_says_how_long_it_took_to_be_seen() -> None:
     assert live_after(timedelta(seconds=1.62)) == "live after 1.6\u00a0s"
     assert live_after(timedelta(milliseconds=20)) == "live at once"
@@ -428,13 +450,13 @@ async def test_a_killed_flag_is_killed_again_once_somebody_turned_it_on(slack_ap
 @pytest.mark.parametrize(
     ("typed", "reason"),
     [
-        ("on new-checkout in staging", "no reason given"),
+        ("on new-checkout in staging", ""),
         ("on new-checkout in Staging trying it out", "trying it out"),
         ("on new-checkout on staging for 2h trying it out", "trying it out"),
         ("on new-checkout for 2h in staging trying it out", "trying it out"),
-        ("rollout new-checkout 100% in staging", "no reason given"),
+        ("rollout new-checkout 100% in staging", ""),
         ("rollout new-checkout in staging 100% trying it out", "trying it out"),
-        ("rollout new-checkout staging 100%", "no reason given"),
+        ("rollout new-checkout staging 100%", ""),
     ],
 )
 async def test_the_environment_may_stand_behind_in(

@@ -93,6 +93,19 @@ async def test_a_ramp_is_approved_once_and_takes_each_step_in_its_time(slack_app
     assert "Step 1 of 4. Next: 5%" in first
 
 
+async def test_a_ramp_without_a_reason_says_only_who_asked(slack_app: RunningSlackApp) -> None:
+    await slack_app.types("dana", RAMP)
+    (request,) = await deliver(slack_app)
+    assert f"<@U0DANA> asks for a ramp of *{FLAG}* in production." in request.text.splitlines()[0]
+    await slack_app.presses("sam", request, "flag.approve", "#checkout")
+    await slack_app.flags.tick()
+    _, _, first = next(one for one in await told(slack_app) if one[1] == "flag_changed")
+    by = "By Governor, approved by <@U0SAM>: step 1 of 4 of the ramp asked for by <@U0DANA>."
+    assert by in first.splitlines()
+    history = (await slack_app.types("dana", f"/flag history {FLAG}")).text
+    assert "step 1 of 4 of the ramp asked for by <@U0DANA>\n" in f"{history}\n"
+
+
 async def test_a_step_that_burns_goes_back_to_before_the_ramp_within_one_evaluation(
     slack_app: RunningSlackApp,
 ) -> None:

@@ -28,13 +28,17 @@ _MOST_SHOWN = 150
 
 @dataclass(frozen=True, slots=True)
 class AddressedMessage:
-    """A message that a person wrote to the bot; `is_direct`: in the direct message with it."""
+    """A message that a person wrote to the bot; `is_direct`: in the direct message with it.
+
+    `thread` is the first message's `ts` if it was written in a thread, else empty.
+    """
 
     user: str
     channel: str
     ts: str
     text: str
     is_direct: bool
+    thread: str = ""
 
     @classmethod
     def from_event(cls, event: Mapping[str, Any], bot_user_id: str | None) -> "AddressedMessage | None":
@@ -50,7 +54,8 @@ class AddressedMessage:
         is_direct = event.get("channel_type") == "im" or channel.startswith("D")
         if event.get("type") != "app_mention" and not is_direct:
             return None
-        return cls(user, channel, str(event["ts"]), text, is_direct)
+        thread = str(event.get("thread_ts") or "")
+        return cls(user, channel, str(event["ts"]), text, is_direct, thread)
 
     def id(self, team: str | None) -> str:
         """Return the idempotency key of the answer."""

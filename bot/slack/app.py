@@ -249,7 +249,7 @@ class SlackApp:
         """Reply to what a person wrote to the bot, once however often Slack sends it."""
         message = AddressedMessage.from_event(event, context.bot_user_id)
         if message is not None:
-            target = ReplyTarget("", message.channel, message.user)
+            target = ReplyTarget("", message.channel, message.user, message.thread)
             request = SlackRequest("message", target, context.team_id)
             self._start(request, partial(self._answer_message, message, request))
 

@@ -68,7 +68,19 @@ def idempotency_key(body: Body) -> str:
 
 def target_of(body: Body, interaction: Interaction) -> ReplyTarget:
     """Return where the reply to an interaction goes."""
-    return ReplyTarget(str(body.get("response_url") or ""), interaction.channel, interaction.user)
+    url = str(body.get("response_url") or "")
+    return ReplyTarget(url, interaction.channel, interaction.user, _thread_of(body))
+
+
+def _thread_of(body: Body) -> str:
+    """Return the thread in which a button was pressed; empty outside one.
+
+    A message that is shown in the channel as well is answered there: nobody knows where it was pressed.
+    """
+    message, container = body.get("message") or {}, body.get("container") or {}
+    thread = str(message.get("thread_ts") or container.get("thread_ts") or "")
+    is_in_channel = message.get("subtype") == "thread_broadcast" or thread == message.get("ts")
+    return "" if is_in_channel else thread
 
 
 def failure_reply(error_id: str, error: Exception) -> Reply:

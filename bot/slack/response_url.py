@@ -69,11 +69,15 @@ class _TransientResponseError(ResponseError):
 
 @dataclass(frozen=True, slots=True)
 class ReplyTarget:
-    """Where a reply goes. `url` is the `response_url`, empty if there is none, as `channel` may be."""
+    """Where a reply goes. `url` is the `response_url`, empty if there is none, as `channel` may be.
+
+    `thread` is the `ts` of a thread's first message, empty outside threads.
+    """
 
     url: str
     channel: str
     user: str
+    thread: str = ""
 
     @property
     def is_home(self) -> bool:
@@ -84,6 +88,15 @@ class ReplyTarget:
     def is_direct(self) -> bool:
         """Whether it came from a direct message."""
         return self.channel.startswith("D")
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a message is posted; `only_to` is the only person who sees it, if only one does."""
+
+    channel: str
+    thread: str | None
+    only_to: str | None
 
 
 class Responder:
@@ -114,6 +127,8 @@ class Responder:
             "unfurl_links": False,
             "unfurl_media": False,
         }
+        if target.thread and not replace:
+            body["thread_ts"] = target.thread
         try:
             await self._post(target.url, self._prefix.rename_commands(body))
         except (ResponseUrlUsedUpError, _TransientResponseError) as fault:
@@ -185,10 +200,9 @@ class Responder:
         try:
             if target.is_home:
                 await self._send_directly(target.user, shown)
-            elif reply.seen_by_channel:
-                await self._post_message(target.channel, shown)
             else:
-                await self._post_message(target.channel, shown, only_to=target.user)
+                only_to = None if reply.seen_by_channel else target.user
+                await self._post_message(target.channel, shown, only_to=only_to, thread=target.thread)
         except SlackRefusedError as refusal:
             # The bot may not be in the channel in which it was asked.
             await self._send_directly_instead(target, shown, refusal)
@@ -211,17 +225,20 @@ class Responder:
             opened = await self._client.conversations_open(users=user)
         await self._post_message(str(opened["channel"]["id"]), reply)
 
-    async def _post_message(self, channel: str, reply: Reply, *, only_to: str | None = None) -> None:
+    async def _post_message(
+        self, channel: str, reply: Reply, *, only_to: str | None = None, thread: str = ""
+    ) -> None:
         """Post a reply to a channel, or to one person in it; as plain text if Slack refuses its blocks."""
+        place = _Place(channel, thread or None, only_to)
         try:
-            await self._post_once(channel, reply.fallback, reply.blocks, only_to)
+            await self._post_once(place, reply.fallback, reply.blocks)
         except SlackRefusedError as refusal:
             if refusal.error not in BLOCKS_ERRORS:
                 raise
             log.warning("blocks_refused", error=refusal.error, details=refusal.details)
-            await self._post_once(channel, reply.fallback, (), only_to)
+            await self._post_once(place, reply.fallback, ())
 
-    async def _post_once(self, channel: str, text: str, blocks: Sequence[Block], only_to: str | None) -> None:
+    async def _post_once(self, place: _Place, text: str, blocks: Sequence[Block]) -> None:
         async for attempt in AsyncRetrying(
             retry=retry_if_exception(_is_worth_waiting),
             stop=stop_after_attempt(_ATTEMPTS),
@@ -230,13 +247,22 @@ class Responder:
         ):
             with attempt:
                 async with translate_slack_errors(), asyncio.timeout(_TIMEOUT_S):
-                    if only_to is None:
+                    shown = list(blocks) or None
+                    if place.only_to is None:
                         await self._client.chat_postMessage(
-                            channel=channel, text=text, blocks=list(blocks) or None, unfurl_links=False
+                            channel=place.channel,
+                            thread_ts=place.thread,
+                            text=text,
+                            blocks=shown,
+                            unfurl_links=False,
                         )
                     else:
                         await self._client.chat_postEphemeral(
-                            channel=channel, user=only_to, text=text, blocks=list(blocks) or None
+                            channel=place.channel,
+                            thread_ts=place.thread,
+                            user=place.only_to,
+                            text=text,
+                            blocks=shown,
                         )
 
 

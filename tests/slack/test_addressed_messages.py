@@ -7,6 +7,8 @@ import pytest
 from bot.sandbox.fake_slack.model import Message
 from bot.sandbox.fake_slack.workspace import BOT_USER_ID
 from bot.slack.addressed_messages import AddressedMessage
+from bot.slack.blockkit.blocks import actions
+from bot.slack.interactions import SHOW, Query, show_button
 from bot.slack.manifest import bot_scopes, manifest
 from tests.support.slack_app import RunningSlackApp
 
@@ -19,10 +21,12 @@ MESSAGE = {
 }
 
 
-async def says(slack_app: RunningSlackApp, text: str, channel: str) -> list[Message]:
+async def says(
+    slack_app: RunningSlackApp, text: str, channel: str, thread: str | None = None
+) -> list[Message]:
     """Type a message as dana; return what the bot answered."""
     before = len(_of_bot(slack_app, channel))
-    await slack_app.slack.person("dana").says(text, channel)
+    await slack_app.slack.person("dana").says(text, channel, thread_ts=thread)
     await slack_app.slack.wait_until_delivered()
     await slack_app.app.drain(10)
     return _of_bot(slack_app, channel)[before:]
@@ -49,6 +53,68 @@ async def test_a_direct_message_is_answered_with_help_that_stays(
     (answer,) = await says(slack_app, text, direct(slack_app))
     assert answer.ephemeral_to is None
     assert answer.text.startswith("*Three things to begin with*")
+
+
+async def test_a_mention_in_a_thread_is_answered_there_for_the_asker_alone(
+    slack_app: RunningSlackApp,
+) -> None:
+    await says(slack_app, "the checkout is slow", "#checkout")
+    root = slack_app.slack.messages("#checkout")[-1]
+    (answer,) = await says(slack_app, "@governor help", "#checkout", root.ts)
+    assert (answer.thread_ts, answer.ephemeral_to) == (root.ts, "U0DANA")
+    (outside,) = await says(slack_app, "@governor help", "#checkout")
+    assert outside.thread_ts is None
+
+
+async def test_a_direct_message_in_a_thread_is_answered_there(slack_app: RunningSlackApp) -> None:
+    channel = direct(slack_app)
+    (first,) = await says(slack_app, "help", channel)
+    (answer,) = await says(slack_app, "freeze help", channel, first.ts)
+    assert (answer.thread_ts, answer.ephemeral_to) == (first.ts, None)
+
+
+async def test_what_fails_in_a_thread_is_told_there(
+    slack_app: RunningSlackApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: AddressedMessage) -> None:
+        raise KeyError("reply")
+
+    await says(slack_app, "the checkout is slow", "#checkout")
+    root = slack_app.slack.messages("#checkout")[-1]
+    monkeypatch.setattr(AddressedMessage, "reply", broken)
+    (answer,) = await says(slack_app, "@governor help", "#checkout", root.ts)
+    assert answer.text.startswith("That did not work.")
+    assert answer.thread_ts == root.ts
+
+
+@pytest.mark.parametrize(
+    ("subtype", "is_reply", "is_answered_there"),
+    [(None, True, True), ("thread_broadcast", True, False), (None, False, False)],
+)
+async def test_a_button_in_a_thread_is_answered_there(
+    slack_app: RunningSlackApp, subtype: str | None, is_reply: bool, is_answered_there: bool
+) -> None:
+    workspace = slack_app.slack.workspace
+    channel = workspace.channel("#checkout", "U0DANA")
+    root = workspace.say(channel, BOT_USER_ID, "It burns")
+    workspace.say(channel, "U0SAM", "I look", root.ts)
+    row = actions(*show_button("See budget", Query("budget", "checkout")))
+    reply = workspace.post(
+        channel,
+        Message(
+            workspace.new_ts(),
+            BOT_USER_ID,
+            "It burns still",
+            blocks=[{**block, "block_id": "row"} for block in row],
+            thread_ts=root.ts if is_reply else None,
+            subtype=subtype,
+        ),
+    )
+    await slack_app.presses("dana", reply, SHOW, "#checkout")
+    answer = slack_app.slack.seen_by("dana", "#checkout")[-1]
+    assert answer.ephemeral_to == "U0DANA"
+    assert answer.text.startswith("checkout: ")
+    assert answer.thread_ts == (root.ts if is_answered_there else None)
 
 
 @pytest.mark.parametrize(

@@ -148,13 +148,16 @@ class Person:
         block, element = _find(message.blocks, action_id, chosen.pop("block_id", None))
         state = _with_choice(state, block, element, chosen)
         is_ephemeral = message.ephemeral_to is not None
+        container = {
+            "type": "message",
+            "message_ts": message.ts,
+            "channel_id": source.id,
+            "is_ephemeral": is_ephemeral,
+        }
+        if message.thread_ts is not None:
+            container["thread_ts"] = message.thread_ts
         payload = self._payload("block_actions") | {
-            "container": {
-                "type": "message",
-                "message_ts": message.ts,
-                "channel_id": source.id,
-                "is_ephemeral": is_ephemeral,
-            },
+            "container": container,
             "trigger_id": self._context.views.new_trigger(self.id),
             "channel": {"id": source.id, "name": source.name or "directmessage"},
             "state": {"values": state},

@@ -117,11 +117,14 @@ class RampStopped:
 
 @dataclass(frozen=True, slots=True)
 class FlagDrifted:
-    """Somebody changed the flag elsewhere: `who`, as its system names them; empty if it does not."""
+    """Somebody changed the flag elsewhere: `who`, as its system names them; empty if it does not.
+
+    `frozen` are its services whose freeze bars the flag's environment.
+    """
 
     difference: Difference
     who: str
-    while_frozen: bool
+    frozen: tuple[str, ...] = ()
 
 
 FlagEvent = (

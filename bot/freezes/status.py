@@ -184,9 +184,7 @@ class StatusReader:
         status = await self.service(name)
         service = status.service
         if change.environment is not None:
-            environment = change.environment.strip().casefold()
-            is_production = self.catalog.workspace.flags.is_production(environment)
-            change = replace(change, environment=PRODUCTION if is_production else environment)
+            change = replace(change, environment=environment_of(self.catalog, change.environment))
         return judge(
             service.name,
             change,
@@ -265,6 +263,12 @@ class _WorkspaceStatusReader(StatusReader):
     def invalidate(self) -> None:
         """Drop the kept result."""
         self.all_services.invalidate()
+
+
+def environment_of(catalog: Catalog, name: str) -> str:
+    """Return an environment as freezes bar it: `production` for each that counts as that, in lower case."""
+    environment = name.strip().casefold()
+    return PRODUCTION if catalog.workspace.flags.is_production(environment) else environment
 
 
 def barred_environments(service: Service) -> dict[str | None, Sequence[str]]:

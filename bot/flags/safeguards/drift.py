@@ -17,6 +17,8 @@ from bot.flags.ownership import owners
 from bot.flags.records.changes import in_flight
 from bot.flags.records.sightings import last_seen, record_seen
 from bot.freezes.hold_registry import HoldRegistry
+from bot.freezes.status import barred_environments, environment_of
+from bot.freezes.verdict import bars
 from bot.store.database import Database
 from bot.store.item_failures import ItemFailures
 
@@ -78,16 +80,27 @@ class DriftDetector:
         if known is not None and known.version == state.version:
             return
         who = await self._who(state) if known is not None else ""
-        services = [service.name for service in owners(self._flag_changes.catalog, state.flag)]
-        frozen = [service for service in services if await self._hold_registry.holds(began, service)]
+        frozen = await self._frozen(state, began)
         async with self._database.transaction() as connection:
             if await self._is_own_change(connection, state, began):
                 return
             known = await self._known(connection, state, began)
             await record_seen(connection, self._database, state, began)
             if known is not None and not is_same_state(known, state):
-                drifted = FlagDrifted(Difference(known, state), who, bool(frozen))
+                drifted = FlagDrifted(Difference(known, state), who, frozen)
                 await self._publisher.publish(connection, drifted, state.flag, state.environment, began)
+
+    async def _frozen(self, state: FlagState, began: datetime) -> tuple[str, ...]:
+        """Return the flag's services whose freeze bars its environment."""
+        catalog = self._flag_changes.catalog
+        environment = environment_of(catalog, state.environment)
+        frozen = []
+        for service in owners(catalog, state.flag):
+            barred = barred_environments(service)
+            holds = await self._hold_registry.holds(began, service.name)
+            if any(bars(hold, environment, barred) for hold in holds):
+                frozen.append(service.name)
+        return tuple(frozen)
 
     async def _known(
         self, connection: AsyncConnection, state: FlagState, began: datetime

@@ -6,13 +6,14 @@ from dataclasses import replace
 from bot.catalog.catalog import Service
 from bot.catalog.error_budget_policy import UnmetRequirement
 from bot.freezes.exemption_listing import ExemptionListing, read_listing
-from bot.freezes.hold import Hold, HoldKind
+from bot.freezes.hold import Hold, HoldKind, holds_in_force, observed_holds
 from bot.freezes.hold_registry import AlreadyRequestedError, NothingToLiftError, OwnHoldError
 from bot.freezes.status import UnknownServiceError
 from bot.freezes.transition import HoldPlaced
 from bot.slack.announcements.budget_phrases import hold_text, unmet_requirements_text
 from bot.slack.announcements.freeze_buttons import replace_buttons
 from bot.slack.announcements.freezes import lifted_text
+from bot.slack.announcements.observed import would_be_frozen_text
 from bot.slack.arguments import UsageError, name, reason, split
 from bot.slack.blockkit.blocks import context, section
 from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, join, markup, mention, when
@@ -43,18 +44,11 @@ class FreezeCommand:
     async def answer(self, interaction: Interaction) -> Reply:
         """Return the holds, or change them; raises `UsageError`, `UnknownServiceError`."""
         words = split(interaction.text)
+        if [word.casefold() for word in words] == ["list"]:
+            words = []
         match [word.casefold() for word in words[:1]]:
             case []:
-                all_ = await self._hold_registry.holds(self._clock.now())
-                holds = [hold for hold in all_ if self._status_reader.catalog.shows(hold.service)]
-                missing = await self._hold_registry.missing(
-                    self._status_reader.catalog.services.values(), holds
-                )
-                async with self._database.reading() as connection:
-                    exempt = await read_listing(
-                        connection, {hold.service for hold in holds}, self._clock.now()
-                    )
-                return all_holds(holds, interaction.query, missing, exempt)
+                return await self._list(interaction.query)
             case ["replace"]:
                 return await self._place(interaction, words[1:], replacing=True)
             case ["lift"]:
@@ -63,6 +57,15 @@ class FreezeCommand:
                 return await self._exempt(interaction, words[1:])
             case _:
                 return await self._place(interaction, words)
+
+    async def _list(self, query: Query) -> Reply:
+        now, catalog = self._clock.now(), self._status_reader.catalog
+        current = [hold for hold in await self._hold_registry.current(now) if catalog.shows(hold.service)]
+        holds = holds_in_force(current, now)
+        missing = await self._hold_registry.missing(catalog.services.values(), holds)
+        async with self._database.reading() as connection:
+            exempt = await read_listing(connection, {hold.service for hold in holds}, now)
+        return all_holds(holds, query, missing, exempt, observed_holds(current, now))
 
     async def _place(
         self, interaction: Interaction, words: Sequence[str], *, replacing: bool = False
@@ -181,34 +184,39 @@ def all_holds(
     query: Query,
     missing: Mapping[str, Sequence[UnmetRequirement]] | None = None,
     exempt: Mapping[str, ExemptionListing] | None = None,
+    observed: Sequence[Hold] = (),
 ) -> Reply:
-    """Return what is frozen, and by service what is exempt.
+    """Return what is frozen and by service what is exempt, then what would be frozen but for its policy.
 
     `missing` are the unmet requirements, by service, that keep a budget's hold.
     """
     missing, exempt = missing or {}, exempt or {}
-    if not holds:
-        text = Markup("Nothing is frozen.")
-        return Reply(text, (section(text),), shareable=query)
-    services = list(dict.fromkeys(hold.service for hold in holds))
+    frozen = list(dict.fromkeys(hold.service for hold in holds))
+    services = list(dict.fromkeys([*frozen, *(hold.service for hold in observed)]))
+    would_be = len(services) - len(frozen)
+    count = f"{len(frozen)} frozen{f', {would_be} would be' if would_be else ''}"
     if len(services) > MANY:
-        together = sorted(holds, key=lambda hold: services.index(hold.service))
-        return _many_holds(together, len(services), exempt, query)
-    paragraphs = [
+        together = sorted([*holds, *observed], key=lambda hold: services.index(hold.service))
+        return _many_holds(together, count, exempt, query)
+    paragraphs = [] if frozen else [Markup("Nothing is frozen.")]
+    paragraphs += [
         _held(
             service,
             [hold for hold in holds if hold.service == service],
             missing.get(service, ()),
             exempt.get(service, ExemptionListing()),
+            [hold for hold in observed if hold.service == service],
         )
         for service in services
     ]
-    body = [*(section(paragraph) for paragraph in paragraphs), context(f"{len(services)} frozen")]
+    body = [section(paragraph) for paragraph in paragraphs]
+    if services:
+        body.append(context(count))
     return Reply(join("\n", paragraphs), tuple(body), shareable=replace(query, text="", page=1))
 
 
 def _many_holds(
-    holds: Sequence[Hold], services: int, exempt: Mapping[str, ExemptionListing], query: Query
+    holds: Sequence[Hold], count: str, exempt: Mapping[str, ExemptionListing], query: Query
 ) -> Reply:
     """Return a page of a table of holds, those of one service together."""
     page, pages = page_of(query.page, len(holds), ROWS)
@@ -220,37 +228,42 @@ def _many_holds(
             owners_cell([hold]),
             time_cell(hold.since),
             time_cell(hold.until),
-            text_cell(hold.reason),
+            text_cell(_reason(hold)),
             text_cell(exempt_changes(exempt.get(hold.service, ExemptionListing()))),
         ]
         for hold in shown
     ]
-    count = f"{services} frozen"
     names = dict.fromkeys(hold.service for hold in shown)
     body = [
         *table("What is frozen", _HEADINGS, rows),
         context(count if pages == 1 else f"{count} · page {page} of {pages}"),
         *show_menu("What does it take to open…", [(each, Query("ship", each)) for each in names]),
     ]
-    lines = [markup("{} — {}", bold(hold.service), hold_text(hold)) for hold in shown]
+    lines = [
+        markup(
+            "{} — {}", bold(hold.service), would_be_frozen_text([hold]) if hold.observed else hold_text(hold)
+        )
+        for hold in shown
+    ]
     return Reply(join("\n", lines), tuple(body), page_buttons(query, pages), query)
 
 
+def _reason(hold: Hold) -> str:
+    return f"would be frozen: {hold.reason}" if hold.observed else hold.reason
+
+
 def _held(
-    service: str, holds: Sequence[Hold], missing: Sequence[UnmetRequirement], exempt: ExemptionListing
+    service: str,
+    holds: Sequence[Hold],
+    missing: Sequence[UnmetRequirement],
+    exempt: ExemptionListing,
+    observed: Sequence[Hold],
 ) -> Markup:
     lines = [markup("• {}", hold_text(hold)) for hold in holds[:5]]
     more = f"and {len(holds) - 5} more" if len(holds) > 5 else ""
-    return join(
-        "\n",
-        [
-            markup(":snowflake: {}", bold(service)),
-            *lines,
-            more,
-            unmet_requirements_text(missing, service),
-            *exempt_lines(exempt),
-        ],
-    )
+    name = markup("{}{}", Markup(":snowflake: ") if holds else "", bold(service))
+    needs = unmet_requirements_text(missing, service)
+    return join("\n", [name, *lines, more, needs, *exempt_lines(exempt), would_be_frozen_text(observed)])
 
 
 def _placed(placed: HoldPlaced) -> Markup:

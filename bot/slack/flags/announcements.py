@@ -70,11 +70,9 @@ class FlagAnnouncer:
                 return [replace(_message(channels[0], announcement, buttons), mentions=approvers)]
             case ApprovalDeclined(asked_by=asked_by):
                 return [replace(_message(channels[0], announcement, location.see()), mentions=[asked_by])]
-            case FlagDrifted(while_frozen=True):
-                announcement_channels = [workspace.of(service).announcements for service in context.services]
-                channels = list(
-                    dict.fromkeys([*channels, *(announcement_channels or [workspace.announcements])])
-                )
+            case FlagDrifted(frozen=frozen) if frozen:
+                everywhere = [workspace.of(service).announcements for service in frozen]
+                channels = list(dict.fromkeys([*channels, *everywhere]))
         return [_message(channel, announcement, location.see()) for channel in channels]
 
     def _approvers(self, context: FlagEventContext, event: ApprovalRequested) -> Sequence[str]:
@@ -169,7 +167,7 @@ def announcement_text(  # noqa: C901, PLR0911 - one return an event
             following = markup("The flag stays as it is. Next: {}.", location.command("show"))
             return AnnouncementText("ramp_stopped", headline, (sentence(why),), following)
         case FlagDrifted():
-            return _drifted(context.event, context, location)
+            return _drifted(context.event, location)
         case _:
             assert_never(context.event)
 
@@ -270,12 +268,13 @@ def _revert_failed(event: RevertFailed, location: FlagLocation) -> AnnouncementT
     return AnnouncementText("flag_left_alone", headline, (sentence(event.why),), following)
 
 
-def _drifted(event: FlagDrifted, context: FlagEventContext, location: FlagLocation) -> AnnouncementText:
-    sign = ":rotating_light:" if event.while_frozen else ":mag:"
+def _drifted(event: FlagDrifted, location: FlagLocation) -> AnnouncementText:
+    sign = ":rotating_light:" if event.frozen else ":mag:"
     who = markup(" by {}", event.who) if event.who else NOTHING
     during = NOTHING
-    if event.while_frozen:
-        during = markup(", while {} is frozen", listed(list(context.services)))
+    if event.frozen:
+        verb = "is" if len(event.frozen) == 1 else "are"
+        during = markup(", while {} {} frozen", listed(event.frozen), verb)
     headline = markup(
         "{} {} — {} was changed outside Governor{}{}.",
         Markup(sign), bold(event.difference.words), location.name, who, during,

@@ -1,6 +1,7 @@
 """Changes made behind the bot's back are told once, and louder during a freeze; its own never."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 from bot.flags.change import FlagChange, SetExposure, TurnOff
 from tests.support.slack_app import RunningSlackApp
-from tests.support.slack_flags import FLAG, audited, later, run_slack_app_with_flags, state, told
+from tests.support.slack_flags import FLAG, audited, later, run_slack_app_with_flags, told
 
 
 @pytest.fixture
@@ -18,9 +19,12 @@ async def slack_app(tmp_path: Path) -> AsyncIterator[RunningSlackApp]:
         yield slack_app
 
 
-async def moved_elsewhere(slack_app: RunningSlackApp, change: FlagChange) -> None:
-    version = (await state(slack_app)).version
-    await slack_app.flags.changes.backend.apply(FLAG, "production", change, version=version, note="theirs")
+async def moved_elsewhere(
+    slack_app: RunningSlackApp, change: FlagChange, environment: str = "production"
+) -> None:
+    backend = slack_app.flags.changes.backend
+    version = (await backend.read(FLAG, environment)).version
+    await backend.apply(FLAG, environment, change, version=version, note="theirs")
 
 
 async def looked(slack_app: RunningSlackApp) -> list[tuple[str, str, str]]:
@@ -50,6 +54,28 @@ async def test_during_a_freeze_it_is_told_everywhere(slack_app: RunningSlackApp)
     found = await looked(slack_app)
     assert [channel for channel, _, _ in found] == ["#checkout", "#releases"]
     assert all(text.startswith(":rotating_light:") and "checkout is frozen" in text for _, _, text in found)
+
+
+async def test_a_freeze_that_spares_staging_makes_no_alarm_of_a_change_there(
+    slack_app: RunningSlackApp,
+) -> None:
+    await slack_app.types("sam", "/freeze checkout peak sale")
+    await moved_elsewhere(slack_app, SetExposure(0.4), "staging")
+    ((channel, _, text),) = await looked(slack_app)
+    assert channel == "#checkout"
+    assert text.startswith(":mag:")
+    assert "frozen" not in text
+
+
+async def test_only_the_services_that_are_frozen_are_named(slack_app: RunningSlackApp) -> None:
+    catalog = slack_app.shop.catalog
+    search = replace(catalog.services["search"], flags=(FLAG,))
+    slack_app.shop.catalog = replace(catalog, services={**catalog.services, "search": search})
+    await slack_app.types("sam", "/freeze checkout peak sale")
+    await moved_elsewhere(slack_app, SetExposure(0.4))
+    found = await looked(slack_app)
+    assert {channel for channel, _, _ in found} == {"#checkout", "#search", "#releases"}
+    assert all(", while checkout is frozen." in text for _, _, text in found)
 
 
 async def test_the_bots_own_changes_are_no_drift(slack_app: RunningSlackApp) -> None:

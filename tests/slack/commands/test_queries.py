@@ -82,6 +82,11 @@ async def test_what_a_policy_only_observes_is_shown_and_lets_changes_ship(tmp_pa
         assert "would be frozen" in listing.text
         assert "snowflake" not in listing.text
         assert "Would be frozen since" in (await slack_app.types("riley", "/budget checkout")).text
+        for typed in ("/freeze", "/freeze list"):
+            first, name, why = (await slack_app.types("riley", typed)).text.splitlines()
+            assert (first, name) == ("Nothing is frozen.", "*checkout*")
+            assert why.startswith("Would be frozen since <!date^")
+            assert why.endswith("Nothing is stopped: the policy only observes.")
         may = await slack_app.types("riley", "/ship checkout PR-12")
         assert "Yes, `PR-12` may ship" in may.text
         assert "It would have been refused, but the policy only observes" in may.text
@@ -89,6 +94,11 @@ async def test_what_a_policy_only_observes_is_shown_and_lets_changes_ship(tmp_pa
         assert "Nothing is frozen" in (await slack_app.types("riley", "/freeze")).text
         assert "would have frozen it" in (await slack_app.types("riley", "/audit checkout")).text
         assert not slack_app.slack.refused
+        await slack_app.types("sam", "/freeze checkout peak sale")
+        frozen = await slack_app.types("riley", "/freeze")
+        assert frozen.text.splitlines()[0] == ":snowflake: *checkout*"
+        assert "Would be frozen since" in frozen.text
+        assert "1 frozen" in str(frozen.blocks)
 
 
 async def test_unmeasured_slo_is_shown_with_its_problem(slack_app: RunningSlackApp) -> None:

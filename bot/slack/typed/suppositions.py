@@ -78,5 +78,5 @@ def _objective(service: str, words: Sequence[str]) -> SupposedObjective:
             raise UsageError(markup("One SLO at a time. {}", usage(service)))
         return SupposedObjective(objective, name(others[0]) if others else None)
     if rest and is_number(rest[0]):
-        raise UsageError(markup("{} is no objective. {}", code(rest[0][:_MOST_SHOWN]), usage(service)))
+        raise UsageError(markup("{} is not an objective. {}", code(rest[0][:_MOST_SHOWN]), usage(service)))
     raise UsageError(markup("Which objective? {}", usage(service)))

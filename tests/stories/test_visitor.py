@@ -39,7 +39,7 @@ async def test_the_story_can_begin_anew(tmp_path: Path) -> None:
         box = visitor.page.get_by_role("textbox", name="Message Governor")
         await box.fill("help")
         await box.press("Enter")
-        await visitor.sees("/governor help")
+        await visitor.sees("All commands")
         await visitor.opens("checkout")
         await visitor.says("Anybody here?")
         await visitor.sees("Anybody here?")

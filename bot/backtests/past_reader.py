@@ -134,7 +134,7 @@ def _too_short(slo: Slo, first: int) -> str:
     if isinstance(slo.window, RollingWindow):
         window = f"less than one window of {duration_code(slo.window.length)}"
     else:
-        window = f"no {slo.window.unit} that has begun since"
+        window = f"no {slo.window.unit} that has started since"
     return f"the ledger reaches back to {begins}, {window}"
 
 

@@ -82,10 +82,11 @@ def _past(
     outcome: ObjectiveOutcome, now: ServiceBacktest, new: ServiceBacktest, old: str, promised: str
 ) -> Markup:
     """Return the sums of both runs, a picture of each, and the last freezes of the new one."""
-    slo, span = outcome.after.slo.name, outcome.new.span
+    # Slack drops blanks where code begins: the picture begins with what is known.
+    slo, span = outcome.after.slo.name, new.span
     width = max(len(old), len(promised))
     pictures = [
-        code(f"{text:>{width}} {strip(tested, span, slo, most=_MOST_SIGNS)}")
+        code(f"{text:<{width}} {strip(tested, span, slo, most=_MOST_SIGNS)}")
         for text, tested in ((old, now), (promised, new))
     ]
     return join(

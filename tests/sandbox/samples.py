@@ -183,7 +183,24 @@ BUDGET: list[Json] = [
     {"type": "context", "elements": [mrkdwn("As of 14:02 · events pushed by the service")]},
 ]
 
+SERVICES: Json = {
+    "type": "data_table",
+    "caption": "Error budgets",
+    "page_size": 2,
+    "rows": [
+        [{"type": "raw_text", "text": "Service"}, {"type": "raw_text", "text": "Left"}],
+        *(
+            [
+                {"type": "raw_text", "text": name},
+                {"type": "raw_number", "value": left, "text": f"{left}% left"},
+            ]
+            for name, left in (("checkout", 9), ("payments", 80), ("search", 100))
+        ),
+    ],
+}
+
 EVERYTHING: list[Json] = [
+    SERVICES,
     {"type": "markdown", "text": "## Plan\n\n- **one**\n- [two](https://acme.example)\n\n`done`"},
     {"type": "divider"},
     {

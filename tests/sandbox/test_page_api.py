@@ -126,6 +126,22 @@ async def test_every_kind_of_block_is_drawn(visit: Visit) -> None:
     await expect(visit.page.locator("table th", has_text="Objective")).to_be_visible()
 
 
+async def test_a_data_table_is_paged_and_sorted_by_number(visit: Visit) -> None:
+    await visit.says("/shop")
+    names = visit.page.locator(".block-data_table tbody th")
+    await expect(names).to_have_text(["checkout", "payments"])
+    await visit.page.get_by_role("button", name="Next rows").click()
+    await expect(names).to_have_text(["search"])
+    await expect(visit.page.get_by_text("3–3 of 3")).to_be_visible()
+    left = visit.page.locator(".block-data_table thead .sort").nth(1)
+    await expect(left).to_have_text("Left")
+    await left.click()
+    await expect(names).to_have_text(["checkout", "payments"])
+    await left.click()
+    # 100 is more than 80, though its text comes first.
+    await expect(names).to_have_text(["search", "payments"])
+
+
 async def test_sharing_replaces_the_private_answer_and_pins_it(visit: Visit) -> None:
     await visit.says("/budget checkout")
     await visit.page.get_by_role("button", name="Share").click()

@@ -17,6 +17,7 @@ from bot.http.incidents import IncidentsEndpoint
 from bot.incidents.alerts.receiver import AlertReceiver
 from bot.incidents.cost import Costs
 from bot.incidents.duplicates.merging import Merging
+from bot.incidents.finished_channels.scheduled_archiving import ScheduledArchiving
 from bot.incidents.lifecycle import IncidentLifecycle
 from bot.incidents.ports import IncidentMessageWriter, TransientError
 from bot.incidents.postmortem_closing import PostmortemClosing
@@ -73,6 +74,7 @@ class Incidents:
         self._lease = lease
         self._client_of = client_of
         self._edit_limits = edit_limits
+        self._channels = IncidentChannels(client_of, edit_limits)
         self._ended_holds = EndedHolds(hold_registry, current, clock)
         self._people: dict[str | None, People] = {}
         self._recent_changes = RecentChanges(database, current)
@@ -101,7 +103,13 @@ class Incidents:
             messages=messages,
             clock=clock,
         )
-
+        self._archiving = ScheduledArchiving(
+            database=database,
+            channels=self._channels,
+            messages=messages,
+            current=current,
+            clock=clock,
+        )
         self._observation = WeeklyObservation(database, current, observed_week_message, clock)
 
     def add_routes(self, app: web.Application, tokens: TokenVerifier) -> None:
@@ -133,17 +141,18 @@ class Incidents:
         )
 
     async def run_scheduled(self) -> None:
-        """Send reminders that are due and lift holds that outlived their incident, where the lease is."""
+        """Send reminders, lift holds of incidents that are over, archive channels, where the lease is."""
         if await self._lease.acquire():
             await self._scheduled.tick()
             await self._ended_holds.tick()
             await self._observation.tick()
+            await self._archiving.tick()
 
     def _build_runner(
         self, messages: IncidentMessageWriter, hold_registry: HoldRegistry, timing: RunnerTiming
     ) -> StepRunner:
         database, current, clock = self._database, self._current, self._clock
-        channels = IncidentChannels(self._client_of, self._edit_limits)
+        channels = self._channels
         cards = CardUpdater(
             database, channels, messages, self.snapshots, lease=self._lease, every_s=timing.refresh_s
         )

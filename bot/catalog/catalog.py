@@ -92,6 +92,7 @@ class Workspace:
     name: str
     announcements: str
     incidents: str | None = None
+    archive_incidents_after: timedelta | None = None
     evaluate_every: timedelta = timedelta(seconds=60)
     sources: Mapping[str, PrometheusSettings] = field(default_factory=dict)
     flags: FlagSettings = FlagSettings()

@@ -16,6 +16,7 @@ from bot.catalog.current import CurrentCatalog
 from bot.incidents import holds
 from bot.incidents.audit_entries import audit_entry, difference, facts, next_version, timeline_entries
 from bot.incidents.downtime import Impact
+from bot.incidents.finished_channels.rules import may_be_archived
 from bot.incidents.incident import (
     CauseClass,
     IllegalChangeError,
@@ -292,8 +293,9 @@ class IncidentLifecycle:
             await self._update_topics(connection, after)
         if before.postmortem_at is None and after.postmortem_at is not None:
             await steps.open_channel(connection, id_, ChannelKind.POSTMORTEM, self._invitees(after))
-        if wanted_channels(before) != wanted_channels(after):
-            await self.reopen_within(connection, after, was_closed=before.finished_at is not None)
+        was_closed = may_be_archived(before)
+        if wanted_channels(before) != wanted_channels(after) or was_closed != may_be_archived(after):
+            await self.reopen_within(connection, after, was_closed=was_closed)
         return after
 
     async def reopen_within(
@@ -301,14 +303,14 @@ class IncidentLifecycle:
     ) -> None:
         """Reopen archived channels that the incident needs, within the caller's transaction.
 
-        `was_closed`: its postmortem had been closed, so steps that close the channels may be pending.
+        `was_closed`: its channels could be archived, so steps that do so may be pending.
         """
         channels = await read_channels(connection, incident.id)
         for kind in wanted_channels(incident):
             channel = channels.get(kind)
             if channel is not None and channel.is_archived:
                 await steps.reopen_channel(connection, channel, self._invitees(incident))
-        for channel in channels.values() if was_closed and incident.finished_at is None else ():
+        for channel in channels.values() if was_closed and not may_be_archived(incident) else ():
             await steps.keep_open(connection, channel)
 
     async def _change(self, id_: int, action: str, compute: Compute, by: str, now: datetime) -> Incident:

@@ -9,11 +9,12 @@ ChannelError
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import ClassVar, Protocol
 
 from bot.incidents.action import Action
 from bot.incidents.incident import Incident
-from bot.incidents.records.channels import ChannelKind
+from bot.incidents.records.channels import ChannelKind, IncidentChannel
 from bot.incidents.reminders import Reminder
 from bot.incidents.snapshot import IncidentSnapshot
 from bot.store.outbox import OutboxMessage
@@ -64,6 +65,18 @@ class ChannelInfo:
     is_archived: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class ChannelUse:
+    """What people do with a channel: its name, and when one of them wrote there last.
+
+    `is_archived`: it is, or the bot was removed from it.
+    """
+
+    name: str
+    is_archived: bool
+    last_written_at: datetime | None = None
+
+
 class IncidentChannelPort(Protocol):
     """Channels and their messages. Each method raises `ChannelError`; all but `create` are idempotent."""
 
@@ -97,6 +110,10 @@ class IncidentChannelPort(Protocol):
 
     async def archive(self, channel_id: str) -> None:
         """Archive a channel: it can be read, but nothing can be posted there any more."""
+        ...
+
+    async def use(self, channel_id: str, since: datetime) -> ChannelUse:
+        """Return what people have done with a channel since a time."""
         ...
 
     async def members(self, team: str) -> Sequence[str]:
@@ -169,6 +186,10 @@ class IncidentMessageWriter(Protocol):
 
     def not_archived(self, snapshot: IncidentSnapshot, kind: ChannelKind, error: str) -> OutboxMessage | None:
         """Write into a channel that it could not be archived; None while there is no channel."""
+        ...
+
+    def archived_soon(self, channel: IncidentChannel, at: datetime, quiet_for: timedelta) -> OutboxMessage:
+        """Write into a finished incident's channel when it is archived unless somebody writes there."""
         ...
 
     def topic(self, snapshot: IncidentSnapshot, kind: ChannelKind) -> str:

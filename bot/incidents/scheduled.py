@@ -90,7 +90,9 @@ class ScheduledTasks:
 
     async def _due(self, connection: AsyncConnection, incident: Incident, now: datetime) -> list[Reminder]:
         rows = incident_reminders.c
-        query = select(rows.kind, rows.sent_at).where(rows.incident_id == incident.id)
+        query = select(rows.kind, rows.sent_at).where(
+            rows.incident_id == incident.id, rows.kind.in_(list(Reminder))
+        )
         sent = {Reminder(kind): at for kind, at in await connection.execute(query)}
         updated_at = await records.last_changed(connection, incident.id)
         return list(reminders.due(incident, updated_at, sent, now))

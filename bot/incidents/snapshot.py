@@ -52,6 +52,12 @@ class IncidentSnapshot:
         return channel.channel_id if channel else None
 
     @property
+    def open_channel_id(self) -> str | None:
+        """The id of the incident's own channel; None where there is none to write in."""
+        channel = self.channels.get(ChannelKind.INCIDENT)
+        return None if channel is None or channel.is_archived else channel.channel_id
+
+    @property
     def not_owned(self) -> Sequence[Action]:
         """Its open P0 actions that lack an owner or a due date."""
         return [

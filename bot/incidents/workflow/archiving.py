@@ -15,6 +15,7 @@ from bot.catalog.current import CurrentCatalog
 from bot.clock import Clock
 from bot.freezes.hold import GOVERNOR
 from bot.incidents.audit_entries import audit_entry
+from bot.incidents.finished_channels.rules import may_be_archived
 from bot.incidents.lifecycle import IncidentLifecycle
 from bot.incidents.ports import (
     ChannelRefusedError,
@@ -115,7 +116,7 @@ class Archiver:
             await change_channel(connection, snapshot.channels[step.channel_kind], archived_at=now)
             archived = {"channel": channel_id, "room": step.channel_kind.value}
             await audit.record(connection, audit_entry("archived", incident, GOVERNOR, after=archived), now)
-            if incident.finished_at is None:
+            if not may_be_archived(incident):
                 await self._lifecycle.reopen_within(connection, incident)
 
     async def announce_refusal(self, step: Step, snapshot: IncidentSnapshot, error: str) -> None:
@@ -144,7 +145,7 @@ class Archiver:
 def _closing_channel_id(step: Step, snapshot: IncidentSnapshot) -> str:
     """Return the channel's id; raises `StepBlockedError`, or `ChannelRefusedError` where it is to stay."""
     channel_id = snapshot.channel_id(step.channel_kind)
-    if snapshot.incident.finished_at is None or snapshot.channels[step.channel_kind].is_archived:
+    if not may_be_archived(snapshot.incident) or snapshot.channels[step.channel_kind].is_archived:
         raise ChannelRefusedError("stays_open")
     if channel_id is None:
         raise StepBlockedError

@@ -26,6 +26,7 @@ from bot.policy.documents.fields import (
     HeaderName,
     MinBadEvents,
     People,
+    QuietTime,
     Repository,
     Secret,
     Share,
@@ -67,6 +68,9 @@ class ChannelsSpec(Model):
     """Where freezes, unfreezes and faults in the policies are told."""
     incidents: Channel | None = None
     """Where incidents are told; the announcements channel if left out."""
+    archive_incidents_after: QuietTime | None = None
+    """How long after an incident is over and the last person wrote there its channel is archived, 2d to 400d;
+    told there a day before. An incident with an open postmortem keeps its channels. Never if left out."""
 
 
 class BasicAuth(Model):

@@ -8,6 +8,7 @@ import asyncio
 import copy
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any, Final
 
 import structlog
@@ -18,6 +19,7 @@ from bot.incidents.ports import (
     ChannelInfo,
     ChannelNameTakenError,
     ChannelRefusedError,
+    ChannelUse,
     MissingPermissionError,
     TransientError,
 )
@@ -31,8 +33,10 @@ from bot.slack.webapi.errors import (
     SlackRefusedError,
     translate_slack_errors,
 )
+from bot.slack.webapi.last_written import last_written_at
 from bot.slack.webapi.new_blocks import BLOCKS_ERRORS
 from bot.slack.webapi.pages import next_cursor, page_of
+from bot.slack.webapi.user_groups import UserGroups
 from bot.store.addresses import local, qualified, team_of
 from bot.store.outbox import Block, OutboxMessage
 from bot.store.threads import MessageLocation
@@ -50,6 +54,7 @@ _OF_ONE_PERSON: Final = frozenset(
 )
 # A channel that the bot no longer sees cannot be archived by it either.
 _GONE: Final = frozenset({"already_archived", "channel_not_found"})
+_OUT_OF_REACH: Final = frozenset({"channel_not_found", "is_archived", "not_in_channel"})
 # The workspace's settings forbid it.
 _RESTRICTED: Final = frozenset({"restricted_action", "user_is_restricted"})
 
@@ -66,6 +71,7 @@ class IncidentChannels:
         self._clients: dict[str | None, AsyncWebClient] = {}
         self._bot_users: dict[str | None, str] = {}
         self._interrupted: dict[str, str] = {}
+        self._user_groups: dict[str | None, UserGroups] = {}
 
     async def create(self, name: str, *, private: bool) -> str:
         """Create a channel and return its id."""
@@ -175,17 +181,35 @@ class IncidentChannels:
         async with translate_errors(_GONE):
             await self._client(channel_id).conversations_archive(channel=local(channel_id))
 
+    async def use(self, channel_id: str, since: datetime) -> ChannelUse:
+        """Return a channel's name, and when a person wrote there last, if since a time."""
+        client, channel = self._client(channel_id), local(channel_id)
+        try:
+            async with translate_errors():
+                info = page_of(await client.conversations_info(channel=channel))["channel"]
+                name = str(info.get("name") or "")
+                if info.get("is_archived"):
+                    return ChannelUse(name, is_archived=True)
+                written_at = await last_written_at(client, channel, since)
+        except ChannelRefusedError as refusal:
+            if refusal.error not in _OUT_OF_REACH:
+                raise
+            return ChannelUse("", is_archived=True)
+        return ChannelUse(name, is_archived=False, last_written_at=written_at)
+
     async def members(self, team: str) -> Sequence[str]:
         """Return the user ids in a user group (`@handle`); a person is a team of one."""
         if not local(team).startswith("@"):
             return [local(team)]
         async with translate_errors():
-            answer = await self._client(team).usergroups_list(include_users=True)
-        handle = local(team).removeprefix("@").casefold()
-        for group in answer.get("usergroups") or ():
-            if str(group["handle"]).casefold() == handle:
-                return [str(user) for user in group.get("users") or ()]
-        raise ChannelRefusedError("no_such_group")
+            group = await self._groups(team).find(local(team))
+        if group is None:
+            raise ChannelRefusedError("no_such_group")
+        return sorted(group.members)
+
+    def _groups(self, address: str) -> UserGroups:
+        """Return the user groups of the workspace that an address names."""
+        return self._user_groups.setdefault(team_of(address), UserGroups(self._client(address)))
 
     def _client(self, address: str) -> AsyncWebClient:
         """Return the client of the workspace that an address names."""

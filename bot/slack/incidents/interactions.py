@@ -102,14 +102,14 @@ class IncidentInteractions:
         else:
             return ""
         snapshot = await self.access.snapshots.of(_number(number))
-        return local(snapshot.channel_id() or "")
+        return local(snapshot.open_channel_id or "")
 
     async def channel_of(self, button: str, number: str) -> str:
         """Return the channel of the incident that a button belongs to, empty where there is none."""
         if button == buttons.OPEN_FORM or button in buttons.DONE_BUTTONS:
             return ""
         snapshot = await self.access.snapshots.of(_number(number))
-        return local(snapshot.channel_id() or "")
+        return local(snapshot.open_channel_id or "")
 
     def faults(self, submitted: SubmittedModal) -> dict[str, str]:
         """Return what is wrong with a submitted modal, by the name of the input; empty if nothing."""

@@ -1,17 +1,18 @@
 """The messages about incidents that the outbox sends: cards, notices, reminders and the like. Pure."""
 
 from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
 
 from bot.catalog.current import CurrentCatalog
 from bot.formatting import budget_text, duration_text
 from bot.incidents.action import Action
 from bot.incidents.incident import Incident
-from bot.incidents.records.channels import ChannelKind
+from bot.incidents.records.channels import ChannelKind, IncidentChannel
 from bot.incidents.reminders import Reminder
 from bot.incidents.snapshot import IncidentSnapshot
 from bot.incidents.visibility import ANYBODY, may_see
 from bot.slack.blockkit.blocks import section
-from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, cut, join, markup, mention, naming
+from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, cut, join, markup, mention, naming, when
 from bot.slack.incidents.buttons import DONE_HERE, done_button
 from bot.slack.incidents.card import (
     LONGEST_SUMMARY,
@@ -33,6 +34,7 @@ MERGED = "incident_merged"
 DOCUMENT = "postmortem_document"
 POSTMORTEM_OPENED = "postmortem_opened"
 POSTMORTEM_CLOSED = "postmortem_closed"
+ARCHIVED_SOON = "channel_archived_soon"
 NOT_ARCHIVED = "channel_not_archived"
 REMINDER = "incident_reminder"
 ACTION_DUE = "action_due"
@@ -136,7 +138,7 @@ class IncidentMessages:
                 snapshot.channel_id(ChannelKind.POSTMORTEM),
                 markup("{} The document is kept here, and the channel archived. {}", closed, next_),
             ),
-            (snapshot.channel_id(), markup("{} This channel is archived. {}", closed, next_)),
+            (snapshot.open_channel_id, markup("{} This channel is archived. {}", closed, next_)),
         ]
         if may_see(incident, ANYBODY):
             summary = markup("{} {}", _closed_summary(snapshot, by), next_)
@@ -144,14 +146,22 @@ class IncidentMessages:
         messages = [_message(channel_id, POSTMORTEM_CLOSED, text) for channel_id, text in texts]
         return [message for message in messages if message is not None]
 
+    def archived_soon(self, channel: IncidentChannel, at: datetime, quiet_for: timedelta) -> OutboxMessage:
+        """Write into a finished incident's channel when it is archived unless somebody writes there."""
+        text = markup(
+            "Incident {} is over, so this channel is archived {}. Next: if you still need it, write "
+            "something here, and it stays for another {}.",
+            channel.incident_id, when(at), duration_text(quiet_for),
+        )  # fmt: skip
+        return OutboxMessage(channel.channel_id or "", ARCHIVED_SOON, text, [section(text)])
+
     def not_archived(self, snapshot: IncidentSnapshot, kind: ChannelKind, error: str) -> OutboxMessage | None:
         """Write into a channel that Slack refused to archive it; None while there is no channel."""
+        again = markup(", or allow it and type {} again", code(f"/postmortem close {snapshot.incident.id}"))
         text = markup(
-            "Slack does not let Governor archive this channel ({}). Next: archive it by hand, or allow it "
-            "and type {} again.",
-            code(error),
-            code(f"/postmortem close {snapshot.incident.id}"),
-        )
+            "Slack does not let Governor archive this channel ({}). Next: archive it by hand{}.",
+            code(error), NOTHING if snapshot.incident.finished_at is None else again,
+        )  # fmt: skip
         return _message(snapshot.channel_id(kind), NOT_ARCHIVED, text)
 
     def topic(self, snapshot: IncidentSnapshot, kind: ChannelKind) -> str:
@@ -173,7 +183,7 @@ class IncidentMessages:
 
 def _postmortem_opened(snapshot: IncidentSnapshot) -> OutboxMessage | None:
     postmortem_id = snapshot.channel_id(ChannelKind.POSTMORTEM)
-    if postmortem_id is None:
+    if postmortem_id is None or snapshot.open_channel_id is None:
         return None
     link = channel_link(postmortem_id)
     text = markup("The postmortem is in {}. Next: write down what you saw, without blame.", link)

@@ -22,6 +22,12 @@ from bot.incidents.postmortem import PostmortemPart
 from bot.slack.blockkit.modals import SubmittedModal
 from bot.slack.command_reference import COMMANDS
 from bot.slack.incidents import buttons, modals
+from bot.slack.incidents.shortcuts import (
+    ADD_TO_TIMELINE,
+    OPEN_ANYWHERE,
+    OPEN_FROM_MESSAGE,
+    ShortcutUse,
+)
 from bot.slack.incidents.source_message import SourceMessage
 from bot.slack.interactions import Interaction, Query
 from bot.store import api_tokens
@@ -92,8 +98,10 @@ async def _until(condition: Callable[[], T]) -> T:
     return found
 
 
-def _channel_of(bot: RunningBot) -> str | None:
-    return next((c.id for c in bot.slack.workspace.channels.values() if c.name.startswith("inc-")), None)
+def _channel_of(bot: RunningBot, title: str = "bucketleak") -> str | None:
+    """Return the channel of the incident of that title."""
+    channels = bot.slack.workspace.channels.values()
+    return next((c.id for c in channels if c.name.startswith("inc-") and title in c.name), None)
 
 
 def _elsewhere(bot: RunningBot) -> Iterator[str]:
@@ -158,6 +166,62 @@ async def test_no_button_or_form_serves_an_outsider(bot: RunningBot) -> None:
     added = SubmittedModal(modals.ADD_MESSAGE, "m3", OUTSIDER_ID, message, "C9", "", {"incident": "1"})
     assert "There is no incident 1" in (await incidents.submit(added)).text
     assert revealed((await bot.governor.incidents.snapshots.of(1)).incident.document) == [SUMMARY]
+
+
+async def test_nothing_that_corrects_incidents_offers_it_to_an_outsider(bot: RunningBot) -> None:
+    """Whoever has an incident of their own finds it in no form, and cannot reach it by its number."""
+    omar, workspace = bot.slack.person(OUTSIDER), bot.governor.slack.app.workspaces.main
+    await omar.says("/incident open Own trouble search", "#general")
+    own = await _until(lambda: _channel_of(bot, "own-trouble"))
+    await omar.says("/incident open Third trouble search", "#general")
+    await _until(lambda: _channel_of(bot, "third-trouble"))
+    pressed = Interaction(Query(buttons.MERGE, "2"), OUTSIDER_ID, own, "own", request="pressed")
+    form = (await workspace.incidents.press(pressed)).form
+    assert form is not None
+    assert ("Third trouble" in str(form.inputs), revealed(form.inputs)) == (True, [])
+    chosen = SubmittedModal(buttons.MERGE, "m4", OUTSIDER_ID, "2", own, "", {"into": "1"})
+    assert "There is no incident 1" in (await workspace.incidents.submit(chosen)).text
+    for command in ("merge 1", "merge into 1", "status merged 1", "reopen 1", "show 1"):
+        reply = await workspace.router.answer(
+            Interaction(Query("incident", command), OUTSIDER_ID, own, "own", request=command)
+        )
+        assert (command, "There is no incident 1" in reply.text) == (command, True)
+    message = {"ts": "1700000000.000100", "text": "taken over", "user": OUTSIDER_ID}
+    offered = []
+    for shortcut in (OPEN_ANYWHERE, OPEN_FROM_MESSAGE, ADD_TO_TIMELINE):
+        about = Interaction(Query(shortcut), OUTSIDER_ID, "C9", "elsewhere", request=shortcut)
+        use = ShortcutUse(about, None if shortcut == OPEN_ANYWHERE else message)
+        reply = await workspace.incidents.use_shortcut(use)
+        assert reply.form is not None
+        offered.append(str(reply.form.inputs))
+    assert ("Own trouble" in offered[-1], revealed(offered)) == (True, [])
+    incident = (await bot.governor.incidents.snapshots.of(1)).incident
+    assert (incident.title, incident.services, incident.status) == (TITLE, ("checkout",), Status.RESOLVED)
+
+
+async def test_what_becomes_part_of_it_tells_no_outsider(bot: RunningBot) -> None:
+    """A public duplicate becomes private; renaming, reopening and cancelling tell nobody elsewhere."""
+    dana = bot.slack.person("dana")
+    await dana.says("/incident open Own trouble search", "#general")
+    own = await _until(lambda: _channel_of(bot, "own-trouble"))
+    channel = await _until(lambda: _channel_of(bot))
+    lifecycle, now = bot.governor.incidents.lifecycle, bot.governor.clock.now
+    await lifecycle.reopen(1, by="U0DANA", now=now())
+    await bot.governor.incidents.merging.merge(2, 1, by="U0DANA", now=now())
+    for text in ("rename Bucketleak alpha again", "service remove search", "cancel Bucketleak alpha"):
+        await dana.says(f"/incident {text}", channel)
+        await bot.governor.slack.app.drain(10)
+    assert (await bot.governor.incidents.snapshots.of(1)).incident.status is Status.CANCELLED
+    await lifecycle.reopen(2, by="U0DANA", now=now())
+    assert (await bot.governor.incidents.snapshots.of(2)).incident.private
+    omar = bot.slack.person(OUTSIDER)
+    for text in ("list", "show 1", "show 2", "report"):
+        await omar.says(f"/incident {text}", "#general")
+        await bot.governor.slack.app.drain(10)
+    await _until(lambda: not _told(bot))
+    told = [m.text for c in _elsewhere(bot) for m in bot.slack.seen_by(OUTSIDER, c)]
+    assert not [text for text in told if "Own trouble" in text]
+    assert own != channel
 
 
 async def test_no_home_tab_shows_it_to_an_outsider(bot: RunningBot) -> None:

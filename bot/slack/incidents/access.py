@@ -108,9 +108,13 @@ class IncidentAccess:
         is_of_workspace = incident.id == viewer.here or self.catalog.shows(first)
         return is_of_workspace and may_see(incident, viewer)
 
-    async def permit(self, interaction: Interaction) -> str:
-        """Return the request's name if the person may change incidents. Raises `UsageError` with who may."""
-        await self.permit_person(interaction.user)
+    async def permit(self, interaction: Interaction, *, owner: str | None = None) -> str:
+        """Return the request's name if the person may change incidents, or is the `owner` of what changes.
+
+        Raises `UsageError` with who may.
+        """
+        if interaction.user != owner:
+            await self.permit_person(interaction.user)
         if interaction.request is None:
             raise UsageError(Markup("Type the command to change something."))
         return interaction.request

@@ -77,7 +77,7 @@ class ActionCommand:
     async def _done(self, interaction: Interaction, arguments: Sequence[str]) -> Reply:
         viewer = await self._access.viewer(interaction)
         before = await self._find(_number(arguments, "done"), viewer)
-        await self._access.permit(interaction)
+        await self._access.permit(interaction, owner=before.owner)
         if before.done_at is not None:
             return say(markup("Action {} is done already.", before.id))
         action = await self._actions.done(before.id, by=interaction.user, now=self._access.now())

@@ -151,7 +151,7 @@ class IncidentCommand:
             by=interaction.user,
             is_person=True,
         )
-        return await self._operations.open(opening, f"#{interaction.channel_name}")
+        return await self._operations.open(opening, (f"#{interaction.channel_name}", interaction.channel))
 
     async def _status(self, interaction: Interaction, arguments: Sequence[str]) -> Reply:
         status = _one_of(Status, arguments, "status")

@@ -160,7 +160,7 @@ class IncidentCorrections:
             return say(markup("It is merged into incident {} already.", into))
         with translate_errors():
             await self._merging.merge(id_, into, by=by, now=self._access.now())
-        channel_id = (await self._access.snapshots.of(into)).channel_id()
+        channel_id = (await self._access.snapshots.of(into)).open_channel_id
         where = markup("Next: go on in {}.", channel_link(channel_id)) if channel_id else NOTHING
         text = markup("Merged into incident {} by {}, which counts for both. {}", into, mention(by), where)
         return say(text, seen_by_channel=True)

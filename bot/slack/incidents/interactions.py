@@ -122,7 +122,8 @@ class IncidentInteractions:
             await self.access.permit_person(submitted.user)
             if submitted.callback == modals.OPEN:
                 opening = await self.shortcuts.opening(submitted)
-                return await self._operations.open(opening, submitted.channel)
+                here = (submitted.channel, await self.shortcuts.channel_name(submitted.channel))
+                return await self._operations.open(opening, here)
             if submitted.callback == modals.ADD_MESSAGE:
                 return await self.shortcuts.add_to_chosen(submitted)
             id_ = await self._incident_id(submitted)

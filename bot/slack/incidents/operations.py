@@ -4,7 +4,7 @@ Each operation makes one change and returns the reply that the channel sees. Cal
 person may make it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
@@ -44,8 +44,8 @@ class IncidentOperations:
         self._lifecycle = incidents.lifecycle
         self._channel_of = incidents.channel_of
 
-    async def open(self, opening: NewIncident, channel: str) -> Reply:
-        """Open an incident; `channel` is the name (`#incidents`) of the channel that it was requested in."""
+    async def open(self, opening: NewIncident, here: Collection[str]) -> Reply:
+        """Open an incident; `here` are the name (`#incidents`) and id of the channel it was requested in."""
         shows = self._access.catalog.shows
         if not all(shows(service) for service in opening.services or (None,)):
             raise UsageError(markup("Name one of your services: {}.", code("/incident open TITLE SERVICE")))
@@ -60,7 +60,7 @@ class IncidentOperations:
             incident.id, incident.severity.value, services, _where(snapshot),
         )  # fmt: skip
         workspace = self._access.catalog.workspace
-        is_announced_here = channel == local(workspace.incidents or workspace.announcements)
+        is_announced_here = local(workspace.incidents or workspace.announcements) in here
         is_public = may_see(incident, ANYBODY)
         return say(text, seen_by_channel=opened.is_new and is_public and not is_announced_here)
 

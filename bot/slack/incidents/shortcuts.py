@@ -1,10 +1,12 @@
 """The shortcuts of incidents: in Slack's menu of shortcuts, and in the menu of each message."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
+import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.incidents.incident import Incident, Status
@@ -20,6 +22,12 @@ from bot.slack.incidents.card import channel_link
 from bot.slack.incidents.operations import translate_errors
 from bot.slack.incidents.source_message import SourceMessage, permalink, read_message
 from bot.slack.interactions import Interaction, Query, Reply, say
+from bot.slack.webapi.errors import SlackError, translate_slack_errors
+from bot.slack.webapi.pages import page_of
+
+log = structlog.get_logger(__name__)
+
+_TIMEOUT_S = 10.0
 
 OPEN_ANYWHERE = "incident.open.anywhere"
 OPEN_FROM_MESSAGE = "incident.open.message"
@@ -112,6 +120,19 @@ class IncidentShortcuts:
         message = SourceMessage.from_about(submitted.about)
         url = await permalink(self._client, message.channel, message.ts)
         return replace(opening, entry=message.entry(submitted.user, self._access.now(), url))
+
+    async def channel_name(self, channel: str) -> str:
+        """Return the name of a channel with its `#`; empty where it has none, or Slack does not say."""
+        if not channel.startswith(("C", "G")):
+            return ""
+        try:
+            async with translate_slack_errors(), asyncio.timeout(_TIMEOUT_S):
+                info = page_of(await self._client.conversations_info(channel=channel))["channel"]
+        except SlackError as fault:
+            # It may then be told twice of the incident, which is better than not at all.
+            log.info("channel_name_unknown", channel=channel, error=fault.error)
+            return ""
+        return f"#{info.get('name') or ''}"
 
     async def add_to_chosen(self, submitted: SubmittedModal) -> Reply:
         """Add the message that a form is about to the incident that was chosen in it. Raises `UsageError`."""

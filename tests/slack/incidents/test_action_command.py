@@ -56,6 +56,20 @@ async def test_who_may_not_change_incidents_may_only_list_their_actions(
     assert "alert earlier" in (await incident_app.slack_app.types("riley", "/action list search")).text
 
 
+async def test_an_owner_marks_their_own_action_as_done_without_the_right(
+    incident_app: RunningIncidentApp,
+) -> None:
+    types = incident_app.slack_app.types
+    await types("sam", "/action add alert earlier @riley for search")
+    told = (await incident_app.slack_app.types("sam", "/action add canary @sam for search"), "#search")
+    assert (await types("riley", "/action done 2")).text.startswith("Only @sre or @checkout-devs may")
+    await incident_app.presses("riley", told[0], "#general", "action.done_here")
+    answer = await types("riley", "/action done 1")
+    assert answer.text == "Action 1 is done, marked by <@U0RILEY>: alert earlier"
+    done = await incident_app.slack_app.incidents.actions.of_service("search", OPERATOR)
+    assert [action.id for action in done if action.done_at is None] == [2]
+
+
 async def test_list_has_p0_first_and_tells_what_is_overdue(incident_app: RunningIncidentApp) -> None:
     assert (await incident_app.slack_app.types("sam", "/action")).text.startswith(
         "There are no open actions."

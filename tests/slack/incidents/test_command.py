@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from bot.incidents.incident import IncidentChange, Role, Severity, Status
 from bot.incidents.records.channels import ChannelKind
 from bot.incidents.timeline import EntryKind
@@ -63,6 +65,22 @@ async def test_who_may_not_open_an_incident_is_told_who_can(incident_app: Runnin
         assert answer.text == "Only @sre or @checkout-devs may open or change an incident. Ask one of them."
     assert not await incident_app.slack_app.incidents.snapshots.list(OPERATOR)
     assert incident_app.slack_app.slack.person("riley").modal is None
+
+
+@pytest.mark.parametrize("channel", ["#releases", "#checkout"])
+@pytest.mark.parametrize("is_typed", [True, False])
+async def test_where_incidents_are_announced_the_form_and_the_command_post_nothing_besides(
+    incident_app: RunningIncidentApp, channel: str, is_typed: bool
+) -> None:
+    slack_app = incident_app.slack_app
+    if is_typed:
+        answer = await slack_app.types("dana", "/incident open It is slow", channel)
+    else:
+        await incident_app.says("dana", "/incident", channel)
+        await incident_app.submits("dana", title=typed("It is slow"), severity=chosen("sev3"))
+        answer = incident_app.last("dana", channel)
+    assert answer.text.startswith("Incident 1 is open, sev3")
+    assert answer.ephemeral_to == ("U0DANA" if channel == "#releases" else None)
 
 
 async def test_form_opens_a_private_incident_that_only_the_asker_is_told_of(

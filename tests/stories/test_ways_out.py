@@ -172,7 +172,7 @@ async def test_nothing_that_corrects_incidents_offers_it_to_an_outsider(bot: Run
     """Whoever has an incident of their own finds it in no form, and cannot reach it by its number."""
     omar, workspace = bot.slack.person(OUTSIDER), bot.governor.slack.app.workspaces.main
     await omar.says("/incident open Own trouble search", "#general")
-    own = await _until(lambda: _channel_of(bot, "own-trouble"))
+    own = await _until(lambda: _channel_of(bot, "own-trouble")) or ""
     await omar.says("/incident open Third trouble search", "#general")
     await _until(lambda: _channel_of(bot, "third-trouble"))
     pressed = Interaction(Query(buttons.MERGE, "2"), OUTSIDER_ID, own, "own", request="pressed")
@@ -203,8 +203,8 @@ async def test_what_becomes_part_of_it_tells_no_outsider(bot: RunningBot) -> Non
     """A public duplicate becomes private; renaming, reopening and cancelling tell nobody elsewhere."""
     dana = bot.slack.person("dana")
     await dana.says("/incident open Own trouble search", "#general")
-    own = await _until(lambda: _channel_of(bot, "own-trouble"))
-    channel = await _until(lambda: _channel_of(bot))
+    own = await _until(lambda: _channel_of(bot, "own-trouble")) or ""
+    channel = await _until(lambda: _channel_of(bot)) or ""
     lifecycle, now = bot.governor.incidents.lifecycle, bot.governor.clock.now
     await lifecycle.reopen(1, by="U0DANA", now=now())
     await bot.governor.incidents.merging.merge(2, 1, by="U0DANA", now=now())

@@ -5,7 +5,13 @@ from datetime import datetime
 
 from bot.incidents.incident import MOST_TITLE, Incident
 from bot.slack.blockkit.blocks import section
-from bot.slack.blockkit.modals import ModalForm, SubmittedModal, choice_input, choices_input, text_input
+from bot.slack.blockkit.modals import (
+    ModalForm,
+    SubmittedModal,
+    choice_input,
+    choices_input,
+    text_input,
+)
 from bot.slack.blockkit.mrkdwn import markup
 from bot.slack.incidents.buttons import CANCEL, MERGE, RENAME
 from bot.store.outbox import Block
@@ -32,7 +38,7 @@ def cancel_form(incident: Incident) -> ModalForm:
         incident.id, lifted,
     )  # fmt: skip
     why = text_input("reason", "Why was it not an incident?", most=MOST_REASON, optional=True)
-    return ModalForm(CANCEL, "A false alarm?", "It was one", (section(told), why), str(incident.id))
+    return ModalForm(CANCEL, "A false alarm?", "Mark as false alarm", (section(told), why), str(incident.id))
 
 
 def merge_form(incident: Incident, others: Sequence[Incident]) -> ModalForm:
@@ -42,9 +48,14 @@ def merge_form(incident: Incident, others: Sequence[Incident]) -> ModalForm:
         "for both.",
         incident.id,
     )  # fmt: skip
-    choices = [(str(other.id), f"{other.id}. {other.title}") for other in others]
+    choices = [(str(other.id), _name_in_menu(other)) for other in others]
     target = choice_input("into", "Which incident is it the same as?", choices)
     return ModalForm(MERGE, "A duplicate?", "Merge", (section(told), target), str(incident.id))
+
+
+def _name_in_menu(incident: Incident) -> str:
+    """Return an incident's number, state and title; a menu cuts off what is too long."""
+    return f"{incident.id}. {incident.severity.value} {incident.status.value}: {incident.title}"
 
 
 def rename_faults(submitted: SubmittedModal, now: datetime) -> dict[str, str]:

@@ -81,7 +81,7 @@ async def test_a_duplicate_is_merged_in_a_form_that_offers_what_the_person_may_s
     card = await incident_app.card(channels[1], id_=2)
     await incident_app.presses("sam", card, channels[1], "incident.merge")
     options = incident_app.form("sam")["blocks"][1]["element"]["options"]
-    assert [option["text"]["text"] for option in options] == ["1. Checkout 500s"]
+    assert [option["text"]["text"] for option in options] == ["1. sev2 investigating: Checkout 500s"]
     await incident_app.submits("sam", into=chosen("1"))
     assert (await incident_app.view(2)).incident.merged_into == 1
     assert incident_app.last("sam", channels[1]).text == (

@@ -32,21 +32,24 @@ from bot.incidents.postmortem import PostmortemPart
 from bot.incidents.records.channels import ChannelKind, IncidentChannel
 from bot.incidents.snapshot import IncidentSnapshot, RecentFlag
 from bot.slack.announcements.freezes import FreezeAnnouncer
+from bot.slack.approvals.decision import ApprovalDecision, comment_form
 from bot.slack.blockkit.modals import ModalForm
+from bot.slack.blockkit.mrkdwn import Markup
 from bot.slack.command_reference import help_on_all
 from bot.slack.commands import budget as budgets
 from bot.slack.commands import ship
 from bot.slack.commands.freeze import all_holds
+from bot.slack.exemptions.forms import request_form
 from bot.slack.flags.announcements import FlagAnnouncer
 from bot.slack.flags.messages import FlagView, one_flag
 from bot.slack.home.contents import Contents
 from bot.slack.home.dialogs import help_dialog, service_dialog
 from bot.slack.home.view import home_view
-from bot.slack.incidents import modals
+from bot.slack.incidents import correction_forms, modals
 from bot.slack.incidents.card import card_blocks
 from bot.slack.incidents.postmortem_view import document_blocks
 from bot.slack.incidents.queries.listing import incident_list
-from bot.slack.interactions import Query
+from bot.slack.interactions import Interaction, Query
 from bot.store.outbox import Block, OutboxMessage
 
 _SERVICE, _FLAG, _ENVIRONMENT = "sample", "new-sample", "production"
@@ -110,6 +113,13 @@ def _forms(incident: Incident) -> Iterator[ModalForm]:
     yield modals.times_form(incident)
     yield from (modals.part_form(incident, part) for part in PostmortemPart)
     yield modals.action_form(incident)
+    yield correction_forms.rename_form(incident, [_SERVICE, "other"])
+    yield correction_forms.cancel_form(incident)
+    yield correction_forms.merge_form(incident, [replace(incident, id=incident.id + 1)])
+    yield request_form(Interaction(Query("freeze"), _PERSON, _CHANNEL), _SERVICE, "PR-12", ())
+    decisions = [ApprovalDecision("key", _PERSON, approves) for approves in (True, False)]
+    asked = [comment_form(decision, Markup("A change waits.")).form for decision in decisions]
+    yield from (form for form in asked if form is not None)
 
 
 def _service() -> Service:

@@ -27,7 +27,7 @@ async def test_samples_have_every_form_block_and_element_that_the_bot_sends(tmp_
     used = {kind for body in (*sent.messages, *sent.modals, *sent.homes) for kind in kinds(body)}
     assert used - {kind for shown in samples for kind in kinds(shown)} == set()
     forms = {shown["callback_id"] for shown in samples if isinstance(shown, dict) and "callback_id" in shown}
-    assert forms == {modal["callback_id"] for modal in sent.modals}
+    assert {modal["callback_id"] for modal in sent.modals} <= forms
 
 
 def test_samples_keep_slacks_rules_and_have_names_of_their_own() -> None:

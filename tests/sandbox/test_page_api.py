@@ -266,7 +266,7 @@ async def test_a_private_channel_is_shown_to_its_members_only(visit: Visit) -> N
 async def test_ctrl_k_jumps_to_a_conversation(visit: Visit) -> None:
     await visit.page.keyboard.press("Control+k")
     dialog = visit.page.get_by_role("dialog", name="Jump to a conversation")
-    await expect(dialog.get_by_role("option")).to_have_count(8)
+    await expect(dialog.get_by_role("option")).to_have_count(9)
     await visit.page.keyboard.type("rel")
     await expect(dialog.get_by_role("option")).to_have_text(["#releasesWhat ships, and what may not"])
     await visit.page.keyboard.press("Enter")

@@ -9,6 +9,8 @@ import structlog
 from bot.app.budget_metrics import BudgetGauges
 from bot.app.resources import Resources
 from bot.backtests.runner import BacktestRunner
+from bot.budgets.adjustment_preview import AdjustmentPreview
+from bot.budgets.adjustments.registry import AdjustmentRegistry
 from bot.budgets.collector import Collector
 from bot.budgets.evaluator import Assessed, Evaluator
 from bot.budgets.forecast_scores import ForecastScores
@@ -27,6 +29,7 @@ from bot.incidents.cost import Costs, Downtime
 from bot.incidents.holds import ended_causes
 from bot.incidents.records.actions import unmet_requirements
 from bot.incidents.report_reader import ReportReader
+from bot.slack.announcements.adjustments import AdjustmentAnnouncer
 from bot.spending.event_reader import ServiceEventReader
 from bot.spending.reader import SpendingReader
 from bot.store.signals import Topic
@@ -63,6 +66,8 @@ class Budgets:
         reports = ReportReader(database, Costs(current, self.ledger.counts))
         self.hold_registry = HoldRegistry(database, announce, unmet_requirements, ended_causes)
         self.exemption_requests = ExemptionRequests(database, announce)
+        self.adjustments = AdjustmentRegistry(database, AdjustmentAnnouncer(current))
+        self.adjustment_preview = AdjustmentPreview(self.ledger, current)
         self.forecaster = Forecaster(self.ledger, current)
         self._judge = BudgetJudge(
             database,

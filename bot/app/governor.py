@@ -31,7 +31,7 @@ from bot.policy.watcher import PolicyWatcher
 from bot.settings import Settings
 from bot.slack.announcements.freezes import FreezeAnnouncer
 from bot.slack.announcements.policy_faults import PolicyFaultAnnouncer
-from bot.slack.capabilities import Capabilities
+from bot.slack.capabilities import AdjustmentCapabilities, Capabilities
 from bot.slack.delivery.context import DeliveryTiming
 from bot.slack.flags.announcements import FlagAnnouncer
 from bot.store import idempotency, retention, write_probe
@@ -218,6 +218,7 @@ class Governor:
                 backtests=self.budgets.backtests,
                 hold_registry=self.budgets.hold_registry,
                 exemption_requests=self.budgets.exemption_requests,
+                adjustments=AdjustmentCapabilities(self.budgets.adjustments, self.budgets.adjustment_preview),
                 flag_changes=self.flags.changes,
                 ramps=self.flags.ramps,
                 incidents=self.incidents.capabilities,

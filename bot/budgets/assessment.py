@@ -65,7 +65,7 @@ async def assess_all(
 
 
 async def _downtime_budget(ledger: Ledger, request: AssessmentRequest, now: datetime) -> Budget:
-    window_events, recent = await window_and_recent(ledger.downtime, request.slo, request.recent, now)
+    window_events, recent = await window_and_recent(ledger.downtime_counts, request.slo, request.recent, now)
     return assess(request.slo, events=window_events, recent=recent, as_of=now, alerts=request.alerts)
 
 

@@ -1,6 +1,7 @@
 """The port to recorded downtime, for SLOs of the kind `downtime`: time itself is the event."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 
@@ -13,6 +14,9 @@ _SECOND = timedelta(seconds=1)
 BadSeconds = Callable[[str, Sequence[Span]], Awaitable[Sequence[float]]]
 """Returns how many seconds of full outage of a service were recorded within each span."""
 
+DowntimeCounts = Callable[[Slo, Sequence[Span]], Awaitable[Sequence[EventCounts]]]
+"""Returns the seconds of each span as events, after adjustments: the ledger's `downtime_counts`."""
+
 
 async def none_recorded(service: str, spans: Sequence[Span]) -> Sequence[float]:
     """Return no downtime for each span."""
@@ -21,19 +25,18 @@ async def none_recorded(service: str, spans: Sequence[Span]) -> Sequence[float]:
 
 
 async def window_and_recent(
-    bad_seconds: BadSeconds, slo: Slo, recent: Sequence[timedelta], now: datetime
+    counts: DowntimeCounts, slo: Slo, recent: Sequence[timedelta], now: datetime
 ) -> tuple[EventCounts, dict[timedelta, EventCounts]]:
     """Return the events of the SLO's window, whose total is the full window, and of the recent lengths."""
-    spans = [slo.window.span(now), *(Span(now - length, now) for length in recent)]
-    bad, *others = await bad_seconds(slo.service, spans)
-    window_events = EventCounts(bad, slo.window.full_length(now) / _SECOND)
-    return window_events, {
-        length: EventCounts(seconds, length / _SECOND) for length, seconds in zip(recent, others, strict=True)
-    }
+    span = slo.window.span(now)
+    so_far, *others = await counts(slo, [span, *(Span(now - length, now) for length in recent)])
+    to_come = (slo.window.full_length(now) - span.length) / _SECOND
+    window_events = replace(so_far, total=so_far.total + to_come)
+    return window_events, dict(zip(recent, others, strict=True))
 
 
 async def equal_parts(
-    bad_seconds: BadSeconds, slo: Slo, span: Span, points: int
+    counts: DowntimeCounts, slo: Slo, span: Span, points: int
 ) -> list[tuple[datetime, EventCounts]]:
     """Return the span's events in `points` equal parts, each with its end, oldest first.
 
@@ -41,21 +44,26 @@ async def equal_parts(
     """
     width = span.length / points
     cuts = [*(span.start + width * number for number in range(points)), span.end]
-    bad = await bad_seconds(slo.service, [Span(start, end) for start, end in pairwise(cuts)])
-    total = slo.window.full_length(span.end) / _SECOND / points
-    return [(end, EventCounts(seconds, total)) for end, seconds in zip(cuts[1:], bad, strict=True)]
-
-
-async def full_windows(bad_seconds: BadSeconds, slo: Slo, moments: Sequence[datetime]) -> list[EventCounts]:
-    """Return the events of the windows that ended at past moments, each with its full length as its total."""
-    bad = await bad_seconds(slo.service, [slo.window.span(at) for at in moments])
+    parts = [Span(start, end) for start, end in pairwise(cuts)]
+    to_come = (slo.window.full_length(span.end) - span.length) / _SECOND / points
+    counted = await counts(slo, parts)
     return [
-        EventCounts(seconds, slo.window.full_length(at) / _SECOND)
-        for at, seconds in zip(moments, bad, strict=True)
+        (part.end, EventCounts(events.bad, events.total + to_come))
+        for part, events in zip(parts, counted, strict=True)
     ]
 
 
-async def recent_events(bad_seconds: BadSeconds, slo: Slo, span: Span) -> EventCounts:
+async def full_windows(counts: DowntimeCounts, slo: Slo, moments: Sequence[datetime]) -> list[EventCounts]:
+    """Return the events of the windows that ended at past moments, each with its full length as its total."""
+    spans = [slo.window.span(at) for at in moments]
+    counted = await counts(slo, spans)
+    return [
+        EventCounts(events.bad, events.total + (slo.window.full_length(at) - span.length) / _SECOND)
+        for at, span, events in zip(moments, spans, counted, strict=True)
+    ]
+
+
+async def recent_events(counts: DowntimeCounts, slo: Slo, span: Span) -> EventCounts:
     """Return the events of one span; its total is its length in seconds."""
-    (bad,) = await bad_seconds(slo.service, [span])
-    return EventCounts(bad, span.length / _SECOND)
+    (events,) = await counts(slo, [span])
+    return events

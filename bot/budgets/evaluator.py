@@ -174,7 +174,7 @@ class Evaluator:
         spans = [window.span(at) for at in moments]
         counted_from = None
         if isinstance(slo.sli, DowntimeSli):
-            counted = await downtime.full_windows(self._ledger.downtime, slo, moments)
+            counted = await downtime.full_windows(self._ledger.downtime_counts, slo, moments)
         else:
             counted = await self._ledger.counts(slo, spans, now)
             earliest = min((span.start for span in spans), default=budget.as_of)
@@ -200,7 +200,7 @@ class Evaluator:
         The ledger's first bucket may begin before the span: the events before are subtracted.
         """
         if isinstance(slo.sli, DowntimeSli):
-            return await downtime.equal_parts(self._ledger.downtime, slo, span, points)
+            return await downtime.equal_parts(self._ledger.downtime_counts, slo, span, points)
         (total,) = await self._ledger.counts(slo, [span], now)
         history = await self._ledger.history(slo, span, points, now)
         parts = [
@@ -215,7 +215,7 @@ class Evaluator:
 
     async def _events(self, slo: Slo, span: Span, now: datetime) -> EventCounts:
         if isinstance(slo.sli, DowntimeSli):
-            return await downtime.recent_events(self._ledger.downtime, slo, span)
+            return await downtime.recent_events(self._ledger.downtime_counts, slo, span)
         (events,) = await self._ledger.counts(slo, [span], now)
         return events
 

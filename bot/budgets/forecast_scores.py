@@ -173,7 +173,9 @@ class ForecastScores:
             found |= {(slo, at): events for slo, (events,) in zip(slos, counts, strict=True)}
         for slo, at in moments:
             if (slo, at) not in found:
-                found[slo, at], _ = await downtime.window_and_recent(self._ledger.downtime, slo, (), at)
+                found[slo, at], _ = await downtime.window_and_recent(
+                    self._ledger.downtime_counts, slo, (), at
+                )
         left = [remaining(found[slo, at], slo.objective) for slo, at in moments]
         return [None if each is None else float(each) for each in left]
 

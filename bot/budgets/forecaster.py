@@ -112,8 +112,9 @@ class Forecaster:
         starts = [_oldest(budget, budget.as_of) for budget in budgets if budget.as_of is not None]
         if not budgets:
             return []
-        span = Span(min(starts), max(budget.as_of for budget in budgets if budget.as_of) + _A_DAY)
-        cells = await self._ledger.cells_of_many(counted, span, DAY)
+        newest = max(budget.as_of for budget in budgets if budget.as_of)
+        span = Span(min(starts), newest + _A_DAY)
+        cells = await self._ledger.cells_of_many(counted, span, DAY, newest)
         states = dict(zip(counted, await self._ledger.states(counted), strict=True))
         spent = [
             budget.slo
@@ -122,7 +123,7 @@ class Forecaster:
             and budget.remaining is not None
             and budget.remaining < self._recovered_at(budget.slo)
         ]
-        hours = await self._ledger.cells_of_many(spent, span, HOUR)
+        hours = await self._ledger.cells_of_many(spent, span, HOUR, newest)
         return [
             _counted_days(start, budget, cells[budget.slo], hours.get(budget.slo), states[budget.slo])
             if budget.slo in cells
@@ -135,7 +136,7 @@ class Forecaster:
         midnight = _midnight(end)
         edges = [start + _A_DAY * day for day in range((midnight - start) // _A_DAY + 1)]
         spans = [Span(edge, min(end, edge + _A_DAY)) for edge in edges]
-        cells = [(bad, 0.0) for bad in await self._ledger.downtime(budget.slo.service, spans)]
+        cells = [(each.bad, 0.0) for each in await self._ledger.downtime_counts(budget.slo, spans)]
         return _Days(tuple(cells[:-1]), cells[-1])
 
 

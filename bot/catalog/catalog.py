@@ -69,15 +69,22 @@ class FlagSettings:
 class Permissions:
     """Who may change what: `@group` handles, `U…` ids, members of `#channel` or `C…`, or `everyone`.
 
-    An empty tuple means nobody. They mean full members of the Slack workspace; `guests` are the guests and
-    people of other organisations that they may mean besides, `everyone` all guests.
+    An empty tuple means nobody; `adjust` None means those of `exempt`. They mean full members of the Slack
+    workspace; `guests` are the guests and people of other organisations that they may mean besides,
+    `everyone` all guests.
     """
 
     freeze: tuple[str, ...] = ()
     exempt: tuple[str, ...] = ()
+    adjust: tuple[str, ...] | None = None
     incidents: tuple[str, ...] = ()
     guests: tuple[str, ...] = ()
     flags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def adjusters(self) -> tuple[str, ...]:
+        """Those who may ask to adjust the record of a budget, and approve what another asks for."""
+        return self.exempt if self.adjust is None else self.adjust
 
 
 @dataclass(frozen=True, slots=True)

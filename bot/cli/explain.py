@@ -76,9 +76,25 @@ def _counted(body: Mapping[str, Any]) -> Iterator[str]:
     if counted is None:
         yield "Nothing has been counted yet."
         return
+    if body["adjustments"]:
+        recorded = ", ".join(f"{name} {body['recorded'][name]}" for name in ("good", "bad", "total"))
+        yield from _wrapped(f"Counted    {recorded} {body['unit']}")
+        for each in body["adjustments"]:
+            yield from _adjustment(each)
+        yield "After adjustments:"
     for name in ("good", "bad", "total"):
         yield f"{name.capitalize():10} {counted[name]} {body['unit']}"
     yield ""
+
+
+def _adjustment(adjustment: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what one adjustment changes, and whose it is."""
+    start, end = (_time(adjustment[key], ZoneInfo("UTC")) for key in ("start", "end"))
+    approved = f", approved by {adjustment['approved_by']}" if adjustment["approved_by"] else ""
+    yield f"{_INDENT}{adjustment['id']}. bad {adjustment['bad']:.12g}, total {adjustment['total']:.12g}"
+    yield f"{_INDENT * 2}{adjustment['kind']}, {adjustment['counts_as']}: {start} to {end}"
+    text = f"asked by {adjustment['asked_by']}{approved}: {adjustment['reason']}"
+    yield from (f"{_INDENT * 2}{line}" for line in _wrapped(text))
 
 
 def _answer(source: Mapping[str, Any], zone: ZoneInfo) -> Iterator[str]:

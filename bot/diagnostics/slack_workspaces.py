@@ -168,6 +168,7 @@ def people_of(catalog: Catalog) -> frozenset[str]:
     """Return the user groups, channels and people that have rights or are teams in the policies."""
     permissions = catalog.workspace.permissions
     entries = {*permissions.freeze, *permissions.exempt, *permissions.incidents, *permissions.guests}
+    entries |= set(permissions.adjusters)
     entries |= {entry for allowed in permissions.flags.values() for entry in allowed}
     for service in catalog.services.values():
         teams = service.teams

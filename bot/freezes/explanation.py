@@ -11,6 +11,7 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
+from bot.budgets.adjustments.effects import AdjustedCounts
 from bot.budgets.budget import SHOWN_BURN_WINDOWS, Budget, EventCounts, SloState
 from bot.budgets.evidence import probability_spent, rests_on_evidence
 from bot.budgets.exact import WHOLE, exact
@@ -40,6 +41,7 @@ class Term(StrEnum):
     BURN_RATE = "burn-rate"
     STATE = "state"
     EVIDENCE = "evidence"
+    ADJUSTMENT = "adjustment"
     LEDGER = "ledger"
     SOURCE = "source"
 
@@ -140,6 +142,11 @@ def count_text(count: float) -> str:
     return number_text(exact(count))
 
 
+def signed_text(count: float) -> str:
+    """Return a difference with its sign and all its digits; 0 has none."""
+    return f"+{count_text(count)}" if count > 0 else count_text(count)
+
+
 def calculations(budget: Budget) -> tuple[Calculation, ...]:
     """Return every figure of a budget that is known, each from the counted events alone."""
     if budget.events is None or budget.as_of is None:
@@ -149,6 +156,8 @@ def calculations(budget: Budget) -> tuple[Calculation, ...]:
 
 def _calculations(budget: Budget, events: EventCounts, as_of: datetime) -> Iterator[Calculation]:
     objective, total, bad = budget.slo.objective, exact(events.total), exact(events.bad)
+    if isinstance(events, AdjustedCounts):
+        yield from _adjusted(events)
     share = _ARITHMETIC.subtract(WHOLE, objective)
     whole = _ARITHMETIC.multiply(total, share)
     budget_numbers = f"{number_text(total)} × (1 − {number_text(objective)})"
@@ -177,6 +186,22 @@ def _calculations(budget: Budget, events: EventCounts, as_of: datetime) -> Itera
         recent = budget.recent.get(length)
         if recent is not None and recent.total > 0:
             yield _burn(duration_code(length), exact(recent.bad), exact(recent.total), objective)
+
+
+def _adjusted(events: AdjustedCounts) -> Iterator[Calculation]:
+    """Yield how the bad events and the total follow from what was counted, an addend for each adjustment."""
+    for name, recorded, result, changes in (
+        ("Bad events", events.recorded.bad, events.bad, [effect.bad for effect in events.effects]),
+        ("Total", events.recorded.total, events.total, [effect.total for effect in events.effects]),
+    ):
+        addends = "".join(f" {'−' if change < 0 else '+'} {count_text(abs(change))}" for change in changes)
+        yield _calculation(
+            name,
+            Term.ADJUSTMENT,
+            f"{name.lower()} as counted and what each adjustment changes",
+            f"{count_text(recorded)}{addends}",
+            exact(result),
+        )
 
 
 def _burn(length: str, bad: Decimal, total: Decimal, objective: Decimal) -> Calculation:

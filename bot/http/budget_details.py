@@ -6,15 +6,16 @@ from typing import Any
 from aiohttp import web
 from pydantic import AwareDatetime
 
+from bot.budgets.adjustments.effects import effects_of, recorded_of
 from bot.budgets.budget import EventCounts
 from bot.freezes.explanation import Calculation, Explanation, SourceReply, Term, count_text, number_text
 from bot.freezes.explanation_reader import ExplanationReader, UnknownSloError
 from bot.freezes.status import StatusReader, UnknownServiceError
 from bot.http.operations import Operation, QueryParameter
 from bot.http.problems import ProblemError
-from bot.http.response_models import Answer
+from bot.http.response_models import AdjustmentAnswer, Answer
 from bot.http.rights import Right
-from bot.http.serializers import instant, window_text
+from bot.http.serializers import adjustment_json, instant, window_text
 
 
 class WindowAnswer(Answer):
@@ -92,6 +93,10 @@ class ExplanationAnswer(Answer):
     """`events`, or `seconds` of downtime."""
     window: WindowAnswer
     counted: CountsAnswer | None
+    """After adjustments."""
+    recorded: CountsAnswer | None
+    """Before adjustments: what the ledger holds."""
+    adjustments: list[AdjustmentAnswer]
     calculations: list[CalculationAnswer]
     state: str
     policy: str
@@ -147,6 +152,8 @@ def explanation_json(explanation: Explanation) -> dict[str, Any]:
             "time_zone": explanation.zone,
         },
         "counted": _counts_json(budget.events),
+        "recorded": _counts_json(recorded_of(budget.events)),
+        "adjustments": [adjustment_json(effect) for effect in effects_of(budget.events)],
         "calculations": [_calculation_json(each, explanation.primer) for each in explanation.calculations],
         "state": str(budget.state),
         "policy": explanation.policy.name,

@@ -44,6 +44,26 @@ class HoldAnswer(Answer):
     until: AwareDatetime | None
 
 
+class AdjustmentAnswer(Answer):
+    """An adjustment of the record that is in force, and what it changes in the window of an SLO."""
+
+    id: int
+    kind: Literal["exclusion", "correction", "maintenance"]
+    counts_as: Literal["dropped", "good"]
+    """`dropped`: the events leave the total too; `good`: the total stays."""
+    start: AwareDatetime
+    end: AwareDatetime
+    bad_events: int | None
+    """The bad events (seconds) that a correction adds; below 0 they are taken away."""
+    reason: str
+    asked_by: str
+    approved_by: str | None
+    bad: float
+    """How many bad events the window has more for it."""
+    total: float
+    """How many events in all."""
+
+
 class SloAnswer(Answer):
     """An SLO and its budget; what is not known is null."""
 
@@ -63,6 +83,8 @@ class SloAnswer(Answer):
     """Burn rates over `1h`, `6h` and `3d`: 1 spends exactly the budget."""
     exhausts_at: AwareDatetime | None
     """At the burn rate of the last hour; while a burn alert burns, at that of the faster of its windows."""
+    adjustments: list[AdjustmentAnswer]
+    """What of the record is adjusted in this window: the figures are after it."""
     as_of: AwareDatetime | None
     problem: str | None
 

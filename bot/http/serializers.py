@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from bot.budgets.adjustments.effects import Effect, effects_of
 from bot.budgets.budget import SHOWN_BURN_WINDOWS, Budget
 from bot.budgets.statistics.forecast import BudgetForecast, TimeQuantiles
 from bot.catalog.window import CalendarWindow, RollingWindow, Window
@@ -94,9 +95,28 @@ def budget_json(budget: Budget) -> dict[str, Any]:
         "remaining": _number(budget.remaining),
         "remaining_minutes": budget.remaining_minutes,
         "burn": {duration_code(length): _number(budget.burn.get(length)) for length in SHOWN_BURN_WINDOWS},
+        "adjustments": [adjustment_json(effect) for effect in effects_of(budget.events)],
         "exhausts_at": instant(budget.exhausts_at),
         "as_of": instant(budget.as_of),
         "problem": budget.problem,
+    }
+
+
+def adjustment_json(effect: Effect) -> dict[str, Any]:
+    """Return an adjustment in force as JSON, with what it changes in an SLO's window."""
+    adjustment = effect.adjustment
+    return {
+        "id": adjustment.id,
+        "kind": str(adjustment.kind),
+        "counts_as": str(adjustment.counts_as),
+        "start": instant(adjustment.span.start),
+        "end": instant(adjustment.span.end),
+        "bad_events": adjustment.bad_events if adjustment.is_correction else None,
+        "reason": adjustment.reason,
+        "asked_by": adjustment.asked_by,
+        "approved_by": adjustment.decided_by,
+        "bad": effect.bad,
+        "total": effect.total,
     }
 
 

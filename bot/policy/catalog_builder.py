@@ -112,6 +112,7 @@ def _permissions(permissions: documents.PermissionsSpec) -> catalog.Permissions:
     return catalog.Permissions(
         freeze=permissions.freeze,
         exempt=permissions.exempt,
+        adjust=permissions.adjust,
         incidents=permissions.incidents,
         guests=permissions.guests,
         flags=dict(permissions.flags),

@@ -20,6 +20,7 @@ from slack_bolt.response import BoltResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack.addressed_messages import AddressedMessage
+from bot.slack.announcements.adjustment_buttons import ADJUSTMENT_DECISIONS, REVERSE_ADJUSTMENT
 from bot.slack.announcements.freeze_buttons import FREEZE_BUTTONS
 from bot.slack.approvals.buttons import APPROVE
 from bot.slack.approvals.decision import ApprovalDecision
@@ -53,7 +54,10 @@ from bot.texts import clean_all
 log = structlog.get_logger(__name__)
 
 _KNOWN_ACTIONS = (
-    frozenset({SHOW, PREVIOUS_PAGE, NEXT_PAGE, SHARE, APPROVE}) | COMMAND_BUTTONS | FREEZE_BUTTONS
+    frozenset({SHOW, PREVIOUS_PAGE, NEXT_PAGE, SHARE, APPROVE, REVERSE_ADJUSTMENT})
+    | ADJUSTMENT_DECISIONS
+    | COMMAND_BUTTONS
+    | FREEZE_BUTTONS
 )
 
 
@@ -179,7 +183,9 @@ class SlackApp:
         work: Work
         if name == APPROVE:
             work = partial(self._decide, ApprovalDecision.of_press(press), request)
-        elif name in FREEZE_BUTTONS:
+        elif name in ADJUSTMENT_DECISIONS:
+            work = partial(self._decide_adjustment, replace(press, request=None), request)
+        elif name in FREEZE_BUTTONS | {REVERSE_ADJUSTMENT}:
             work = partial(self._answer, replace(press, query=Query.from_value(value)), request)
         elif name in COMMAND_BUTTONS:
             work = partial(self._press_command, press, request, is_ephemeral=_is_ephemeral(body))
@@ -216,6 +222,13 @@ class SlackApp:
             return
         outcome = await workspace.router.decide(decision)
         await workspace.responder.send(request.target, outcome.reply, replace=outcome.is_final)
+
+    async def _decide_adjustment(self, press: Interaction, request: SlackRequest) -> None:
+        """Approve or decline an adjustment of the record, and replace the message with the outcome."""
+        workspace = await find_workspace(self.workspaces, request)
+        if workspace is not None:
+            outcome = await workspace.router.decide_adjustment(press)
+            await workspace.responder.send(request.target, outcome.reply, replace=outcome.is_final)
 
     async def _share(self, interaction: Interaction, request: SlackRequest, press: str) -> None:
         """Show a reply to the channel, once however often the button was pressed."""

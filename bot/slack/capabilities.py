@@ -4,6 +4,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from bot.backtests.runner import BacktestRunner
+from bot.budgets.adjustment_preview import AdjustmentPreview
+from bot.budgets.adjustments.registry import AdjustmentRegistry
 from bot.clock import Clock
 from bot.flags.changes.executor import ChangeExecutor
 from bot.flags.ramps.control import RampControl
@@ -36,6 +38,14 @@ class IncidentCapabilities:
     channel_of: Callable[[int, float], Awaitable[IncidentSnapshot]]
 
 
+@dataclass(frozen=True, slots=True)
+class AdjustmentCapabilities:
+    """What people can do with adjustments."""
+
+    registry: AdjustmentRegistry
+    preview: AdjustmentPreview
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
     """The capabilities behind the commands; `prefix` goes before the commands' names."""
@@ -46,6 +56,7 @@ class Capabilities:
     backtests: BacktestRunner
     hold_registry: HoldRegistry
     exemption_requests: ExemptionRequests
+    adjustments: AdjustmentCapabilities
     flag_changes: ChangeExecutor
     ramps: RampControl
     incidents: IncidentCapabilities

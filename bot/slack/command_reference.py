@@ -34,7 +34,7 @@ class Command:
 COMMANDS: tuple[Command, ...] = (
     Command(
         "budget",
-        "[service] [explain | where | what-if 10m 50%]",
+        "[service] [explain | where | what-if 10m 50%] | exclude | adjust",
         "How much error budget is left",
         (
             CommandForm("", "lists all services, the one with the least budget left first"),
@@ -53,6 +53,21 @@ COMMANDS: tuple[Command, ...] = (
                 "what-if SERVICE objective 99.95 [SLO]",
                 "shows the budget under another objective, now and over the last 90 days",
             ),
+            CommandForm(
+                "exclude SERVICE [SLO] from 14:05 to 14:20 REASON",
+                "asks to leave a time out; `as good` after the time keeps its events in the total",
+            ),
+            CommandForm(
+                "adjust SERVICE [SLO] -120 from 14:05 to 14:20 REASON",
+                "asks to count so many bad events as good; `+120` counts more as bad, `dropped` and `missed` "
+                "change the total too",
+            ),
+            CommandForm(
+                "adjustments SERVICE", "lists what was adjusted, who asked and who approved, and reverses it"
+            ),
+            CommandForm("approve NUMBER", "approves an adjustment that another person asked for"),
+            CommandForm("decline NUMBER", "declines an adjustment; withdraws one of your own"),
+            CommandForm("reverse NUMBER [REASON]", "lets an adjustment count no more"),
         ),
         "100% is an untouched budget, below 0% it is overspent. A burn of 1× spends exactly the budget.",
     ),

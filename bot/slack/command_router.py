@@ -13,6 +13,7 @@ from bot.slack.arguments import UsageError, split, unknown
 from bot.slack.blockkit.mrkdwn import code, markup
 from bot.slack.capabilities import Capabilities
 from bot.slack.command_reference import BY_NAME, help_on, help_on_all
+from bot.slack.commands.adjustments import SUBCOMMANDS, AdjustmentCommand
 from bot.slack.commands.audit import AuditCommand
 from bot.slack.commands.budget import BudgetCommand
 from bot.slack.commands.freeze import FreezeCommand
@@ -26,7 +27,7 @@ from bot.slack.interactions import Interaction, Reply, say
 from bot.slack.permissions import People
 from bot.slack.synonyms import meant
 
-_SUBCOMMANDS = {"freeze": ("lift", "exempt", "replace")}
+_SUBCOMMANDS = {"freeze": ("lift", "exempt", "replace"), "budget": SUBCOMMANDS}
 
 
 class CommandHandler(Protocol):
@@ -48,8 +49,11 @@ class CommandRouter:
     ) -> None:
         self._flag_approvals = FlagApprovals(capabilities, people)
         self._exemption_approvals = ExemptionApprovals(capabilities, people)
+        self._adjustments = AdjustmentCommand(
+            capabilities.adjustments, capabilities.status_reader, people, capabilities.clock
+        )
         self._commands: Mapping[str, CommandHandler] = {
-            "budget": BudgetCommand(capabilities, incidents.access),
+            "budget": BudgetCommand(capabilities, incidents.access, self._adjustments),
             "ship": ShipCommand(capabilities.status_reader),
             "freeze": FreezeCommand(capabilities, people),
             "flag": FlagCommand(capabilities, people),
@@ -78,6 +82,10 @@ class CommandRouter:
     async def decide(self, decision: ApprovalDecision) -> ApprovalOutcome:
         """Carry out a person's decision on what is pending."""
         return await self._approvals_of(decision).decide(decision)
+
+    async def decide_adjustment(self, press: Interaction) -> ApprovalOutcome:
+        """Carry out a person's approval or refusal of an adjustment of the record."""
+        return await self._adjustments.press(press)
 
     async def decision_form(self, decision: ApprovalDecision) -> Reply:
         """Return the form that asks for a comment on a decision, or why nothing can be decided."""

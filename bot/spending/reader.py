@@ -45,10 +45,10 @@ class SpendingReader:
         divided = stretches(window, claims(events, window, within))
         spans = [Span(window.start, stretch.end) for stretch, _ in divided]
         if isinstance(budget.slo.sli, DowntimeSli):
-            sums = await self._ledger.downtime(service.name, spans)
+            counted = await self._ledger.downtime_counts(budget.slo, spans)
         else:
-            sums = [each.bad for each in await self._ledger.counts(budget.slo, spans, self._clock.now())]
-        return breakdown(budget, window, divided, sums, within)
+            counted = await self._ledger.counts(budget.slo, spans, self._clock.now())
+        return breakdown(budget, window, divided, [each.bad for each in counted], within)
 
 
 def chosen_budgets(status: ServiceStatus, slo: str | None) -> Sequence[Budget]:

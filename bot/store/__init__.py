@@ -1,6 +1,7 @@
 """The database: tables, transactions, outbox, audit log, leases, encryption."""
 
 # Imported here so that the metadata is complete whichever part of the store is imported.
+from bot.store.tables import adjustments as adjustment_table
 from bot.store.tables import deployments as deployment_tables
 from bot.store.tables import exemptions as exemption_tables
 from bot.store.tables import flags as flag_tables
@@ -11,6 +12,7 @@ from bot.store.tables import label_values as label_value_table
 from bot.store.tables import replicas as replica_tables
 
 __all__ = [
+    "adjustment_table",
     "deployment_tables",
     "exemption_tables",
     "flag_tables",

@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Table, delete, func, select, tuple_
 
 from bot.store.database import Database
 from bot.store.tables import (
+    adjustments,
     core,
     deployments,
     exemptions,
@@ -111,6 +112,10 @@ RULES: Final[Mapping[Table, RetentionRule]] = {
     ),
     forecasts.forecast_scores: RetentionRule(
         f"{HISTORY.days} days", lambda now: forecasts.forecast_scores.c.day < now - HISTORY
+    ),
+    adjustments.adjustments: RetentionRule(
+        f"{HISTORY.days} days after the time that it is about",
+        lambda now: adjustments.adjustments.c.ends_at < now - HISTORY,
     ),
     label_values.label_values: RetentionRule("until the value is dropped from its document"),
     replicas.replicas: RetentionRule("while the replica lives"),

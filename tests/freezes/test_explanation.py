@@ -11,7 +11,11 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from sqlalchemy import insert
 
+from bot.budgets.adjustments.adjustment import Adjustment, AdjustmentKind, CountsAs
+from bot.budgets.adjustments.effects import AdjustedCounts
+from bot.budgets.adjustments.records import row_values
 from bot.budgets.budget import EventCounts, SloState, assess
 from bot.budgets.collector import Collector
 from bot.budgets.evaluator import Evaluator
@@ -31,6 +35,7 @@ from bot.freezes.status import StatusReader
 from bot.http.budget_details import explanation_json
 from bot.slack.commands.explain import explanation_reply
 from bot.store.database import Database
+from bot.store.tables.adjustments import adjustments
 from tests.support.clock import DAY, MINUTE, NOW, StoppedClock
 from tests.support.formula_source import CountingSource
 from tests.support.paths import DOCS
@@ -81,7 +86,7 @@ def check_figures(lines: Sequence[str]) -> dict[str, Decimal]:
     """Recompute each line `numbers = result` to its last digit; return the results by their name."""
     results = {}
     for name, line in itertools.pairwise(lines):
-        match = re.fullmatch(r"\s*([-−0-9.()×÷ ]+) ([=≈]) ([−0-9.]+)", line)
+        match = re.fullmatch(r"\s*([-+−0-9.()×÷ ]+) ([=≈]) ([−0-9.]+)", line)
         if match is None:
             continue
         numbers, equals, result = match.groups()
@@ -160,6 +165,40 @@ async def test_the_figures_follow_from_the_counts_and_the_objective_that_are_pri
             context.prec = 50
             expected = 1 - counts["Bad"] / (counts["Total"] * (1 - objective))
         assert check_figures(lines)["Remaining"] == expected.quantize(Decimal("1e-12"))
+
+
+async def test_adjusted_figures_are_recomputed_from_their_own_words(
+    measured: Shop, database: Database
+) -> None:
+    cut = Span(NOW - 30 * DAY - timedelta(hours=1), NOW - 30 * DAY + timedelta(minutes=97))
+    given = [
+        (AdjustmentKind.EXCLUSION, CountsAs.DROPPED, cut, 0),
+        (AdjustmentKind.EXCLUSION, CountsAs.GOOD, Span(NOW - 3 * DAY, NOW - 2 * DAY + MINUTE), 0),
+        (AdjustmentKind.CORRECTION, CountsAs.GOOD, Span(NOW - 5 * DAY, NOW - 4 * DAY), -3),
+        (AdjustmentKind.CORRECTION, CountsAs.DROPPED, Span(NOW - 7 * DAY, NOW - 6 * DAY), 11),
+    ]
+    async with database.transaction() as connection:
+        for kind, counts_as, span, number in given:
+            each = Adjustment(0, "checkout", None, kind, counts_as, span, "it was a test", "U1", NOW, number)
+            await connection.execute(insert(adjustments).values(row_values(each, f"{kind} {counts_as}")))
+    status = await measured.status_reader.service("checkout")
+    for kind_of_sli, budget in zip(KINDS, status.budgets, strict=True):
+        assert isinstance(budget.events, AdjustedCounts), kind_of_sli
+        explanation = await measured.explain(budget.slo.name)
+        printed = list(explanation_lines(explanation_json(explanation)))
+        in_slack = [line.strip("`") for line in str(explanation_reply(explanation, ()).text).splitlines()]
+        for lines in (printed, in_slack):
+            figures = check_figures(lines)
+            assert len(figures) == 9, kind_of_sli
+            bad, total = (
+                next(value for name, value in figures.items() if part in name)
+                for part in ("Bad events", "Total")
+            )
+            assert float(bad) == pytest.approx(budget.events.bad, rel=1e-11)
+            assert float(total) == pytest.approx(budget.events.total, rel=1e-11)
+            assert "it was a test" in " ".join(lines)
+        totals = [line.split()[1] for line in printed if line.startswith("Total  ")]
+        assert [Decimal(total) for total in totals] == [check_figures(printed)["Total"]]
 
 
 async def test_an_explanation_says_what_the_figures_rest_on(measured: Shop) -> None:

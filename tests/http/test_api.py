@@ -42,6 +42,7 @@ async def test_a_service_has_every_documented_member(api_server: ApiServer) -> N
         "remaining_minutes": pytest.approx(17.28),
         "burn": {"1h": 0.0, "6h": 0.0, "3d": 0.0},
         "exhausts_at": None,
+        "adjustments": [],
         "as_of": "2026-11-23T09:00:00Z",
         "problem": None,
         "forecast": None,

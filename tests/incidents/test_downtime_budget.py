@@ -24,9 +24,10 @@ def recorded(*impacts: Impact) -> Ledger:
     return Ledger(Database("sqlite+aiosqlite://"), answer)
 
 
-async def test_the_parts_of_a_window_add_up_to_its_downtime() -> None:
-    ledger = recorded(Impact(NOW - 2 * DAY, NOW - 2 * DAY + 15 * MINUTE))
-    parts = await equal_parts(ledger.downtime, UPTIME, UPTIME.window.span(NOW), 7)
+async def test_the_parts_of_a_window_add_up_to_its_downtime(incidents_setup: IncidentsSetup) -> None:
+    outage = Impact(NOW - 2 * DAY, NOW - 2 * DAY + 15 * MINUTE)
+    ledger = Ledger(incidents_setup.database, recorded(outage).downtime)
+    parts = await equal_parts(ledger.downtime_counts, UPTIME, UPTIME.window.span(NOW), 7)
     assert [events.bad for _, events in parts] == [0, 0, 0, 0, 0, 900, 0]
     assert parts[-1][0] == NOW
 

@@ -18,6 +18,8 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.app.incidents import Incidents
 from bot.backtests.runner import BacktestRunner
+from bot.budgets.adjustment_preview import AdjustmentPreview
+from bot.budgets.adjustments.registry import AdjustmentRegistry
 from bot.budgets.downtime import none_recorded
 from bot.budgets.ledger.ledger import Ledger
 from bot.freezes.exemption_requests import ExemptionRequests
@@ -33,10 +35,11 @@ from bot.sandbox.fake_slack.block_kit.validation import (
     message_faults,
     view_faults,
 )
+from bot.slack.announcements.adjustments import AdjustmentAnnouncer
 from bot.slack.announcements.freezes import FreezeAnnouncer
 from bot.slack.blockkit.blocks import TEXT
 from bot.slack.blockkit.mrkdwn import size
-from bot.slack.capabilities import Capabilities, IncidentCapabilities
+from bot.slack.capabilities import AdjustmentCapabilities, Capabilities, IncidentCapabilities
 from bot.slack.command_prefix import CommandPrefix
 from bot.slack.command_reference import COMMANDS
 from bot.slack.command_router import CommandRouter
@@ -162,6 +165,10 @@ def command_router(tmp_path: Path) -> Iterator[tuple[asyncio.Runner, CommandRout
             backtests=BacktestRunner(database, none_recorded),
             hold_registry=hold_registry,
             exemption_requests=ExemptionRequests(database, FreezeAnnouncer(of.current)),
+            adjustments=AdjustmentCapabilities(
+                AdjustmentRegistry(database, AdjustmentAnnouncer(of.current)),
+                AdjustmentPreview(Ledger(database), of.current),
+            ),
             flag_changes=flags.changes,
             ramps=flags.ramps,
             incidents=recorded_only(room),

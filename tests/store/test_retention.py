@@ -10,7 +10,16 @@ from bot.store.audit_chain import ChainVerified, verify_chain
 from bot.store.database import Database
 from bot.store.outbox import OutboxMessage
 from bot.store.retention import HISTORY, MESSAGES, RULES, delete_expired
-from bot.store.tables import core, deployments, exemptions, flags, forecasts, incidents, installations
+from bot.store.tables import (
+    adjustments,
+    core,
+    deployments,
+    exemptions,
+    flags,
+    forecasts,
+    incidents,
+    installations,
+)
 from bot.store.tables.core import metadata
 from bot.store.tables.threads import threads
 from tests.support.clock import NOW
@@ -140,6 +149,12 @@ async def test_what_is_over_goes_and_what_is_not_stays(database: Database) -> No
     for day in (OLD, NOW):
         await add(database, forecasts.forecasts, **told, made_on=day, due_at=day)
         await add(database, forecasts.forecast_scores, **summed_up, day=day)
+    adjustment = {
+        "service": "checkout", "kind": "exclusion", "counts_as": "dropped", "reason": "x",
+        "state": "approved", "asked_by": "U1", "asked_at": OLD,
+    }  # fmt: skip
+    for end in (OLD, NOW):
+        await add(database, adjustments.adjustments, **adjustment, starts_at=end - DAY, ends_at=end)
     await delete_expired(database, NOW)
     left = {table.name: await count(database, table) for table, rule in RULES.items() if rule.expired}
     assert left == {
@@ -147,6 +162,7 @@ async def test_what_is_over_goes_and_what_is_not_stays(database: Database) -> No
         "flag_changes": 1,
         "flag_ramps": 1,
         "flag_promises": 1, "oauth_states": 0, "forecasts": 1, "forecast_scores": 1,
+        "adjustments": 1,
     }  # fmt: skip
 
 

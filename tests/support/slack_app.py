@@ -14,6 +14,8 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.app.flags import Flags
 from bot.app.incidents import Incidents
 from bot.backtests.runner import BacktestRunner
+from bot.budgets.adjustment_preview import AdjustmentPreview
+from bot.budgets.adjustments.registry import AdjustmentRegistry
 from bot.budgets.budget import Budget, EventCounts
 from bot.budgets.change_counts import ChangeCounts
 from bot.budgets.downtime import none_recorded
@@ -35,9 +37,10 @@ from bot.incidents.records.actions import unmet_requirements
 from bot.incidents.snapshot import IncidentSnapshot
 from bot.sandbox.fake_slack.model import Json, Message
 from bot.sandbox.fake_slack.server import FakeSlackServer
+from bot.slack.announcements.adjustments import AdjustmentAnnouncer
 from bot.slack.announcements.freezes import FreezeAnnouncer
 from bot.slack.app import SlackApp
-from bot.slack.capabilities import Capabilities, IncidentCapabilities
+from bot.slack.capabilities import AdjustmentCapabilities, Capabilities, IncidentCapabilities
 from bot.slack.command_prefix import CommandPrefix
 from bot.slack.events_endpoint import SlackEndpoint
 from bot.slack.flags.announcements import FlagAnnouncer
@@ -255,6 +258,10 @@ async def run_slack_app(path: Path, of: Shop, prefix: str = "") -> AsyncIterator
             backtests=BacktestRunner(database, none_recorded),
             hold_registry=hold_registry,
             exemption_requests=ExemptionRequests(database, FreezeAnnouncer(of.current)),
+            adjustments=AdjustmentCapabilities(
+                AdjustmentRegistry(database, AdjustmentAnnouncer(of.current)),
+                AdjustmentPreview(Ledger(database), of.current),
+            ),
             flag_changes=flags.changes,
             ramps=flags.ramps,
             incidents=immediate_incident_capabilities(incidents),

@@ -6,12 +6,12 @@ of sources: `collector.py` reads them and writes to it.
 """
 
 import asyncio
+import copy
 import dataclasses
 import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import lru_cache
 
 from sqlalchemy import select, update
 
@@ -19,7 +19,9 @@ from bot.budgets.budget import EventCounts
 from bot.budgets.downtime import BadSeconds, none_recorded
 from bot.budgets.ledger import buckets as bucket_rows
 from bot.budgets.ledger import pushed_events
+from bot.budgets.ledger.adjusted_sums import SumAdjuster, Supposition, adjusted_by, seconds_of
 from bot.budgets.ledger.buckets import Cell
+from bot.budgets.ledger.covers import segments_of
 from bot.budgets.ledger.pushed_events import PushedEvent, PushResult
 from bot.budgets.ledger.retention import delete_expired
 from bot.budgets.ledger.rollups import (
@@ -29,9 +31,7 @@ from bot.budgets.ledger.rollups import (
     PUSHED_BASE,
     WIDTHS,
     Rollup,
-    Segment,
     ceil,
-    cover,
     floor,
     instant,
     only_hours_before,
@@ -70,6 +70,7 @@ class Ledger:
         self.downtime = downtime
         """The recorded downtime, for SLOs of the kind `downtime`; it is not in the ledger."""
         self._database = database
+        self._adjuster = SumAdjuster(database)
         self._ids: dict[_Name, int] = {}
         self._registered: set[int] = set()
         self._sums = SumCache()
@@ -227,6 +228,7 @@ class Ledger:
 
         Everything counted up to `now` is included; where a span begins within the narrowest bucket that
         is kept, that bucket's share is taken. `states` are the ledgers' states, if they were just read.
+        Adjustments in force are subtracted: such sums are `AdjustedCounts`.
         """
         ids = await self._identify([slo for slo, _ in requests])
         async with self._database.reading() as connection:
@@ -240,12 +242,36 @@ class Ledger:
                 state, is_pushed = states[slo], isinstance(slo.sli, EventsSli)
                 key = state, is_pushed, tuple(spans)
                 if key not in plans:
-                    covers = [_segments(state, span, now) for span in spans]
+                    covers = [segments_of(state, span, now) for span in spans]
                     plans[key] = plan(covers, 0 if is_pushed else _final_until(state))
                     # Planning for thousands of different SLOs must not block the loop.
                     await asyncio.sleep(0)
                 sum_requests.append((ids[slo], state, plans[key]))
-            return await self._sums.sums(self._database, connection, sum_requests)
+            counted = await self._sums.sums(self._database, connection, sum_requests)
+            known = states
+            return await self._adjuster.adjust(
+                connection, requests, counted, lambda slo: (ids[slo], known[slo]), now
+            )
+
+    async def downtime_counts(self, slo: Slo, spans: Sequence[Span]) -> list[EventCounts]:
+        """Return the seconds of each span, of an SLO that counts recorded downtime, after adjustments."""
+
+        async def sum_spans(needed: Sequence[Span]) -> list[EventCounts]:
+            return seconds_of(needed, await self.downtime(slo.service, needed))
+
+        counted = await sum_spans(spans)
+        if not spans:
+            return counted
+        async with self._database.reading() as connection:
+            since = min(span.start for span in spans)
+            planner = (await self._adjuster.planners(connection, [slo], since)).get(slo)
+        return counted if planner is None else await adjusted_by(planner, spans, counted, sum_spans)
+
+    def supposing(self, supposition: Supposition) -> "Ledger":
+        """Return this ledger as its sums would be under a supposition; it is not to be written to."""
+        supposed = copy.copy(self)
+        supposed._adjuster = self._adjuster.supposing(supposition)  # noqa: SLF001 - a copy of itself
+        return supposed
 
     async def history(self, slo: Slo, span: Span, points: int, now: datetime) -> Sequence[Bucket]:
         """Return the span as about `points` adjoining buckets of one width, oldest first.
@@ -259,13 +285,25 @@ class Ledger:
             stored = _width_for(span, points, rollups_at(state, now))
             start, end = floor(seconds(span.start), stored), ceil(seconds(span.end), stored)
             cells = await bucket_rows.between(connection, slo_id, stored, start, end)
-        width = stored * max(1, round((end - start) / stored / points))
-        return [_merged(cells, at, min(width, end - at), stored) for at in range(start, end, width)]
+            width = stored * max(1, round((end - start) / stored / points))
+            merged = [_merged(cells, at, min(width, end - at), stored) for at in range(start, end, width)]
+            spans = [Span(bucket.start, bucket.start + bucket.width) for bucket in merged]
+            counted = [[EventCounts(bucket.bad, bucket.total) for bucket in merged]]
+            (counts,) = await self._adjuster.adjust(
+                connection, [(slo, spans)], counted, lambda _: (slo_id, state), now
+            )
+        return [
+            dataclasses.replace(bucket, bad=events.bad, total=events.total)
+            for bucket, events in zip(merged, counts, strict=True)
+        ]
 
-    async def cells_of_many(self, slos: Sequence[Slo], span: Span, width: int) -> dict[Slo, dict[int, Cell]]:
+    async def cells_of_many(
+        self, slos: Sequence[Slo], span: Span, width: int, now: datetime
+    ) -> dict[Slo, dict[int, Cell]]:
         """Return the stored buckets of one width (an hour or a day, seconds) that begin in a span.
 
-        They are by their start, in seconds since the epoch; each is bad events and all events.
+        They are by their start, in seconds since the epoch; each is bad events and all events, after
+        adjustments.
         """
         if not slos:
             return {}
@@ -273,6 +311,16 @@ class Ledger:
         start, end = int(seconds(span.start)), int(seconds(span.end))
         async with self._database.reading() as connection:
             cells = await bucket_rows.between_of_many(connection, list(ids.values()), width, start, end)
+            adjusted = list(await self._adjuster.planners(connection, slos, span.start))
+            states = await read_states(connection, [ids[slo] for slo in adjusted]) if adjusted else {}
+            requests = [(slo, _spans_of(cells.get(ids[slo], {}), width)) for slo in adjusted]
+            counted = [[EventCounts(*cell) for cell in cells.get(ids[slo], {}).values()] for slo in adjusted]
+            counts = await self._adjuster.adjust(
+                connection, requests, counted, lambda slo: (ids[slo], states[ids[slo]]), now
+            )
+        for slo, events in zip(adjusted, counts, strict=True):
+            starts = cells.get(ids[slo], {})
+            cells[ids[slo]] = {at: (each.bad, each.total) for at, each in zip(starts, events, strict=True)}
         return {slo: cells.get(slo_id, {}) for slo, slo_id in ids.items()}
 
     async def counted_from(self, slo: Slo, span: Span) -> datetime | None:
@@ -281,7 +329,7 @@ class Ledger:
         None without events.
         """
         first_day = instant(floor(seconds(span.start), DAY))
-        days = (await self.cells_of_many([slo], Span(first_day, span.end), DAY))[slo]
+        days = (await self.cells_of_many([slo], Span(first_day, span.end), DAY, span.end))[slo]
         oldest = min((at for at, (_, total) in days.items() if total > 0), default=None)
         if oldest is None:
             return None
@@ -339,31 +387,19 @@ def _aligned(span: Span, width: int) -> tuple[int, int]:
     return int(start), int(end)
 
 
-def _segments(state: LedgerState, span: Span, now: datetime) -> tuple[Segment, ...]:
-    rollups = rollups_at(state, now)
-    end = seconds(span.end)
-    if span.end >= min(now, state.filled_to or now):
-        # Nothing is counted after the end: the bucket that contains it counts as a whole.
-        finest = next(rollup for rollup in rollups if rollup.since <= floor(end, MINUTE))
-        span = Span(span.start, instant(floor(end, finest.width) + finest.width))
-    return _cached_cover(span, rollups, state.refined)
-
-
 def _final_until(state: LedgerState) -> int:
     """Return the second, a whole hour, before which no bucket is written again."""
     return 0 if state.filled_to is None else floor(seconds(state.filled_to - OVERLAP), HOUR)
-
-
-@lru_cache(maxsize=4_096)
-def _cached_cover(span: Span, rollups: tuple[Rollup, ...], refined: datetime | None) -> tuple[Segment, ...]:
-    """Cache the cover of a span: it is the same for all SLOs with the same state."""
-    return tuple(cover(span, rollups, refined))
 
 
 def _width_for(span: Span, points: int, rollups: Sequence[Rollup]) -> int:
     widest = span.length.total_seconds() / points
     widths = [rollup.width for rollup in rollups if rollup.since <= seconds(span.start)]
     return max((width for width in widths if width <= widest), default=min(widths, default=DAY))
+
+
+def _spans_of(cells: Mapping[int, Cell], width: int) -> list[Span]:
+    return [Span(instant(at), instant(at + width)) for at in cells]
 
 
 def _merged(cells: Mapping[int, Cell], start: int, width: int, stored: int) -> Bucket:

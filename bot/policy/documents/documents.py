@@ -173,6 +173,9 @@ class PermissionsSpec(Model):
     """Who may freeze a service and lift holds."""
     exempt: People = ()
     """Who may exempt one change from a freeze."""
+    adjust: People | None = None
+    """Who may ask to adjust the record of a budget, and approve what another of them asks for; those of
+    `exempt` if left out."""
     incidents: People = ()
     """Who may declare and run incidents."""
     guests: People = ()

@@ -10,6 +10,7 @@ from bot.catalog.window import Span
 from bot.formatting import burn_rate_text, counted, sparkline
 from bot.freezes.explanation_reader import UnknownSloError
 from bot.freezes.status import ServiceStatus
+from bot.slack.announcements.adjustments import adjusted_text
 from bot.slack.announcements.budget_phrases import (
     burn_rates_text,
     data_problem,
@@ -28,6 +29,7 @@ from bot.slack.blockkit.blocks import context, header, section
 from bot.slack.blockkit.mrkdwn import Markup, bold, code, join, markup
 from bot.slack.blockkit.tables import MANY, ROWS, number_cell, table, text_cell
 from bot.slack.capabilities import Capabilities
+from bot.slack.commands.adjustments import AdjustmentCommand
 from bot.slack.commands.budget_charts import (
     MOST_PAST,
     MOST_PAST_BESIDE_FORECAST,
@@ -73,18 +75,23 @@ Recoveries = Mapping[str, datetime | None]
 class BudgetCommand:
     """The `/budget` command."""
 
-    def __init__(self, capabilities: Capabilities, access: IncidentAccess) -> None:
+    def __init__(
+        self, capabilities: Capabilities, access: IncidentAccess, adjustments: AdjustmentCommand
+    ) -> None:
         self._status_reader = capabilities.status_reader
         self._explanations = capabilities.explanations
         self._what_if = WhatIf(capabilities.status_reader, capabilities.backtests)
         self._spending = capabilities.spending
         self._access = access
+        self._adjustments = adjustments
         # The statuses that were listed last, and their pages: many people ask for the same within a second.
         self._listed: tuple[Sequence[ServiceStatus], dict[int, Reply]] = ((), {})
 
     async def answer(self, interaction: Interaction) -> Reply:
         """Return the budgets of all services or of one; raises `UsageError`, `UnknownServiceError`."""
         words = split(interaction.text)
+        if self._adjustments.takes(words):
+            return await self._adjustments.answer(interaction)
         if not words:
             return self._all(await self._status_reader.services(), interaction.query)
         supposed = _after_what_if(words)
@@ -243,7 +250,10 @@ def one_service(
     if len(budgets) > len(shown):
         more = counted(len(budgets) - len(shown), "more SLO")
         body.append(context(f"and {more} with more budget left"))
-    text = join("\n", [headline, _holds(status), spare, *paragraphs])
+    adjusted = adjusted_text(status.budgets, status.service)
+    if adjusted:
+        body.append(context(adjusted))
+    text = join("\n", [headline, _holds(status), spare, *paragraphs, adjusted])
     where = show_button("Where it went", Query("budget", f"{status.service.name} {_WHERE}"))
     return Reply(text, tuple(body), where, shareable=replace(query, text=status.service.name))
 

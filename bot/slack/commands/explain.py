@@ -2,8 +2,19 @@
 
 from collections.abc import Iterator, Sequence
 
+from bot.budgets.adjustments.effects import AdjustedCounts, Effect
+from bot.budgets.budget import EventCounts
 from bot.formatting import duration_text
-from bot.freezes.explanation import Calculation, Explanation, SourceReply, Term, count_text, number_text
+from bot.freezes.explanation import (
+    Calculation,
+    Explanation,
+    SourceReply,
+    Term,
+    count_text,
+    number_text,
+    signed_text,
+)
+from bot.slack.announcements.adjustments import state_text, what_text
 from bot.slack.announcements.budget_phrases import remaining_text, window_text
 from bot.slack.blockkit.blocks import context, header, section
 from bot.slack.blockkit.mrkdwn import Markup, bold, code, cut, join, link, markup
@@ -12,6 +23,7 @@ from bot.slack.interactions import Query, Reply, show_button
 _LONGEST_QUERY = 1_200
 _MOST_QUERIES = 4
 _MOST_OTHERS = 3
+_MOST_EFFECTS = 5
 
 
 def explanation_reply(explanation: Explanation, others: tuple[str, ...]) -> Reply:
@@ -66,10 +78,35 @@ def _counted(explanation: Explanation) -> Markup:
     events = explanation.budget.events
     if events is None:
         return Markup("Nothing has been counted yet.")
+    if not isinstance(events, AdjustedCounts):
+        return _counts("Counted", events, explanation.unit)
+    lines = [_effect(effect, explanation.unit) for effect in events.effects[:_MOST_EFFECTS]]
+    more = len(events.effects) - len(lines)
+    adjustments = markup("{} of the record:", _named(explanation, Term.ADJUSTMENT, "Adjustments"))
+    return join(
+        "\n",
+        [
+            _counts("Counted", events.recorded, explanation.unit),
+            adjustments,
+            *lines,
+            markup("• and {} more", more) if more > 0 else "",
+            _counts("After them", events, explanation.unit),
+        ],
+    )
+
+
+def _counts(name: str, events: EventCounts, unit: str) -> Markup:
+    good, bad, total = (code(count_text(count)) for count in (events.good, events.bad, events.total))
+    return markup("{}: good {}, bad {}, total {} {}.", name, good, bad, total, unit)
+
+
+def _effect(effect: Effect, unit: str) -> Markup:
+    """Return what one adjustment changes, and whose it is."""
+    adjustment = effect.adjustment
     return markup(
-        "Counted: good {}, bad {}, total {} {}.",
-        code(count_text(events.good)), code(count_text(events.bad)), code(count_text(events.total)),
-        explanation.unit,
+        "• {}: bad {}, total {} {} — {}, {}: {}",
+        adjustment.id, code(signed_text(effect.bad)), code(signed_text(effect.total)), unit,
+        what_text(adjustment), state_text(adjustment), adjustment.reason,
     )  # fmt: skip
 
 

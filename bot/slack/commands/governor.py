@@ -67,6 +67,11 @@ class GovernorCommand:
                 await self._people.check_permission(user, permissions.exempt),
                 permissions.exempt,
             ),
+            _line(
+                "adjust the record of a budget",
+                await self._people.check_permission(user, permissions.adjusters),
+                permissions.adjusters,
+            ),
         ]
         entries = permissions.incidents
         lines.append(

@@ -13,10 +13,11 @@ from bot.incidents.downtime import Impact
 from bot.incidents.incident import MOST_TITLE, Role, Severity
 from bot.slack.arguments import QUOTES, UsageError, split, unquoted
 from bot.slack.blockkit.mrkdwn import Markup, code, markup
+from bot.slack.typed.intervals import read_interval, unreadable_time
 from bot.slack.typed.lengths import is_number, read_length
 from bot.slack.typed.severities import read_severity, severity_of_number
 from bot.slack.typed.shares import read_share
-from bot.slack.typed.times import TimeDirection, read_day, read_moment, read_moment_after
+from bot.slack.typed.times import TimeDirection, read_day
 from bot.slack.typed.words import plain, take_name
 
 ROLES = {"commander": Role.COMMANDER, "scribe": Role.SCRIBE, "comms": Role.COMMS}
@@ -24,7 +25,6 @@ DEFAULT_SEVERITY = Severity.SEV3
 
 _PERSON = re.compile(r"<@([UW][A-Z0-9]{1,20})(?:\|[^<>]*)?>")
 _NAMED = re.compile(r"@([UW][A-Z0-9]{1,20})")
-_FROM_TO = re.compile(r"([0-9:.]{3,5}|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{5})-([0-9:.]{3,5})")
 DEFAULT_REPORT, SHORTEST_REPORT, LONGEST_REPORT = timedelta(days=90), timedelta(days=1), timedelta(days=366)
 _REPORT_FORM = code("/incident report 90d SERVICE")
 _IMPACT_FORM = code("/incident impact 30% from 14:05 to 14:20")
@@ -169,37 +169,10 @@ def parse_impact(
 
 def _interval(words: Sequence[str], now: datetime, zone: tzinfo) -> tuple[datetime, datetime | None]:
     """Read `from 14:05 [to 14:20]`, of which nothing may follow."""
-    if plain(words[0]) not in {"from", "since"}:
-        raise _unreadable_impact(words)
-    rest, end = _parted(words[1:]), None
-    begin = read_moment(rest, now=now, zone=zone, direction=TimeDirection.PAST)
-    if begin is None:
-        raise _unreadable_impact(rest)
-    start, rest = begin[0], rest[begin[1] :]
-    if rest and plain(rest[0]) in {"to", "until", "till", "til", "-"}:
-        read = read_moment_after(rest[1:], start=start, now=now, zone=zone)
-        if read is None:
-            raise _unreadable_impact(rest[1:])
-        end, rest = read[0], rest[1 + read[1] :]
-        if end < start:
-            raise UsageError(Markup("It ends before it begins."))
-    if rest:
-        raise _unreadable_impact(rest)
-    return start, end
-
-
-def _parted(words: Sequence[str]) -> list[str]:
-    """Return the words with `14:05–14:20` as three of them."""
-    parted = list[str]()
-    for word in words:
-        match = _FROM_TO.fullmatch(plain(word))
-        parted += [match[1], "-", match[2]] if match else [word]
-    return parted
-
-
-def _unreadable_impact(words: Sequence[str]) -> UsageError:
-    word = code(words[0][:40]) if words else Markup("nothing")
-    return UsageError(markup("I cannot read a time in {}. Write {}.", word, _IMPACT_FORM))
+    read = read_interval(words, now=now, zone=zone, form=_IMPACT_FORM)
+    if read.rest:
+        raise unreadable_time(read.rest, _IMPACT_FORM)
+    return read.start, read.end
 
 
 def parse_report(words: Sequence[str], services: Collection[str]) -> ReportArguments:

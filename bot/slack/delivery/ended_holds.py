@@ -1,11 +1,10 @@
 """Edits the announcement of a hold that has ended, so that no button stands there that does nothing.
 
-An edit may be repeated, so it is never claimed: whoever finds it makes it. What others make of the message
-meanwhile, as when an incident becomes private, is not overwritten: the edit is made anew from that.
+What others make of the message meanwhile, as when an incident becomes private, is not overwritten: the edit
+is made anew from that.
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -13,8 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.freezes.records import read_end
 from bot.slack.announcements.ended_freezes import ended_message
 from bot.slack.delivery.context import DeliveryContext
-from bot.slack.webapi.errors import RateLimitedError, SlackRefusedError
-from bot.slack.webapi.new_blocks import BLOCKS_ERRORS
+from bot.slack.delivery.edits import edit_message
 from bot.store import outbox, threads
 from bot.store.addresses import local
 from bot.store.outbox import OutboxMessage, QueuedMessage
@@ -52,7 +50,8 @@ class EndedHoldEdits:
             found = await self._find(queued)
         if found is not None:
             told, place, ended = found
-            await self._edit(place, ended)
+            # One that was deleted or is too old stays as it is.
+            await edit_message(self._context, place, ended, self._lease_left_s)
 
         async def record(connection: AsyncConnection) -> bool:
             if found is not None and not await replace_content(connection, told, ended):
@@ -77,23 +76,3 @@ class EndedHoldEdits:
                 return None
         ended = ended_message(told.message, end)
         return None if ended is None else (told, place, ended)
-
-    async def _edit(self, place: MessageLocation, message: OutboxMessage) -> None:
-        """Edit it, as text if Slack refuses its blocks; one that was deleted or is too old stays as it is."""
-        await self._context.sleep(self._context.channel_rate_limit.wait_s(place.channel_id))
-        for blocks in (message.blocks, ()):
-            try:
-                within_s = self._lease_left_s()
-                await self._context.sender.edit(place, replace(message, blocks=blocks), within_s)
-            except RateLimitedError as limited:
-                self._context.edit_rate_limit.pause(limited.retry_after_s)
-                raise
-            except SlackRefusedError as refusal:
-                log.info("ended_hold_not_edited", channel=message.channel, error=refusal.error)
-                if refusal.error not in BLOCKS_ERRORS or not blocks:
-                    return
-                await self._context.edit_rate_limit.wait(self._context.sleep)
-            else:
-                return
-            finally:
-                self._context.channel_rate_limit.record_attempt(place.channel_id)

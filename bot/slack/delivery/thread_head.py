@@ -1,7 +1,7 @@
 """Heads of threads in one channel: what replies to them, and how they are edited.
 
-An edit may be repeated, so it is never claimed: whoever finds it makes it. A head that was deleted, or takes
-no edit or reply any more, is forgotten, and the thread's next message takes its place.
+A head that was deleted, or takes no edit or reply any more, is forgotten, and the thread's next message takes
+its place.
 """
 
 from collections.abc import Awaitable, Callable
@@ -14,8 +14,7 @@ from bot.slack.blockkit.blocks import context
 from bot.slack.blockkit.mrkdwn import Markup, cut, join, markup
 from bot.slack.delivery.batching import Batch
 from bot.slack.delivery.context import DeliveryContext
-from bot.slack.webapi.errors import RateLimitedError, SlackRefusedError
-from bot.slack.webapi.new_blocks import BLOCKS_ERRORS
+from bot.slack.delivery.edits import edit_message
 from bot.store import outbox, thread_heads, threads
 from bot.store.outbox import OutboxMessage, QueuedMessage
 from bot.store.threads import MessageLocation
@@ -68,7 +67,9 @@ class ThreadHead:
             if wait_s == 0:
                 break
             await self._context.sleep(wait_s)
-        if head is not None and not await self._edit(message, thread_id, head):
+        if head is not None and not await edit_message(self._context, head, message, self._lease_left_s):
+            gone = head
+            await self._write(lambda connection: threads.forget_head(connection, thread_id, gone))
             head = None
         now = self._context.clock.now()
 
@@ -78,28 +79,6 @@ class ThreadHead:
                 await thread_heads.record_edited(connection, head, message)
 
         await self._write(record)
-
-    async def _edit(self, message: OutboxMessage, thread_id: int, head: MessageLocation) -> bool:
-        """Edit a head, as text if Slack refuses its blocks; forget one that takes no edit, return False."""
-        await self._context.sleep(self._context.channel_rate_limit.wait_s(head.channel_id))
-        for blocks in (message.blocks, ()):
-            try:
-                within_s = self._lease_left_s()
-                await self._context.sender.edit(head, replace(message, blocks=blocks), within_s)
-            except RateLimitedError as limited:
-                self._context.edit_rate_limit.pause(limited.retry_after_s)
-                raise
-            except SlackRefusedError as refusal:
-                log.info("head_not_edited", channel=message.channel, error=refusal.error)
-                if refusal.error not in BLOCKS_ERRORS or not blocks:
-                    break
-                await self._context.edit_rate_limit.wait(self._context.sleep)
-            else:
-                return True
-            finally:
-                self._context.channel_rate_limit.record_attempt(head.channel_id)
-        await self._write(lambda connection: threads.forget_head(connection, thread_id, head))
-        return False
 
 
 def with_beginning(message: OutboxMessage, began: str) -> OutboxMessage:

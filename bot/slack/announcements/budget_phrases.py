@@ -140,8 +140,11 @@ def _recovery(budget: Budget, now: datetime) -> Markup:
     )
 
 
-def opening_text(opening: Opening, now: datetime) -> Markup:
-    """Return what is left now, what it takes to end the budget's hold, and when that is expected."""
+def opening_text(opening: Opening, now: datetime, forecast: Markup = NOTHING) -> Markup:
+    """Return what is left now, what it takes to end the budget's hold, and when that is expected.
+
+    `forecast` says when, where there is one; else the rate of the last hour does.
+    """
     stays = f" for {duration_text(opening.dwell)}" if opening.dwell else ""
     if not opening.lacking:
         return markup(
@@ -150,7 +153,9 @@ def opening_text(opening: Opening, now: datetime) -> Markup:
         )  # fmt: skip
     lines = [_lacking(lack, stays) for lack in opening.lacking[:_MOST_MISSING]]
     more = len(opening.lacking) - len(lines)
-    if opening.expected_at is not None:
+    if forecast:
+        expected = forecast
+    elif opening.expected_at is not None:
         expected = markup("Expected {} at the rate of the last hour.", _expected(opening.expected_at, now))
     elif all(lack.budget.is_known for lack in opening.lacking):
         expected = Markup("At the rate of the last hour that does not come within one window.")

@@ -1,7 +1,8 @@
 """Phrases about what will become of a budget: an interval, or nothing where nothing can be said. Pure."""
 
 import math
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 
 from bot.budgets.budget import Budget
 from bot.budgets.statistics.forecast import HORIZONS, BudgetForecast, TimeQuantiles
@@ -9,6 +10,7 @@ from bot.budgets.statistics.scoring import WorkspaceScore
 from bot.catalog.window import CalendarWindow
 from bot.formatting import duration_text, interval_text, percent_text
 from bot.freezes.hold_writer import TransitionContext
+from bot.freezes.opening import Opening
 from bot.freezes.transition import (
     BudgetExhausted,
     BudgetWarned,
@@ -82,23 +84,45 @@ def _burns(budget: Budget) -> bool:
 def _opening(frozen: BudgetExhausted, context: TransitionContext, would: str) -> Markup:
     """Return when a budget that freezes a service is expected to let it open, its dwell included."""
     policy, forecast = frozen.policy, context.background.forecast_of(frozen.budget)
-    horizon = duration_text(HORIZONS[-1])
     if forecast is None:
         return NOTHING
     if forecast.recovers is None:
         # Where the policy asks for all of the budget, that is not forecast.
-        return NOTHING if policy.unfreeze_at >= 1 else markup("Unlikely to open within {}.", horizon)
-    opens = forecast.recovers.later_by(policy.dwell)
-    if isinstance(frozen.budget.slo.window, CalendarWindow):
+        return (
+            NOTHING
+            if policy.unfreeze_at >= 1
+            else markup("Unlikely to open within {}.", duration_text(HORIZONS[-1]))
+        )
+    return _opens(frozen.budget, forecast.recovers.later_by(policy.dwell), context.now, would)
+
+
+def forecast_opening_text(opening: Opening, forecasts: Mapping[str, BudgetForecast], now: datetime) -> Markup:
+    """Return when the forecasts of all budgets that keep a hold let the service open; empty without them."""
+    recovering = []
+    for lack in opening.lacking:
+        forecast = forecasts.get(lack.budget.slo.name)
+        if forecast is None or forecast.recovers is None or _burns(lack.budget):
+            return NOTHING
+        recovering.append((lack.budget, forecast.recovers.later_by(opening.dwell)))
+    if not recovering:
+        return NOTHING
+    # The one that recovers last keeps the hold for longest.
+    never = datetime.max.replace(tzinfo=UTC)
+    return _opens(*max(recovering, key=lambda each: (each[1].p50 or never, each[1].p10)), now, "Expected")
+
+
+def _opens(budget: Budget, opens: TimeQuantiles, now: datetime, would: str) -> Markup:
+    if isinstance(budget.slo.window, CalendarWindow):
         return markup("{} to open once the budget resets, {}.", would, when(opens.p10))
-    earliest = _rough(opens.p10 - context.now)
+    earliest = _rough(opens.p10 - now)
     if opens.p50 is None:
+        horizon = duration_text(HORIZONS[-1])
         return markup(
             "{} to open in {} at the earliest, and more likely not within {}.", would, earliest, horizon
         )
     interval = f"{earliest} at the earliest"
     if opens.p90 is not None:
-        interval = _between(opens.p10, opens.p90, context.now)
+        interval = _between(opens.p10, opens.p90, now)
     return markup("{} to open in {}, most likely around {}.", would, interval, when(opens.p50))
 
 

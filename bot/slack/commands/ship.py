@@ -1,8 +1,9 @@
 """`/ship`: whether a change may ship: the verdict with its reasons."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from bot.budgets.statistics.forecast import BudgetForecast
 from bot.catalog.catalog import Service
 from bot.formatting import listed
 from bot.freezes.hold import HoldKind
@@ -17,6 +18,7 @@ from bot.slack.announcements.budget_phrases import (
     remaining_text,
     unmet_requirements_text,
 )
+from bot.slack.announcements.forecast_phrases import forecast_opening_text
 from bot.slack.announcements.freeze_buttons import lift_buttons, request_buttons
 from bot.slack.announcements.spare import spare_text
 from bot.slack.arguments import UsageError, name, split, unquoted
@@ -63,7 +65,8 @@ class ShipCommand:
             spare = (await self._status_reader.service(service.name)).spare
             return one_verdict(verdict, service, interaction.query, spare=spare)
         opening = await self._status_reader.opening(service.name)
-        return one_verdict(verdict, service, interaction.query, opening)
+        forecasts = (await self._status_reader.service(service.name)).forecasts
+        return one_verdict(verdict, service, interaction.query, opening, forecasts=forecasts)
 
 
 def exempt_kinds(service: Service) -> tuple[str, ...]:
@@ -160,6 +163,7 @@ def one_verdict(
     query: Query,
     opening: Opening | None = None,
     *,
+    forecasts: Mapping[str, BudgetForecast] | None = None,
     spare: Spare | None = None,
 ) -> Reply:
     """Return a verdict: yes or no, why, what it takes to open or what spare allows, and the next step."""
@@ -167,7 +171,10 @@ def one_verdict(
     answer = join("\n", [_headline(verdict), *reasons])
     held = [markup("Held by {}", hold_term(hold)) for hold in verdict.holds[:_MOST_LINES]]
     waits = NOTHING if verdict.allow else unmet_requirements_text(verdict.missing, service.name)
-    opens = opening_text(opening, verdict.as_of) if opening is not None else NOTHING
+    opens = NOTHING
+    if opening is not None:
+        forecast = forecast_opening_text(opening, forecasts or {}, verdict.as_of)
+        opens = opening_text(opening, verdict.as_of, forecast)
     following = join("\n", [each for each in (_next(verdict, service), spare_text(spare)) if each])
     text = join("\n", [answer, *held, opens, waits, following])
     body = [

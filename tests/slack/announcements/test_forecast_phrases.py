@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 
@@ -11,10 +12,12 @@ from bot.budgets.statistics.forecast import HORIZONS, BudgetForecast, TimeQuanti
 from bot.budgets.statistics.scoring import ForecastScore, WorkspaceScore
 from bot.catalog.error_budget_policy import PolicyMode
 from bot.catalog.window import CalendarUnit, CalendarWindow
+from bot.freezes.opening import LackingBudget, Opening
 from bot.freezes.transition import Background, BudgetExhausted, BudgetWarned, BurnAlertFired
 from bot.slack.announcements.forecast_phrases import (
     expectation_text,
     expected_change_text,
+    forecast_opening_text,
     forecast_score_text,
     outlook_text,
 )
@@ -205,3 +208,16 @@ def test_a_calendar_budget_opens_when_it_resets() -> None:
 )
 def test_nothing_else_says_anything_of_the_future(name: str) -> None:
     assert told(name, made(ENDS, recovers=ENDS, likely=1)) == ""
+
+
+def test_a_refused_ship_forecasts_by_the_budget_that_recovers_last() -> None:
+    soon = made(recovers=(2 * DAY, 3 * DAY, 4 * DAY))
+    late = made(recovers=(5 * DAY, 6 * DAY, 8 * DAY))
+    lacking = tuple(
+        LackingBudget(budget(-0.2, of=slo(name)), Decimal("0.1")) for name in ("availability", "latency")
+    )
+    opening = Opening(lacking, timedelta(), None, None)
+    text = forecast_opening_text(opening, {"availability": soon, "latency": late}, NOW).replace("\u00a0", " ")
+    assert text.startswith("Expected to open in 5 to 8 d, most likely around <!date^")
+    assert forecast_opening_text(opening, {"availability": soon}, NOW) == ""
+    assert forecast_opening_text(replace(opening, lacking=()), {"availability": soon}, NOW) == ""

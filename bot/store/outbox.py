@@ -182,20 +182,20 @@ class FailingChannel:
 
 
 async def read_backlog(connection: AsyncConnection) -> Backlog:
-    """Return the messages that are not sent yet."""
-    oldest = func.min(outbox.c.created_at)
+    """Return the messages that are not sent yet; how long edits wait says nothing, since they come last."""
+    oldest = func.min(outbox.c.created_at).filter(outbox.c.is_edit.is_(False))
     query = select(outbox.c.channel, func.count(), oldest).where(outbox.c.state.in_(_UNSENT))
     rows = (await connection.execute(query.group_by(outbox.c.channel))).all()
-    return Backlog({channel: count for channel, count, _ in rows}, {channel: at for channel, _, at in rows})
+    return Backlog({row[0]: row[1] for row in rows}, {row[0]: row[2] for row in rows if row[2] is not None})
 
 
 async def first_unsent(connection: AsyncConnection, channel: str) -> QueuedMessage | None:
     """Return the channel's oldest message that is neither sent nor failed: the next to send.
 
-    Edits of single messages, which Slack allows more seldom than posts, wait until nothing else does.
+    Edits, which Slack allows more seldom than posts, wait until nothing else does.
     """
     query = select(outbox).where(outbox.c.channel == channel, outbox.c.state.in_(_UNSENT))
-    query = query.order_by(outbox.c.edits.is_not(None), outbox.c.id).limit(1)
+    query = query.order_by(outbox.c.is_edit, outbox.c.id).limit(1)
     row = (await connection.execute(query)).one_or_none()
     return None if row is None else _queued(row)
 
@@ -205,7 +205,7 @@ async def unsent_in_same_state(
 ) -> Sequence[QueuedMessage]:
     """Return a channel's unsent messages from `first` on, up to the first that is in another state."""
     unsent = (outbox.c.channel == first.message.channel) & outbox.c.state.in_(_UNSENT)
-    unsent &= outbox.c.edits.is_(None)
+    unsent &= outbox.c.is_edit.is_(False)
     query = select(outbox).where(unsent, outbox.c.id >= first.id).order_by(outbox.c.id).limit(limit)
     rows = [_queued(row) for row in await connection.execute(query)]
     return list(itertools.takewhile(lambda row: row.state is first.state, rows))

@@ -14,6 +14,21 @@ from bot.store.threads import MessageLocation
 log = structlog.get_logger(__name__)
 
 
+# How long an edit that must wait for the limit keeps its channel from what was posted meanwhile.
+_LOOK_S = 1.0
+
+
+async def may_edit(context: DeliveryContext) -> bool:
+    """Take an edit from the workspace's limit; where there is none, wait a while and return False.
+
+    The channel's queue is read again then: posts go first, and what comes can make the edit superfluous.
+    """
+    wait_s = context.edit_rate_limit.acquire()
+    if wait_s > 0:
+        await context.sleep(min(wait_s, _LOOK_S))
+    return wait_s == 0
+
+
 async def edit_message(
     context: DeliveryContext,
     place: MessageLocation,

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.freezes.records import read_end
 from bot.slack.announcements.ended_freezes import ended_message
 from bot.slack.delivery.context import DeliveryContext
-from bot.slack.delivery.edits import edit_message
+from bot.slack.delivery.edits import edit_message, may_edit
 from bot.store import outbox, threads
 from bot.store.addresses import local
 from bot.store.outbox import OutboxMessage, QueuedMessage
@@ -36,7 +36,7 @@ class EndedHoldEdits:
         self._lease_left_s = lease_left_s
 
     async def carry_out(self, queued: QueuedMessage) -> None:
-        """Edit the message, unless it is gone or says already that the hold has ended."""
+        """Edit the message, unless it needs no edit any more; or wait a while for the limit."""
         while not await self._edit_once(queued):
             await self._context.sleep(self._context.timing.backoff_s)
 
@@ -44,11 +44,9 @@ class EndedHoldEdits:
         """Edit the message as it is now; return False if somebody has changed it meanwhile."""
         now = self._context.clock.now()
         found = await self._find(queued)
-        # Read again after each wait: what comes meanwhile can make the edit superfluous.
-        while found is not None and (wait_s := self._context.edit_rate_limit.acquire()) > 0:
-            await self._context.sleep(wait_s)
-            found = await self._find(queued)
         if found is not None:
+            if not await may_edit(self._context):
+                return True
             told, place, ended = found
             # One that was deleted or is too old stays as it is.
             await edit_message(self._context, place, ended, self._lease_left_s)

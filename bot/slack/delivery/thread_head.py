@@ -14,7 +14,7 @@ from bot.slack.blockkit.blocks import context
 from bot.slack.blockkit.mrkdwn import Markup, cut, join, markup
 from bot.slack.delivery.batching import Batch
 from bot.slack.delivery.context import DeliveryContext
-from bot.slack.delivery.edits import edit_message
+from bot.slack.delivery.edits import edit_message, may_edit
 from bot.store import outbox, thread_heads, threads
 from bot.store.outbox import OutboxMessage, QueuedMessage
 from bot.store.threads import MessageLocation
@@ -54,19 +54,15 @@ class ThreadHead:
         return True
 
     async def carry_out(self, queued: QueuedMessage) -> None:
-        """Carry out an edit, unless a newer one waits or the head is gone."""
+        """Carry out an edit, unless a newer one waits or the head is gone; or wait a while for the limit."""
         thread_id = queued.thread_id or 0
-        # Read again after each wait: what comes meanwhile can make the edit superfluous.
-        while True:
-            async with self._context.database.reading() as connection:
-                head = await threads.head_of(connection, thread_id)
-                message = with_beginning(queued.message, await threads.beginning_of(connection, thread_id))
-                if await thread_heads.is_superseded(connection, queued):
-                    head = None
-            wait_s = self._context.edit_rate_limit.acquire() if head is not None else 0.0
-            if wait_s == 0:
-                break
-            await self._context.sleep(wait_s)
+        async with self._context.database.reading() as connection:
+            head = await threads.head_of(connection, thread_id)
+            message = with_beginning(queued.message, await threads.beginning_of(connection, thread_id))
+            if await thread_heads.is_superseded(connection, queued):
+                head = None
+        if head is not None and not await may_edit(self._context):
+            return
         if head is not None and not await edit_message(self._context, head, message, self._lease_left_s):
             gone = head
             await self._write(lambda connection: threads.forget_head(connection, thread_id, gone))

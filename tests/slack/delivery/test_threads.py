@@ -11,7 +11,7 @@ from bot.sandbox.fake_slack.fault_injection import InjectedFault
 from bot.sandbox.fake_slack.model import Message
 from bot.sandbox.fake_slack.workspace import BOT_USER_ID
 from bot.slack.blockkit.blocks import section
-from bot.store.outbox import OutboxMessage, claim, enqueue, first_unsent
+from bot.store.outbox import OutboxMessage, claim, enqueue, first_unsent, read_backlog
 from tests.support.delivery import BRISK, SPEED, Delivery, open_delivery, working
 
 THREAD = "burn checkout"
@@ -128,6 +128,20 @@ async def test_edits_of_many_heads_keep_to_the_workspaces_rate_limit(delivery: D
     heads = {delivery.slack.messages(channel)[0].text for channel in channels}
     assert heads == {"now: freeze\nBegan with: alert"}
     assert not delivery.slack.refused
+
+
+async def test_posts_do_not_wait_behind_an_edit_that_waits_for_its_limit(delivery: Delivery) -> None:
+    await put(delivery, told("alert"), told("warning"))
+    without_edits = replace(BRISK, minute_s=1e9)
+    async with delivery.dispatcher(timing=without_edits) as dispatcher:
+        await delivery.slack.until(lambda: len(seen(delivery)) == 2)
+        await delivery.write("#checkout", "elsewhere")
+        dispatcher.notify()
+        await delivery.slack.until(lambda: len(seen(delivery)) == 3)
+        async with delivery.database.reading() as connection:
+            backlog = await read_backlog(connection)
+        assert (backlog.channels, backlog.oldest) == ({"#checkout": 1}, {})
+    assert head(delivery).text == "alert"
 
 
 async def test_a_channel_that_was_made_anew_gets_its_own_head(delivery: Delivery) -> None:

@@ -11,8 +11,9 @@ from bot.sandbox.fake_slack.fault_injection import InjectedFault
 from bot.sandbox.fake_slack.model import Message
 from bot.sandbox.fake_slack.workspace import BOT_USER_ID
 from bot.slack.blockkit.blocks import section
-from bot.store.outbox import OutboxMessage, claim, enqueue, first_unsent, read_backlog
+from bot.store.outbox import Backlog, OutboxMessage, claim, enqueue, first_unsent, read_backlog
 from tests.support.delivery import BRISK, SPEED, Delivery, open_delivery, working
+from tests.support.running import eventually
 
 THREAD = "burn checkout"
 
@@ -138,9 +139,12 @@ async def test_posts_do_not_wait_behind_an_edit_that_waits_for_its_limit(deliver
         await delivery.write("#checkout", "elsewhere")
         dispatcher.notify()
         await delivery.slack.until(lambda: len(seen(delivery)) == 3)
-        async with delivery.database.reading() as connection:
-            backlog = await read_backlog(connection)
-        assert (backlog.channels, backlog.oldest) == ({"#checkout": 1}, {})
+
+        async def backlog() -> Backlog:
+            async with delivery.database.reading() as connection:
+                return await read_backlog(connection)
+
+        await eventually(backlog, lambda of: of == Backlog({"#checkout": 1}, {}))
     assert head(delivery).text == "alert"
 
 

@@ -91,8 +91,8 @@ async def serve_sandbox(settings: Settings, *, policies: Path | None, speed: flo
         bot_token, signing_secret = f"xoxb-{secrets.token_hex(16)}", secrets.token_hex(16)
         api_token = settings.governor_api_token or SecretStr(secrets.token_urlsafe(24))
         sandbox = Sandbox(
-            # The fake Slack reaches the bot at `bot_url`, and reads no addresses in the manifest.
-            manifest=manifest(None, socket=True),
+            # The fake Slack reaches the bot at `bot_url`; of addresses it reads the domain of links alone.
+            manifest=manifest(f"https://{settings.host}", socket=True),
             clock=clock,
             base_url=base_url,
             bot_token=bot_token,
@@ -109,6 +109,7 @@ async def serve_sandbox(settings: Settings, *, policies: Path | None, speed: flo
                 "slack_app_token": None,
                 "slack_api_url": f"{base_url}/slack-api/",
                 "governor_api_token": api_token,
+                "governor_url": base_url,
                 "policies_dir": policies or POLICIES,
                 "database_url": f"sqlite+aiosqlite:///{folder}/governor.db",
             }

@@ -76,6 +76,13 @@ class Settings(BaseSettings):
     sandbox_hosts: str = Field(
         "", description="Further host names under which `governor sandbox` answers, separated by commas."
     )
+    governor_url: str | None = Field(
+        None,
+        description=(
+            "The bot's public address, `https://…`: links to incidents and services below it show in Slack "
+            "what they lead to."
+        ),
+    )
     governor_docs_url: str = Field(
         "docs", description="Where the folder `docs` can be read, for links in explanations: `https://…`."
     )
@@ -119,6 +126,15 @@ class Settings(BaseSettings):
         options = [(_POSTGRESQL_OPTIONS.get(name, name), value) for name, value in parse_qsl(parts.query)]
         query = urlencode([(name, value) for name, value in options if name])
         return urlunsplit((driver, parts.netloc, parts.path, query, ""))
+
+    @field_validator("governor_url")
+    @classmethod
+    def _check_address(cls, url: str | None) -> str | None:
+        """Refuse what is no address of a web server."""
+        parts = urlsplit(url or "")
+        if url is not None and (parts.scheme not in {"http", "https"} or not parts.hostname):
+            raise PydanticCustomError("address", "write an address such as https://governor.example.com", {})
+        return url
 
     @property
     def secrets(self) -> tuple[str, ...]:

@@ -225,6 +225,7 @@ class Governor:
                 database=self.database,
                 clock=self.clock,
                 prefix=self.slack.prefix,
+                addresses=self.slack.addresses,
             )
         )
         self.database.signals.subscribe(list(Topic), self.slack.app.workspaces.request_home_refresh)

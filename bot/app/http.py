@@ -34,6 +34,7 @@ from bot.metrics import Metrics
 from bot.slack.announcements.declared_kinds import declared_kind_messages
 from bot.slack.announcements.deployments import DeploymentAnnouncer
 from bot.slack.events_endpoint import SlackEndpoint, verify_signatures_by
+from bot.slack.links.pages import LinkPages
 
 log = structlog.get_logger(__name__)
 
@@ -70,6 +71,7 @@ def build_routes(
         real_clock,
         _observe_ack(resources.metrics),
     ).add_routes(app)
+    LinkPages(slack.prefix).add_routes(app)
     if slack.oauth is not None:
         slack.oauth.add_routes(app)
     flags.add_routes(app)

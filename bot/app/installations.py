@@ -8,6 +8,7 @@ from aiohttp import web
 
 from bot.clock import Clock
 from bot.settings import Settings
+from bot.slack.manifest import link_domain
 from bot.slack.oauth.flow import InstallEndpoint, InstallFlow, OAuthCredentials
 from bot.slack.oauth.token_rotation import TokenRotation
 from bot.slack.webapi.clients import Clients
@@ -52,6 +53,7 @@ class SlackInstallations:
             cipher=_seal(settings),
             now=clock.now,
             on_installed=clients.invalidate,
+            links=link_domain(settings.governor_url) is not None,
         )
         self._rotation = TokenRotation(
             credentials, clients.without_token(), installations, clock.now, clients.invalidate

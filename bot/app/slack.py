@@ -16,6 +16,7 @@ from bot.slack.command_prefix import CommandPrefix
 from bot.slack.delivery.context import DeliveryTiming
 from bot.slack.delivery.dispatcher import OutboxDispatcher
 from bot.slack.socket_mode import SocketMode
+from bot.slack.typed.link_addresses import LinkAddresses
 from bot.slack.uninstall import UninstallHandler
 from bot.slack.webapi.clients import Clients
 from bot.slack.webapi.edit_rate_limits import EditRateLimits
@@ -55,6 +56,7 @@ class Slack:
         self._token = settings.slack_bot_token.get_secret_value() if settings.slack_bot_token else ""
         self._problem: str | None = "not asked yet"
         self.prefix = CommandPrefix(settings.slack_command_prefix)
+        self.addresses = LinkAddresses(settings.governor_url)
         self.clients = Clients(
             settings.slack_api_url,
             resources.session,

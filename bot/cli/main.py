@@ -173,7 +173,10 @@ def migrate() -> None:
 
 @cli.command()
 def manifest(
-    url: Annotated[str | None, typer.Option(help="The bot's public address, https://….")] = None,
+    url: Annotated[
+        str | None,
+        typer.Option(envvar="GOVERNOR_URL", help="The bot's public address, https://…, also for links."),
+    ] = None,
     socket: Annotated[
         bool, typer.Option("--socket", help="For Socket Mode: no public address needed.")
     ] = False,

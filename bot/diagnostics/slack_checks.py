@@ -13,7 +13,7 @@ from bot.diagnostics.channel_list import MANY_PAGES, FoundChannels, find_channel
 from bot.diagnostics.findings import Finding, fault, ok, skipped
 from bot.diagnostics.slack_samples import SlackSample, slack_samples
 from bot.slack.blockkit.tables import TABLE
-from bot.slack.manifest import bot_scopes
+from bot.slack.manifest import bot_scopes, link_domain
 from bot.slack.permissions import is_channel
 from bot.slack.webapi.accounts import AccountKind, Accounts
 from bot.slack.webapi.errors import RateLimitedError, SlackError, SlackRefusedError, translate_slack_errors
@@ -45,7 +45,8 @@ _SLACK_DOWN = "see https://slack-status.com and whether this machine reaches SLA
 class SlackChecks:
     """Checks a workspace through `client`. A request that fails is a finding, never an exception.
 
-    `subject` names the client's token in findings; `token_fix`, if given, says how to replace it.
+    `subject` names the client's token in findings; `token_fix`, if given, says how to replace it. With an
+    `address`, links below it are to show in Slack what they lead to.
     """
 
     def __init__(
@@ -55,12 +56,14 @@ class SlackChecks:
         *,
         subject: str = TOKEN,
         token_fix: str | None = None,
+        address: str | None = None,
     ) -> None:
         self._client = client
         self._accounts = Accounts(client)
         self._app_token = app_token
         self._subject = subject
         self._token_fix = token_fix
+        self._address = address
 
     async def connection(self, now: datetime, *, team: str | None = None) -> list[Finding]:
         """Check the tokens, the scopes, the difference between the clocks, and the sample messages.
@@ -80,6 +83,7 @@ class SlackChecks:
         findings = [
             ok("token", self._subject, f"{response.get('user') or response['user_id']} in {name}"),
             _scopes(response),
+            *_links(response, self._address),
             _skew(response, now),
         ]
         if self._app_token is not None:
@@ -218,15 +222,33 @@ class SlackChecks:
 
 
 def _scopes(response: AsyncSlackResponse) -> Finding:
-    header = _header(response, "x-oauth-scopes")
-    if header is None:
+    granted = _granted(response)
+    if granted is None:
         return skipped("scopes", "bot", "Slack did not say which scopes the token has")
-    granted = {scope.strip() for scope in header.split(",") if scope.strip()}
     missing = sorted(set(bot_scopes()) - granted)
-    surplus = sorted(granted - set(bot_scopes()))
+    surplus = sorted(granted - set(bot_scopes(links=True)))
     if missing:
         return fault("scopes", "bot", f"missing: {', '.join(missing)}", _REINSTALL)
     return ok("scopes", "bot", f"more than needed: {', '.join(surplus)}" if surplus else "as in the manifest")
+
+
+def _links(response: AsyncSlackResponse, address: str | None) -> list[Finding]:
+    """Return whether links below the bot's address show in Slack, as far as the token says it."""
+    granted = _granted(response)
+    host = link_domain(address)
+    if host is None or granted is None:
+        return []
+    missing = sorted(set(bot_scopes(links=True)) - set(bot_scopes()) - granted)
+    if missing:
+        how = f"to change it, paste the output of `governor manifest --url {address}` into the app's manifest"
+        detail = f"shown without a preview: the app lacks {' and '.join(missing)}; {how} and reinstall"
+        return [skipped("links", host, detail)]
+    return [ok("links", host, "previews are allowed; the app's manifest must have this domain")]
+
+
+def _granted(response: AsyncSlackResponse) -> set[str] | None:
+    header = _header(response, "x-oauth-scopes")
+    return None if header is None else {scope.strip() for scope in header.split(",") if scope.strip()}
 
 
 def _skew(response: AsyncSlackResponse, now: datetime) -> Finding:

@@ -63,7 +63,11 @@ class WorkspaceChecks:
 
     async def _check_token(self, token: str) -> list[Finding]:
         app_token = self._settings.slack_app_token
-        checks = SlackChecks(self._client(token), app_token.get_secret_value() if app_token else None)
+        checks = SlackChecks(
+            self._client(token),
+            app_token.get_secret_value() if app_token else None,
+            address=self._settings.governor_url,
+        )
         main = self._catalog.workspace if self._catalog else None
         connection = checks.connection(self._clock.now(), team=main.team if main else None)
         findings = await self._with_timeout("token", connection)
@@ -98,7 +102,12 @@ class WorkspaceChecks:
             return [fault("token", f"{name} ({team})", "no key decrypts its token", fix)]
         if installation is None:
             return []
-        checks = SlackChecks(self._client(installation.bot_token), subject="token", token_fix=_INSTALL)
+        checks = SlackChecks(
+            self._client(installation.bot_token),
+            subject="token",
+            token_fix=_INSTALL,
+            address=self._settings.governor_url,
+        )
         connected = await self._with_timeout("token", checks.connection(self._clock.now(), team=team))
         further = None if team == main_team else team
         findings = await self._with_channels_and_people(checks, further, connected)

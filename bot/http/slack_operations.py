@@ -5,6 +5,26 @@ from bot.http.operations import Operation, QueryParameter
 SLACK_OPERATIONS = (
     Operation(
         "GET",
+        "/incidents/{id}",
+        tag="slack",
+        summary="The page at the address of an incident, which is shown in Slack",
+        answers={200: "The page, the same for every number."},
+        answer_type="text/html",
+        refusals={404: "No incident can have that number."},
+        refusal_type="text/plain",
+    ),
+    Operation(
+        "GET",
+        "/services/{service}",
+        tag="slack",
+        summary="The page at the address of a service, which is shown in Slack",
+        answers={200: "The page, the same whether or not there is such a service."},
+        answer_type="text/html",
+        refusals={404: "No service can have that name."},
+        refusal_type="text/plain",
+    ),
+    Operation(
+        "GET",
         "/slack/install",
         tag="slack",
         summary="The page with the button that installs the app in a workspace",

@@ -59,6 +59,7 @@ class PageApi:
         self._actions: dict[str, Handler] = {
             "act": self._act,
             "close": self._close,
+            "details": self._details,
             "direct": self._direct,
             "faults": self._faults,
             "home": self._home,
@@ -255,6 +256,12 @@ class PageApi:
 
     async def _close(self, body: Json) -> Json:
         await self._person(body).closes(everything=bool(body.get("all")))
+        return {"ok": True}
+
+    async def _details(self, body: Json) -> Json:
+        message = self._surface(body)[1]
+        if message is not None:
+            self._person(body).opens_details(message, body["channel"], body["url"])
         return {"ok": True}
 
     async def _home(self, body: Json) -> Json:

@@ -34,6 +34,7 @@ from bot.slack.home.dialogs import DIALOGS
 from bot.slack.home.view import HOME_SHOW
 from bot.slack.incident_listeners import IncidentListeners
 from bot.slack.interactions import NEXT_PAGE, PREVIOUS_PAGE, SHARE, SHOW, Interaction, Query
+from bot.slack.listeners.links import LinkListeners
 from bot.slack.request_handling import (
     Body,
     SlackRequest,
@@ -88,6 +89,7 @@ class SlackApp:
         self._bot_user_id: str | None = None
         self._bot_id: str | None = None
         self._incidents = IncidentListeners(self.workspaces, self.tasks)
+        self._links = LinkListeners(self.workspaces, self.tasks)
         self.app = self._build(signing_secret)
 
     async def start(self) -> str:
@@ -124,6 +126,7 @@ class SlackApp:
             app.event(event)(self._on_uninstall)
         self._incidents.listen(app)
         FormListeners(self.workspaces, self.tasks).listen(app)
+        self._links.listen(app)
         app.action(re.compile(""))(self._on_action)
         app.error(self._on_error)
         return app

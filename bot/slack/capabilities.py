@@ -1,7 +1,7 @@
 """The capabilities behind the Slack side, as one value that is made once and passed down whole."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from bot.backtests.runner import BacktestRunner
 from bot.budgets.adjustment_preview import AdjustmentPreview
@@ -21,6 +21,7 @@ from bot.incidents.report_reader import ReportReader
 from bot.incidents.snapshot import IncidentSnapshot
 from bot.incidents.snapshot_reader import SnapshotReader
 from bot.slack.command_prefix import CommandPrefix
+from bot.slack.typed.link_addresses import LinkAddresses
 from bot.spending.reader import SpendingReader
 from bot.store.database import Database
 
@@ -48,7 +49,10 @@ class AdjustmentCapabilities:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
-    """The capabilities behind the commands; `prefix` goes before the commands' names."""
+    """The capabilities behind the commands; `prefix` goes before the commands' names.
+
+    `addresses` are those of incidents and services, if the bot has a public address.
+    """
 
     status_reader: StatusReader
     explanations: ExplanationReader
@@ -63,6 +67,7 @@ class Capabilities:
     database: Database
     clock: Clock
     prefix: CommandPrefix
+    addresses: LinkAddresses = field(default_factory=LinkAddresses)
 
     def seen_from(self, team: str | None) -> "Capabilities":
         """Return the capabilities limited to the services of a Slack workspace, of the main one for None."""

@@ -4,6 +4,7 @@ https://docs.slack.dev/reference/app-manifest
 """
 
 import re
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,6 +23,7 @@ LONG_DESCRIPTION = (
     "delivery was cut off."
 )
 COLOR = "#1f3d4d"
+_DOMAIN = re.compile(r"(?![.-])[-a-z0-9.]{1,254}[a-z0-9]")
 _PREFIX = re.compile(r"[a-z0-9_-]{0,20}")
 
 SCOPES: dict[str, tuple[str, ...]] = {
@@ -32,6 +34,7 @@ SCOPES: dict[str, tuple[str, ...]] = {
     "chat.getPermalink": (),
     "chat.postEphemeral": ("chat:write",),
     "chat.postMessage": ("chat:write",),
+    "chat.unfurl": ("links:write",),
     "chat.update": ("chat:write",),
     "canvases.edit": ("canvases:write",),
     "conversations.archive": ("channels:manage", "groups:write"),
@@ -47,6 +50,7 @@ SCOPES: dict[str, tuple[str, ...]] = {
     "conversations.replies": ("channels:history", "groups:history"),
     "conversations.setPurpose": ("channels:manage", "groups:write"),
     "conversations.setTopic": ("channels:manage", "groups:write"),
+    "entity.presentDetails": (),
     "files.completeUploadExternal": ("files:write",),
     "files.getUploadURLExternal": ("files:write",),
     "oauth.v2.access": (),
@@ -60,19 +64,38 @@ SCOPES: dict[str, tuple[str, ...]] = {
 """The Web API methods that the bot calls, and the bot scopes that they need for public and private channels
 and for direct messages."""
 
+LINK_METHODS = frozenset({"chat.unfurl", "entity.presentDetails"})
+"""Those that only an app with a public address calls."""
+
+LINK_EVENTS: Mapping[str, tuple[str, ...]] = {"link_shared": ("links:read",), "entity_details_requested": ()}
+"""The events that only an app with a public address listens to, and the scope that each needs."""
+
 EVENTS = ("app_home_opened", *UNINSTALL_EVENTS)
 """The subscribed events that need no scope."""
 
 
-def bot_scopes() -> list[str]:
-    """Return the bot scopes that are needed: those of the methods and events, and of slash commands."""
-    needed = [*SCOPES.values(), *PIN_EVENTS.values(), *MESSAGE_EVENTS.values()]
+def bot_scopes(*, links: bool = False) -> list[str]:
+    """Return the bot scopes that are needed: those of the methods and events, and of slash commands.
+
+    With `links`, also those that links below the bot's public address need.
+    """
+    methods = [scopes for method, scopes in SCOPES.items() if links or method not in LINK_METHODS]
+    needed = [*methods, *PIN_EVENTS.values(), *MESSAGE_EVENTS.values()]
+    needed += LINK_EVENTS.values() if links else ()
     return sorted({"commands", *(scope for scopes in needed for scope in scopes)})
+
+
+def link_domain(url: str | None) -> str | None:
+    """Return the domain whose links Slack tells the bot of; None where it cannot be such a domain."""
+    parts = urlsplit(url or "")
+    domain = parts.hostname or ""
+    return domain if parts.scheme == "https" and _DOMAIN.fullmatch(domain) else None
 
 
 def manifest(url: str | None, *, socket: bool = False, prefix: str = "") -> dict[str, Any]:
     """Return the manifest for an app that Slack reaches at `url`, or that uses Socket Mode (`socket`).
 
+    Links below `url` are shown in Slack; Socket Mode needs it for nothing else, so that it may be None.
     `prefix` goes before each command's name. Raises ValueError if neither is given, or Slack does not take
     the address or the prefix.
     """
@@ -99,6 +122,9 @@ def manifest(url: str | None, *, socket: bool = False, prefix: str = "") -> dict
         for command in COMMANDS
     ]
     request_url: dict[str, Any] = {"request_url": endpoint["url"]} if endpoint else {}
+    domain = link_domain(url)
+    links: dict[str, Any] = {"unfurl_domains": [domain]} if domain else {}
+    events = [*EVENTS, *PIN_EVENTS, *MESSAGE_EVENTS, *(LINK_EVENTS if domain else ())]
     interactivity = {"is_enabled": True} | request_url
     redirect_url = endpoint["url"].replace("/slack/events", "/slack/oauth_redirect") if endpoint else None
     redirects: dict[str, Any] = {"redirect_urls": [redirect_url]} if redirect_url else {}
@@ -118,10 +144,11 @@ def manifest(url: str | None, *, socket: bool = False, prefix: str = "") -> dict
             "bot_user": {"display_name": NAME, "always_online": True},
             "shortcuts": [dict(shortcut) for shortcut in MANIFEST_SHORTCUTS],
             "slash_commands": commands,
+            **links,
         },
-        "oauth_config": redirects | {"scopes": {"bot": bot_scopes()}},
+        "oauth_config": redirects | {"scopes": {"bot": bot_scopes(links=bool(domain))}},
         "settings": {
-            "event_subscriptions": request_url | {"bot_events": [*EVENTS, *PIN_EVENTS, *MESSAGE_EVENTS]},
+            "event_subscriptions": request_url | {"bot_events": events},
             "interactivity": interactivity,
             "org_deploy_enabled": False,
             "socket_mode_enabled": socket,

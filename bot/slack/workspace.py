@@ -14,6 +14,7 @@ from bot.slack.home.dialogs import HomeDialogs
 from bot.slack.home.publisher import HomePublisher
 from bot.slack.incidents.interactions import IncidentInteractions
 from bot.slack.interactions import Reply
+from bot.slack.links.unfurls import LinkPreviews
 from bot.slack.permissions import People
 from bot.slack.response_url import ReplyTarget, Responder
 from bot.slack.webapi.clients import Clients
@@ -39,6 +40,7 @@ class SlackWorkspace:
         self.people = People(client, lambda: seen.status_reader.catalog.workspace.permissions.guests)
         self.responder = Responder(client, capabilities.prefix)
         self.incidents = IncidentInteractions(seen, self.people, client)
+        self.links = LinkPreviews(self.incidents.access, seen.addresses, client)
         self.router = CommandRouter(seen, self.people, self.incidents)
         self.exemptions = ExemptionRequesting(seen, self.people)
         self.home_dialogs = HomeDialogs(seen.status_reader)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from pydantic import SecretStr
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.clock import SystemClock
@@ -126,6 +127,32 @@ async def test_a_slack_that_throttles_or_knows_no_validation_is_no_fault_of_the_
     (skipped,) = [finding for finding in await examine(settings) if finding.check == "blocks"]
     assert skipped.state is FindingState.SKIPPED
     assert "not checked" in skipped.detail
+
+
+async def test_links_are_named_only_with_a_public_address(settings: Settings) -> None:
+    assert "links" not in {finding.check for finding in await examine(settings)}
+    for address in ("http://127.0.0.1:3000", "https://governor.example"):
+        findings = await examine(settings.model_copy(update={"governor_url": address}))
+        links = [finding for finding in findings if finding.check == "links"]
+        assert [(finding.subject, finding.state) for finding in links] == (
+            [("governor.example", FindingState.OK)] if address.startswith("https") else []
+        )
+
+
+async def test_links_without_their_scopes_are_no_fault_and_say_what_to_do(settings: Settings) -> None:
+    async with FakeSlackServer(manifest=manifest(None, socket=True)) as slack:
+        without = {
+            "slack_bot_token": SecretStr(slack.bot_token),
+            "slack_signing_secret": SecretStr(slack.signing_secret),
+            "slack_api_url": slack.api_url,
+            "governor_url": "https://governor.example",
+        }
+        findings = await examine(settings.model_copy(update=without))
+    assert faults(findings) == []
+    (links,) = [finding for finding in findings if finding.check == "links"]
+    assert links.state is FindingState.SKIPPED
+    assert "lacks links:read and links:write" in links.detail
+    assert "`governor manifest --url https://governor.example`" in links.detail
 
 
 async def test_missing_scopes_are_named(tmp_path: Path, settings: Settings) -> None:

@@ -92,7 +92,8 @@ def test_manifest_keeps_slacks_limits(document: dict) -> None:  # type: ignore[t
         assert len(command["command"]) <= 32
         assert 0 < len(command["description"]) <= 2000
         assert len(command["usage_hint"]) <= 1000
-    assert document["oauth_config"]["scopes"]["bot"] == bot_scopes()
+    has_links = "unfurl_domains" in document["features"]
+    assert document["oauth_config"]["scopes"]["bot"] == bot_scopes(links=has_links)
 
 
 @pytest.mark.parametrize(
@@ -100,6 +101,7 @@ def test_manifest_keeps_slacks_limits(document: dict) -> None:  # type: ignore[t
     [
         manifest("https://governor.example"),
         manifest(None, socket=True),
+        manifest("https://governor.example", socket=True),
         manifest("https://governor.example", prefix="acme-"),
     ],
 )
@@ -124,6 +126,20 @@ def test_address_is_the_same_however_it_is_given() -> None:
     for url in ("https://x.example", "https://x.example/", "https://x.example/slack/events"):
         document = manifest(url)
         assert document["settings"]["interactivity"]["request_url"] == "https://x.example/slack/events"
+
+
+def test_links_need_a_domain_that_slack_can_reach() -> None:
+    without = manifest(None, socket=True)
+    assert "link_shared" not in without["settings"]["event_subscriptions"]["bot_events"]
+    assert not {"links:read", "links:write"} & set(without["oauth_config"]["scopes"]["bot"])
+    for url in ("http://governor.example", "https://[::1]", "https://"):
+        assert manifest(url, socket=True) == without
+    document = manifest("https://Governor.example:8443/bot", socket=True)
+    assert document["features"]["unfurl_domains"] == ["governor.example"]
+    assert {"link_shared", "entity_details_requested"} <= set(
+        document["settings"]["event_subscriptions"]["bot_events"]
+    )
+    assert {"links:read", "links:write"} <= set(document["oauth_config"]["scopes"]["bot"])
 
 
 def test_every_command_is_documented() -> None:

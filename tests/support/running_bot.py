@@ -60,11 +60,11 @@ class RunningBot:
 
 @asynccontextmanager
 async def start_bot(
-    folder: Path, url: str | None = None, *, text: str = POLICIES
+    folder: Path, url: str | None = None, *, text: str = POLICIES, public_url: str | None = None
 ) -> AsyncIterator[RunningBot]:
     """Run the bot, on SQLite unless an address is given; at exit stop it as a signal would.
 
-    `text` are its policies.
+    `text` are its policies; with `public_url`, links below it are shown in Slack.
     """
     policies = write_policies(folder, text)
     async with FakeSlackServer(manifest=manifest("https://governor.example")) as slack:
@@ -81,6 +81,7 @@ async def start_bot(
                 "slack_client_secret": "client-secret-of-the-whole-bot",
                 "governor_encryption_key": new_key(),
                 "port": 0,
+                "governor_url": public_url,
             }
         )
         async with Governor(settings) as governor:

@@ -45,6 +45,7 @@ from bot.slack.command_prefix import CommandPrefix
 from bot.slack.events_endpoint import SlackEndpoint
 from bot.slack.flags.announcements import FlagAnnouncer
 from bot.slack.manifest import manifest
+from bot.slack.typed.link_addresses import LinkAddresses
 from bot.slack.webapi.client import SlackClient
 from bot.slack.webapi.clients import Clients
 from bot.slack.webapi.edit_rate_limits import EditRateLimits
@@ -57,6 +58,9 @@ from tests.support.clock import StoppedClock
 from tests.support.examples import WORKSPACE, shop_service, shrinking
 from tests.support.stores import create_tables
 from tests.support.values import budget_of_events, catalog, slo
+
+PUBLIC_URL = "https://governor.example"
+"""The bot's address in Slack; links below it have previews."""
 
 
 def counted_at(burn: float, total: float = 10_000, before: float = 0.5) -> ChangeCounts:
@@ -240,7 +244,7 @@ def build_flags(
 async def run_slack_app(path: Path, of: Shop, prefix: str = "") -> AsyncIterator[RunningSlackApp]:
     """Start everything on free ports; at the end Slack must not have refused anything."""
     async with (
-        FakeSlackServer(manifest=manifest("https://governor.example", prefix=prefix)) as slack,
+        FakeSlackServer(manifest=manifest(PUBLIC_URL, prefix=prefix)) as slack,
         aiohttp.ClientSession() as session,
         new_database(path) as database,
     ):
@@ -268,6 +272,7 @@ async def run_slack_app(path: Path, of: Shop, prefix: str = "") -> AsyncIterator
             database=database,
             clock=of.clock,
             prefix=command_prefix,
+            addresses=LinkAddresses(PUBLIC_URL),
         )
         database.signals.subscribe(list(Topic), status_reader.invalidate)
         face = SlackApp(capabilities, clients, signing_secret=slack.signing_secret, bot_token=slack.bot_token)

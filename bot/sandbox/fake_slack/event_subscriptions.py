@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from bot.sandbox.fake_slack.model import Json
+from bot.sandbox.fake_slack.model import Channel, Json
 from bot.sandbox.fake_slack.request_sender import RequestSender
 from bot.sandbox.fake_slack.workspace import APP_ID, BOT_USER_ID, FakeWorkspace, WorkspaceChange
 
@@ -23,6 +23,8 @@ _SENT_FOR_EVERY_CHANNEL: Final = {
     "channel_created",
     "channel_archive",
     "channel_rename",
+    "link_shared",
+    "entity_details_requested",
 }
 
 
@@ -58,9 +60,9 @@ class EventSubscriptions:
             return
         is_visible = channel is None or kind in _SENT_FOR_EVERY_CHANNEL or BOT_USER_ID in channel.members
         if is_visible:
-            self._sender.send_event(self._envelope(event))
+            self._sender.send_event(self._envelope(event, channel))
 
-    def _envelope(self, event: Json) -> Json:
+    def _envelope(self, event: Json, channel: Channel | None) -> Json:
         event_ts = self._workspace.new_ts()
         authorization = {
             "enterprise_id": None,
@@ -78,5 +80,5 @@ class EventSubscriptions:
             "event_id": self._workspace.new_id("Ev"),
             "event_time": int(float(event_ts)),
             "authorizations": [authorization],
-            "is_ext_shared_channel": False,
+            "is_ext_shared_channel": channel is not None and channel.is_ext_shared,
         }

@@ -109,6 +109,9 @@ class Message:
     icon_emoji: str | None = None
     reactions: dict[str, list[str]] = field(default_factory=dict)
     files: list[Json] = field(default_factory=list)
+    attachments: list[Json] = field(default_factory=list)
+    unfurl_id: str | None = None
+    """What `chat.unfurl` names the message by, if it has links that an app was told of."""
 
     @property
     def is_reply(self) -> bool:
@@ -131,6 +134,7 @@ class Message:
             "blocks": self.blocks,
             "username": self.username,
             "files": self.files,
+            "attachments": self.attachments,
         }
         body |= {key: value for key, value in extra.items() if value}
         if self.icon_emoji:
@@ -172,6 +176,8 @@ class Channel:
     purpose: str = ""
     is_archived: bool = False
     is_general: bool = False
+    is_ext_shared: bool = False
+    """Whether people of other organisations are in it too."""
     members: list[str] = field(default_factory=list)
     messages: list[Message] = field(default_factory=list)
     ephemerals: list[Message] = field(default_factory=list)

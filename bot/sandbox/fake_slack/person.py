@@ -23,6 +23,7 @@ from bot.sandbox.fake_slack.input_state import (
 from bot.sandbox.fake_slack.model import Channel, Json, Message, View
 from bot.sandbox.fake_slack.request_sender import Ack, RequestSender
 from bot.sandbox.fake_slack.response_urls import ResponseUrls
+from bot.sandbox.fake_slack.shared_links import app_links, details_requested, link_shared
 from bot.sandbox.fake_slack.views import OpenViews
 from bot.sandbox.fake_slack.workspace import APP_ID, BOT_USER_ID, SLACKBOT_ID, FakeWorkspace
 
@@ -67,8 +68,38 @@ class Person:
         if text.startswith("/"):
             return await self._command(text, target)
         self._context.workspace.must_be_member(target, self.id)
-        self._context.workspace.say(target, self.id, self._with_references(text), thread_ts)
+        said = self._context.workspace.say(target, self.id, self._with_references(text), thread_ts)
+        self._tell_of_links(said, target.id, "conversations_history")
         return None
+
+    def writes(self, text: str) -> str:
+        """Type a message that is not sent yet; return what names its links to `chat.unfurl`."""
+        draft = Message(self._context.workspace.new_ts(), self.id, text)
+        self._tell_of_links(draft, "COMPOSER", "composer")
+        if draft.unfurl_id is None:
+            return ""
+        self._context.workspace.drafts[draft.unfurl_id] = draft
+        return draft.unfurl_id
+
+    def opens_details(self, message: Message, channel: str, url: str) -> None:
+        """Open the pane of a Work Object below a link; the app is asked what to show in it."""
+        source = self._context.workspace.channel(channel, self.id)
+        shown = [each for each in message.attachments if each["from_url"] == url and "entity" in each]
+        if not shown:
+            raise FakeSlackError("not_found")
+        entity = shown[0]["entity"]
+        trigger_id = self._context.views.new_trigger(self.id)
+        self._context.views.details[trigger_id] = entity["external_ref"]["id"]
+        place = {"channel": source.id, "message_ts": message.ts}
+        event = details_requested(entity, url, self.id, trigger_id) | place
+        self._context.events.send(event, source.id)
+
+    def _tell_of_links(self, message: Message, channel_id: str, source: str) -> None:
+        """Tell the app of the links in a message that lead to its domains."""
+        links = app_links(message.text, self._context.manifest)
+        if links:
+            message.unfurl_id = f"{channel_id}.{message.ts}.{self._context.workspace.new_id('u')}"
+            self._context.events.send(link_shared(message, channel_id, source, links), channel_id)
 
     async def _command(self, text: str, channel: Channel) -> Ack:
         name, _, rest = text.strip().partition(" ")

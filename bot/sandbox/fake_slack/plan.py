@@ -10,13 +10,15 @@ class WorkspacePlan:
     """The properties of a workspace that decide what its methods accept; tests change them.
 
     `most_rows` is how many rows a page of a list has at most, whatever `limit` asks for. Without
-    `has_charts`, messages with `data_visualization` are refused, without `has_tables` `data_table`. On the
-    free plan (`is_free`) a channel has one canvas, and canvases that are not a channel's cannot be edited.
+    `has_charts`, messages with `data_visualization` are refused, without `has_tables` `data_table`;
+    without `has_work_objects` the entities of links are ignored. On the free plan (`is_free`) a channel has
+    one canvas, and canvases that are not a channel's cannot be edited.
     """
 
     most_rows: int = 1_000
     has_charts: bool = True
     has_tables: bool = True
+    has_work_objects: bool = True
     is_free: bool = False
 
     @property

@@ -37,6 +37,8 @@ class OpenViews:
         self._triggers: dict[str, _Trigger] = {}
         self.stacks: dict[str, list[View]] = {}
         self.homes: dict[str, View] = {}
+        self.details: dict[str, str] = {}
+        """The ids of the entities whose details people asked for, by trigger."""
 
     def new_trigger(self, user: str, view_id: str | None = None) -> str:
         """Issue a trigger id for an interaction of a user, perhaps in the modal `view_id`."""

@@ -62,6 +62,8 @@ class FakeWorkspace:
         self.groups: dict[str, Group] = {}
         self.channels: dict[str, Channel] = {}
         self.files: dict[str, File] = {}
+        self.drafts: dict[str, Message] = {}
+        """Messages with links that are still being written, by what `chat.unfurl` names them."""
         self.canvases: dict[str, Json] = {}
         self.plan = WorkspacePlan()
         self.listeners: list[Listener] = []

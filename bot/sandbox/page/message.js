@@ -1,6 +1,7 @@
 /** One message: its author, time, text and actions. */
 
 import { post } from "./api.js";
+import { attachments } from "./attachments.js";
 import { blocks } from "./block_kit/blocks.js";
 import { h, icon } from "./dom.js";
 import { emoji, QUICK } from "./block_kit/emoji.js";
@@ -32,7 +33,7 @@ export function message(item, channel, { compact = false, inThread = false, open
     item.ephemeral_to ? h("div.mark", {}, icon("eye"), "Only visible to you") : null,
     item.subtype === "thread_broadcast" && !inThread ? broadcastMark(item, openThread) : null,
     compact ? h("time.gutter", { title: stamp(seconds).join(", ") }, clock(seconds)) : avatar(item.user),
-    h("div.body", {}, compact ? null : byline(item, seconds), content(item, channel), files(item), reactions(item, channel), inThread ? null : threadLink(item, openThread)),
+    h("div.body", {}, compact ? null : byline(item, seconds), content(item, channel), attachments(item, channel), files(item), reactions(item, channel), inThread ? null : threadLink(item, openThread)),
     item.ephemeral_to ? null : toolbar(item, channel, inThread ? null : openThread, pinned),
   );
 }

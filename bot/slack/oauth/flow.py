@@ -128,7 +128,8 @@ class _Store(AsyncInstallationStore):
 class InstallFlow(AsyncOAuthFlow):
     """Bolt's OAuth flow with our stores and pages.
 
-    `client` needs no token; `on_installed` takes the workspace's id.
+    `client` needs no token; `on_installed` takes the workspace's id. With `links`, also the scopes are asked
+    for that links below the bot's public address need.
     """
 
     def __init__(
@@ -140,6 +141,7 @@ class InstallFlow(AsyncOAuthFlow):
         cipher: TokenCipher,
         now: Callable[[], datetime],
         on_installed: Callable[[str], None],
+        links: bool = False,
     ) -> None:
         self._credentials = credentials
         self._now = now
@@ -150,7 +152,7 @@ class InstallFlow(AsyncOAuthFlow):
         settings = AsyncOAuthSettings(
             client_id=credentials.client_id,
             client_secret=credentials.client_secret,
-            scopes=bot_scopes(),
+            scopes=bot_scopes(links=links),
             user_scopes=[],
             redirect_uri=credentials.redirect_url,
             install_path=INSTALL_PATH,

@@ -1,4 +1,4 @@
-"""The HTML pages of the install flow: the install button, success and failure.
+"""The HTML pages: the install button, success and failure, and what points to Slack.
 
 Input from outside is escaped, or only selects one of our own texts.
 """
@@ -77,6 +77,15 @@ def installed_page(team_name: str, app_id: str | None, team_id: str) -> str:
 def refused_page(reason: str, install_path: str) -> str:
     """Return the page with the reason why the app was not installed."""
     return _page("Not installed", REASONS.get(reason, _OTHER_REASON), install_path, _RETRY_LABEL)
+
+
+def pointer_page(title: str, command: str) -> str:
+    """Return the page at the address of something that is shown in Slack alone."""
+    text = (
+        f"{NAME} shows it in Slack: paste this address into a conversation, or type {command} there. "
+        "What you may see is what you see."
+    )
+    return _page(title, text, "https://app.slack.com/client", "Open Slack")
 
 
 def _page(title: str, text: str, url: str, label: str) -> str:

@@ -16,7 +16,7 @@ from bot.slack.webapi.client import SlackClient
 from bot.slack.webapi.errors import OutcomeUnknownError, SlackError, translate_slack_errors
 
 _CALL = re.compile(
-    r"\.((?:api|apps|auth|blocks|bots|canvases|chat|conversations|files|oauth|pins|reactions|team|usergroups"
+    r"\.((?:api|apps|auth|blocks|bots|canvases|chat|conversations|entity|files|oauth|pins|reactions|team|usergroups"
     r"|users|views)_[a-zA-Z_]+)\("
 )
 _NAMED_CALL = re.compile(r"""api_call\(\s*"([a-z.A-Z0-9]+)""")

@@ -12,6 +12,7 @@ from . import (
     conversations,
     files,
     history,
+    links,
     pins_and_reactions,
     users,
     views,
@@ -26,4 +27,5 @@ METHODS: Final[dict[str, Method]] = {
     **views.METHODS,
     **files.METHODS,
     **canvases.METHODS,
+    **links.METHODS,
 }

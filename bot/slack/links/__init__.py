@@ -1,0 +1,1 @@
+"""Links to incidents and services: what Slack shows below them, and in the pane beside them."""

@@ -106,7 +106,8 @@ class Tale:
                 await asyncio.sleep(0.05)
         async with self.database.reading() as connection:
             deeds = await audit.read(connection, limit=100_000)
-            rows = (await connection.execute(select(outbox).order_by(outbox.c.id))).all()
+            posts = select(outbox).where(outbox.c.is_edit.is_(False))
+            rows = (await connection.execute(posts.order_by(outbox.c.id))).all()
         for channel in (ANNOUNCEMENTS, *(f"#{service}" for service in SERVICES)):
             decided = [deed.at for deed in deeds if channel in {ANNOUNCEMENTS, f"#{deed.entry.service}"}]
             told = [row for row in rows if row.channel == channel]

@@ -5,6 +5,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +23,7 @@ from bot.clock import SystemClock
 from bot.incidents.downtime import Impact, bad_seconds
 from bot.store.database import Database
 from tests.support.clock import DAY, HOUR, MINUTE, NOW
+from tests.support.stores import create_tables
 from tests.support.values import catalog, service, slo
 
 WINDOWS = [
@@ -156,16 +158,18 @@ async def test_a_calendar_window_starts_again_with_a_whole_budget(database: Data
     assert left[now] == pytest.approx(0.5)
 
 
-async def test_downtime_is_drawn_as_it_stood() -> None:
+async def test_downtime_is_drawn_as_it_stood(tmp_path: Path) -> None:
     outage = Impact(NOW - 3 * DAY - HOUR, NOW - 3 * DAY - HOUR + 5 * MINUTE)
 
     async def recorded(_service: str, spans: Sequence[Span]) -> Sequence[float]:
         return [bad_seconds([outage], span) for span in spans]
 
     of = slo(window=RollingWindow(7 * DAY), sli=DowntimeSli())
-    ledger = Ledger(Database("sqlite+aiosqlite://"), recorded)
     spent = EventCounts(300, 7 * DAY / timedelta(seconds=1))
-    history = await evaluator(ledger).rolling(assess(of, events=spent, recent={}, as_of=NOW), NOW, 13)
+    async with Database(f"sqlite+aiosqlite:///{tmp_path / 'governor.db'}") as database:
+        await create_tables(database)
+        judge = evaluator(Ledger(database, recorded))
+        history = await judge.rolling(assess(of, events=spent, recent={}, as_of=NOW), NOW, 13)
     before = [point.remaining for point in history.points if point.at <= outage.start]
     after = [point.remaining for point in history.points if outage.end and point.at >= outage.end]
     assert set(before) == {1.0}

@@ -14,21 +14,19 @@ LONGEST = timedelta(days=7)
 """The longest time that one adjustment may cover."""
 
 MOST_OF_WINDOW = 0.25
-"""The share of an SLO's window that may be left out in all, unless a policy's maintenance does it."""
+"""The share of an SLO's window that may be left out in all."""
 
 MOST_EVENTS = 10**12
 """The most events that one correction may name."""
 
 
 class AdjustmentKind(StrEnum):
-    """What an adjustment does, and who asked for it."""
+    """What an adjustment does."""
 
     EXCLUSION = "exclusion"
-    """A person's: a time does not count."""
+    """A time does not count."""
     CORRECTION = "correction"
-    """A person's: a number of bad events is taken away or added."""
-    MAINTENANCE = "maintenance"
-    """A policy's: a time does not count."""
+    """A number of bad events is taken away or added."""
 
 
 class CountsAs(StrEnum):

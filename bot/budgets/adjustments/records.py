@@ -47,7 +47,7 @@ async def read_one(connection: AsyncConnection, number: int, *, lock: bool = Fal
 
 
 async def read_of_service(connection: AsyncConnection, service: str, since: datetime) -> Sequence[Adjustment]:
-    """Return what was asked about a service, and its maintenance, that ends after `since`; newest first."""
+    """Return what was asked about a service that ends after `since`; newest first."""
     open_ones = or_(table.c.ends_at > since, table.c.state == AdjustmentState.WAITING)
     query = select(table).where(table.c.service == service, open_ones).order_by(table.c.id.desc())
     return [adjustment_of(row) for row in await connection.execute(query)]

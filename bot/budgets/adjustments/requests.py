@@ -15,7 +15,6 @@ from bot.budgets.adjustments.adjustment import (
     LONGEST,
     MOST_OF_WINDOW,
     Adjustment,
-    AdjustmentKind,
     AdjustmentState,
 )
 from bot.budgets.adjustments.effects import merged, within
@@ -76,8 +75,8 @@ def check_time(asked: Adjustment, service: Service, now: datetime) -> None:
     """Raise `AdjustmentRefusedError` for a time to come, a long one, or one before every window."""
     if asked.span.end > now + timedelta(minutes=1):
         raise AdjustmentRefusedError(
-            "That time is not over yet, and only what has happened can be adjusted. Planned work belongs in "
-            "the policy, under maintenance."
+            "That time is not over yet, and only what has happened can be adjusted. "
+            "Ask again when it is over."
         )
     if asked.span.length > LONGEST:
         raise AdjustmentRefusedError(
@@ -95,10 +94,9 @@ def check_time(asked: Adjustment, service: Service, now: datetime) -> None:
 def check_others(asked: Adjustment, others: Iterable[Adjustment], service: Service, now: datetime) -> None:
     """Raise `OverlappingError` or `AdjustmentRefusedError` if it does not go with what people asked before.
 
-    Of each window at most a quarter may be left out so, lest a budget rest on a few good days. Maintenance
-    of the policy is not counted: it has a limit of its own.
+    Of each window at most a quarter may be left out so, lest a budget rest on a few good days.
     """
-    people = [each for each in others if each.kind is not AdjustmentKind.MAINTENANCE]
+    people = list(others)
     for other in people:
         is_same = asked.slo is None or other.slo is None or asked.slo == other.slo
         if is_same and other.overlaps(asked.span):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from bot.budgets.adjustments.adjustment import Adjustment, AdjustmentKind, AdjustmentState, CountsAs
+from bot.budgets.adjustments.adjustment import Adjustment, AdjustmentState, CountsAs
 from bot.budgets.adjustments.effects import effects_of
 from bot.budgets.adjustments.figures import AdjustmentEvent, BudgetChange
 from bot.budgets.budget import Budget
@@ -59,7 +59,7 @@ def announcement_of(event: AdjustmentEvent) -> AnnouncementText:
         case AdjustmentState.WAITING:
             return AnnouncementText(
                 "adjustment_asked",
-                markup(":scales: {} — {} asks to {}.", service, asker, what),
+                markup(":bar_chart: {} — {} asks to {}.", service, asker, what),
                 (why, changes, meaning_text(adjustment)),
                 markup(
                     "Next: another person approves it, here or by {}.",
@@ -69,7 +69,7 @@ def announcement_of(event: AdjustmentEvent) -> AnnouncementText:
         case AdjustmentState.APPROVED:
             return AnnouncementText(
                 "adjustment_approved",
-                markup(":scales: {} — {} approved what {} asked for: {}.", service, by, asker, what),
+                markup(":bar_chart: {} — {} approved what {} asked for: {}.", service, by, asker, what),
                 (why, changes, meaning_text(adjustment)),
                 markup("{} lists and reverses it.", code(f"/budget adjustments {event.service.name}")),
             )
@@ -77,15 +77,15 @@ def announcement_of(event: AdjustmentEvent) -> AnnouncementText:
             reason = markup("Why: {}", event.reason) if event.reason else Markup("")
             return AnnouncementText(
                 "adjustment_reversed",
-                markup(":scales: {} — {} reversed adjustment {}: {}.", service, by, adjustment.id, what),
+                markup(":bar_chart: {} — {} reversed adjustment {}: {}.", service, by, adjustment.id, what),
                 tuple(fact for fact in (reason, changes) if fact),
                 Markup("What was counted then counts again as it was."),
             )
         case AdjustmentState.WITHDRAWN:
-            headline = markup(":scales: {} — {} withdrew the request to {}.", service, by, what)
+            headline = markup(":bar_chart: {} — {} withdrew the request to {}.", service, by, what)
             return AnnouncementText("adjustment_withdrawn", headline, following=_UNCHANGED)
         case AdjustmentState.DECLINED:
-            text = ":scales: {} — {} declined what {} asked for: {}."
+            text = ":bar_chart: {} — {} declined what {} asked for: {}."
             headline = markup(text, service, by, asker, what)
             return AnnouncementText("adjustment_declined", headline, following=_UNCHANGED)
 
@@ -154,8 +154,6 @@ def state_text(adjustment: Adjustment) -> Markup:
     match adjustment.state:
         case AdjustmentState.WAITING:
             return markup("asked by {}, waits for approval", mention(adjustment.asked_by))
-        case AdjustmentState.APPROVED if adjustment.kind is AdjustmentKind.MAINTENANCE:
-            return Markup("maintenance of the policy")
         case AdjustmentState.REVERSED:
             return markup(
                 "asked by {}, reversed by {}",

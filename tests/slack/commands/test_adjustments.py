@@ -64,7 +64,7 @@ async def test_a_time_is_left_out_once_another_person_approves(slack_app: Runnin
     assert "availability: −900.0% left → *100.0% left* (120 bad of 12000 → 0 bad of 10000)" in answer.text
     assert await bad_events(slack_app) == (120, 12_000)
     request = await request_of(slack_app)
-    assert request.text.startswith(":scales: *checkout* — <@U0SAM> asks to leave out")
+    assert request.text.startswith(":bar_chart: *checkout* — <@U0SAM> asks to leave out")
     assert "Why: load test" in request.text
     await slack_app.presses("sam", request, "adjustment.approve", CHECKOUT)
     assert "another person must approve" in slack_app.slack.seen_by("sam", CHECKOUT)[-1].text

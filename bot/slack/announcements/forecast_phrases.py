@@ -101,7 +101,7 @@ def forecast_opening_text(opening: Opening, forecasts: Mapping[str, BudgetForeca
     recovering = []
     for lack in opening.lacking:
         forecast = forecasts.get(lack.budget.slo.name)
-        if forecast is None or forecast.recovers is None or _burns(lack.budget):
+        if forecast is None or forecast.recovers is None:
             return NOTHING
         recovering.append((lack.budget, forecast.recovers.later_by(opening.dwell)))
     if not recovering:

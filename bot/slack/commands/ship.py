@@ -65,7 +65,8 @@ class ShipCommand:
             spare = (await self._status_reader.service(service.name)).spare
             return one_verdict(verdict, service, interaction.query, spare=spare)
         opening = await self._status_reader.opening(service.name)
-        forecasts = (await self._status_reader.service(service.name)).forecasts
+        budgets = (await self._status_reader.service(service.name)).budgets
+        forecasts = await self._status_reader.forecasts(budgets)
         return one_verdict(verdict, service, interaction.query, opening, forecasts=forecasts)
 
 

@@ -38,7 +38,7 @@ def request_form(interaction: Interaction, service: str, change: str, deciding: 
         "them, it is approved at once.",
         bold(service), entry_names(deciding),
     )  # fmt: skip
-    length = f"{_USUAL}, 90m or 2 days, from the approval on. Empty means without an end."
+    length = f"{_USUAL}, 90m or 2 days, from the approval on. Leave it empty for no end."
     return ModalForm(
         REQUEST_FORM,
         "Request exemption",

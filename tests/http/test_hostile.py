@@ -33,6 +33,8 @@ EVENT = {"service": "checkout", "slo": "orders", "good": 0, "bad": 1_000}
 INCIDENT = {"title": "Down", "severity": "sev1", "services": ["checkout"], "key": "forged"}
 KINDS = ("forged", "stale", "malformed", "misdirected", "oversized")
 PUBLIC = ("/healthz", "/readyz", "/metrics", "/api/openapi.json", "ofrep/", "/slack/install")
+PAGES = ("/incidents/", "/services/")
+"""The beginnings of pages that say the same to everybody."""
 
 
 @dataclass(frozen=True)
@@ -198,7 +200,7 @@ class Attacker:
 
 
 def is_public(path: str) -> bool:
-    return any(public in path for public in PUBLIC)
+    return path.startswith(PAGES) or any(public in path for public in PUBLIC)
 
 
 async def send(session: aiohttp.ClientSession, url: str, request: Request) -> int:

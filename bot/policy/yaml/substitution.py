@@ -25,6 +25,7 @@ OWN_VARIABLES = frozenset(
         "GOVERNOR_ENCRYPTION_KEY",
         "GOVERNOR_API_TOKEN",
         "GOVERNOR_DOCS_URL",
+        "GOVERNOR_URL",
         "GITHUB_WEBHOOK_SECRET",
         "POLICIES_DIR",
         "SANDBOX_HOSTS",

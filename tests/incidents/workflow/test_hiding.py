@@ -13,7 +13,7 @@ from bot.incidents.postmortem import PostmortemPart
 from bot.incidents.records.actions import NewAction
 from bot.incidents.records.channels import ChannelKind
 from bot.sandbox.fake_slack.fault_injection import InjectedFault
-from bot.slack.incidents.messages import NOTICE, POSTMORTEM_CLOSED
+from bot.slack.incidents.messages import CARD, NOTICE, POSTMORTEM_CLOSED
 from bot.store.tables.core import holds, outbox
 from tests.support.incidents import IncidentsSetup, channel_id_of
 
@@ -44,7 +44,7 @@ async def test_what_was_told_elsewhere_is_edited(incidents_setup: IncidentsSetup
         (announced,) = incidents_setup.messages(channel, "hold_placed")
         assert "sev2 private incident" in announced.text
         assert ":snowflake: *checkout* is frozen" in announced.text
-    card = incidents_setup.slack.messages(channel_id_of(view))[0]
+    (card,) = incidents_setup.messages(channel_id_of(view), CARD)
     assert SECRET in card.text
 
 

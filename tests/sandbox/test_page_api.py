@@ -352,11 +352,11 @@ async def test_text_is_never_markup(visit: Visit) -> None:
 
 async def test_faults_are_switched_from_the_page(visit: Visit) -> None:
     await visit.page.get_by_text("Slack faults").click()
-    await visit.page.get_by_label("Cut connections").check()
+    await visit.page.get_by_label("Cut connections").click()
     await expect(visit.page.get_by_text("Slack faults: 1")).to_be_visible()
     assert visit.sandbox.slack.faults.as_json()["cut"] == 0.3
     # The menu stays open for another one.
-    await visit.page.get_by_label("Slow answers").check()
+    await visit.page.get_by_label("Slow answers").click()
     await expect(visit.page.get_by_text("Slack faults: 2")).to_be_visible()
 
 

@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from bot.settings import Settings
+from bot.texts import is_name
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -41,6 +42,14 @@ def fail(message: str, code: int = UNKNOWN) -> NoReturn:
     """Print in one line why the command failed, and exit."""
     err.print(f"governor: {message}", markup=False)
     sys.exit(code)
+
+
+def service_and_slo(text: str, refusal: str) -> tuple[str, str | None]:
+    """Return both parts of `SERVICE[/SLO]`, or fail with what a text that is neither does."""
+    service, _, slo = text.partition("/")
+    if not service or "/" in slo or not is_name(text):
+        fail(f"`{text}` {refusal}")
+    return service, slo or None
 
 
 def configure_logs(settings: Settings) -> None:

@@ -9,8 +9,7 @@ from zoneinfo import ZoneInfo
 import typer
 from rich.text import Text
 
-from bot.cli.console import Json, Url, fail, out, print_json
-from bot.texts import is_name
+from bot.cli.console import Json, Url, out, print_json, service_and_slo
 
 _INDENT = "  "
 _WIDTH = 78
@@ -29,10 +28,8 @@ def explain(
     """Show how a budget's figures are worked out: window, counts, formulas, queries."""
     from bot.cli.api_client import get_from_bot  # noqa: PLC0415
 
-    service, _, name = slo.partition("/")
-    if not service or "/" in name or not is_name(slo):
-        fail(f"`{slo}` names no SLO: write SERVICE/SLO, such as checkout/availability")
-    body = get_from_bot(url, f"services/{service}/explanation", slo=name or None)
+    service, name = service_and_slo(slo, "names no SLO: write SERVICE/SLO, such as checkout/availability")
+    body = get_from_bot(url, f"services/{service}/explanation", slo=name)
     if as_json:
         print_json(body)
     else:

@@ -8,9 +8,8 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from bot.cli.console import Json, Url, fail, out, print_json
+from bot.cli.console import Json, Url, out, print_json, service_and_slo
 from bot.formatting import duration_text
-from bot.texts import is_name
 
 _WIDTH = 78
 
@@ -25,10 +24,9 @@ def where(
     """Show what spent the error budgets: incidents, deployments, flags and the rest."""
     from bot.cli.api_client import get_from_bot  # noqa: PLC0415
 
-    service, _, name = slo.partition("/")
-    if not service or "/" in name or not is_name(slo):
-        fail(f"`{slo}` names no service and no SLO: write SERVICE or SERVICE/SLO, such as checkout")
-    body = get_from_bot(url, f"services/{service}/spending", slo=name or None)
+    refusal = "names no service and no SLO: write SERVICE or SERVICE/SLO, such as checkout"
+    service, name = service_and_slo(slo, refusal)
+    body = get_from_bot(url, f"services/{service}/spending", slo=name)
     if as_json:
         print_json(body)
     else:

@@ -65,8 +65,8 @@ class ShipCommand:
             spare = (await self._status_reader.service(service.name)).spare
             return one_verdict(verdict, service, interaction.query, spare=spare)
         opening = await self._status_reader.opening(service.name)
-        budgets = (await self._status_reader.service(service.name)).budgets
-        forecasts = await self._status_reader.forecasts(budgets)
+        lacking = [] if opening is None else [lack.budget for lack in opening.lacking]
+        forecasts = await self._status_reader.forecasts(lacking) if lacking else {}
         return one_verdict(verdict, service, interaction.query, opening, forecasts=forecasts)
 
 

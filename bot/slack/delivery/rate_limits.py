@@ -58,7 +58,7 @@ class WorkspaceRateLimit:
         self._calls: deque[float] = deque()
         self._bulk_calls: deque[float] = deque()
 
-    def acquire(self, *, is_bulk: bool = False) -> float:
+    def acquire(self, *, is_bulk: bool) -> float:
         """Take one call from the limit and return 0, or return after how many seconds to try again."""
         now = asyncio.get_running_loop().time()
         wait_s = self._wait_s(self._calls, 1.0, now)
@@ -71,7 +71,7 @@ class WorkspaceRateLimit:
             self._bulk_calls.append(now)
         return 0.0
 
-    async def wait(self, sleep: Callable[[float], Awaitable[None]], *, is_bulk: bool = False) -> None:
+    async def wait(self, sleep: Callable[[float], Awaitable[None]], *, is_bulk: bool) -> None:
         """Wait with `sleep` until the limit allows a call, which must then follow at once."""
         while (wait_s := self.acquire(is_bulk=is_bulk)) > 0:
             await sleep(wait_s)

@@ -43,6 +43,7 @@ from bot.store.migrate import migrate
 from bot.store.signals import Topic
 from bot.store.startup import check_before_use
 from bot.store.write_probe import WriteProbe
+from bot.tasks.runner import TaskRunner
 
 log = structlog.get_logger(__name__)
 
@@ -156,6 +157,7 @@ class Governor:
             "forecasts": self._every(_FORECAST_EVERY_S, self.budgets.forecast),
             "home": self._every(_HOME_EVERY_S, self.slack.app.workspaces.refresh_homes),
             "incidents": self.incidents.step_runner.run(),
+            "tasks": self.tasks.run(),
             "scheduled": self._every(_SCHEDULED_EVERY_S, self.incidents.run_scheduled),
         }
         if self.slack.oauth is not None:
@@ -178,6 +180,7 @@ class Governor:
         self._policy_faults = PolicyFaultAnnouncer(self.database, announcer, self.clock)
         self._write_probe = WriteProbe(self.database)
         self._retention = self.leases.lease("compaction")
+        self.tasks = TaskRunner(self.database, self.clock, self.leases)
         self.slack = Slack(resources, announcer, installations, self._timing)
         self.budgets = Budgets(resources, announcer, self._look_after_flags)
         self.discovery = Discovery(
@@ -239,6 +242,7 @@ class Governor:
             discovery=self.discovery,
             budgets=self.budgets,
             slack=self.slack,
+            tasks=self.tasks,
             clock=self.clock,
         )
         app = build_routes(

@@ -11,6 +11,7 @@ from bot.app.budgets import Budgets
 from bot.app.flag_readiness import FlagReadiness
 from bot.app.hold_readiness import HoldReadiness
 from bot.app.slack import Slack
+from bot.app.task_readiness import TaskReadiness
 from bot.budgets.budget import SloState
 from bot.clock import Clock
 from bot.http.health import Probe, ReadinessCheck
@@ -20,6 +21,7 @@ from bot.store.database import Database
 from bot.store.health.errors import unavailable_reason
 from bot.store.health.sqlite_wal import WalDamage
 from bot.store.write_probe import WriteProbe
+from bot.tasks.runner import TaskRunner
 
 _SHOWN_FAULTS = 20
 
@@ -37,6 +39,7 @@ class ReadinessChecks:
         discovery: Discovery,
         budgets: Budgets,
         slack: Slack,
+        tasks: TaskRunner,
         clock: Clock,
     ) -> None:
         self._database = database
@@ -49,6 +52,7 @@ class ReadinessChecks:
         self._slack = slack
         self._holds = HoldReadiness(budgets.hold_registry, watcher.current, clock)
         self._flags = FlagReadiness(database)
+        self._tasks = TaskReadiness(tasks)
         self._clock = clock
 
     @property
@@ -64,6 +68,7 @@ class ReadinessChecks:
             self.slack,
             self._holds.holds,
             self._flags.flags,
+            self._tasks.tasks,
         )
 
     async def database(self) -> ReadinessCheck:

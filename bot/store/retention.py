@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
-from sqlalchemy import ColumnElement, Table, delete, func, select, tuple_
+from sqlalchemy import ColumnElement, Table, delete, exists, func, select, tuple_
 
 from bot.store.database import Database
 from bot.store.tables import (
@@ -24,6 +24,7 @@ from bot.store.tables import (
     installations,
     label_values,
     replicas,
+    tasks,
 )
 from bot.store.tables.threads import threads
 
@@ -59,6 +60,12 @@ def _messages(now: datetime) -> ColumnElement[bool]:
     )
 
 
+def _changes(_: datetime) -> ColumnElement[bool]:
+    changes, whole = deployments.deployment_changes.c, deployments.deployments.c
+    is_kept = exists().where(whole.service == changes.service, whole.deployment == changes.deployment)
+    return ~is_kept
+
+
 _OF_INCIDENTS: Final = RetentionRule("for good: what an incident taught is looked up years later")
 _A_YEAR: Final = f"{HISTORY.days} days after it ended"
 
@@ -79,6 +86,11 @@ RULES: Final[Mapping[Table, RetentionRule]] = {
     ),
     deployments.deployments: RetentionRule(
         _A_YEAR, lambda now: deployments.deployments.c.finished_at < now - HISTORY
+    ),
+    deployments.deployment_changes: RetentionRule("as long as their deployment", _changes),
+    deployments.deployment_incidents: _OF_INCIDENTS,
+    tasks.due_tasks: RetentionRule(
+        f"{HISTORY.days} days after it was done", lambda now: tasks.due_tasks.c.ended_at < now - HISTORY
     ),
     flags.flag_changes: RetentionRule(_A_YEAR, lambda now: flags.flag_changes.c.settled_at < now - HISTORY),
     flags.flag_ramps: RetentionRule(_A_YEAR, lambda now: flags.flag_ramps.c.ended_at < now - HISTORY),

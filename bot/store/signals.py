@@ -42,6 +42,7 @@ class Topic(StrEnum):
     FLAGS = "flags"
     INCIDENTS = "incidents"
     DEPLOYMENTS = "deployments"
+    TASKS = "tasks"
 
 
 Notify = Callable[[], None]

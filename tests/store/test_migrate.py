@@ -16,12 +16,15 @@ from bot.incidents.records.channels import ChannelKind
 from bot.incidents.records.steps import StepName, StepState
 from bot.store.database import Database
 from bot.store.migrate import _config, migrate, newest_version, upgrade, version
+from bot.store.retention import RULES
 from bot.store.tables.core import metadata, slos
 from bot.store.tables.deployments import deployments
 from bot.store.tables.incidents import incident_steps
 from tests.deployments.test_records import deployed
 from tests.support.clock import NOW
 from tests.support.values import catalog
+
+assert RULES, "which names every table, so that all of them are in the metadata"
 
 
 def differences(connection: Connection) -> list[object]:

@@ -19,6 +19,7 @@ from bot.store.tables import (
     forecasts,
     incidents,
     installations,
+    tasks,
 )
 from bot.store.tables.core import metadata
 from bot.store.tables.threads import threads
@@ -117,6 +118,7 @@ async def test_what_is_over_goes_and_what_is_not_stays(database: Database) -> No
             repository="", environment="production", commit="c", ref="", by="ci", url="", started_at=finished,
             finished_at=finished,
         )  # fmt: skip
+        await add(database, deployments.deployment_changes, service="checkout", deployment=name, commit="c")
     change = {
         "flag": "f", "environment": "e", "state": "done", "cause": "person", "change": {}, "version": "1",
         "before": {}, "after": {}, "by": "U1", "reason": "x", "created_at": OLD,
@@ -155,6 +157,12 @@ async def test_what_is_over_goes_and_what_is_not_stays(database: Database) -> No
     }  # fmt: skip
     for end in (OLD, NOW):
         await add(database, adjustments.adjustments, **adjustment, starts_at=end - DAY, ends_at=end)
+    task = {
+        "kind": "digest", "due_at": OLD, "next_attempt_at": OLD, "payload": {}, "state": "done",
+        "created_at": OLD,
+    }  # fmt: skip
+    for key, ended in (("1", OLD), ("2", NOW), ("3", None)):
+        await add(database, tasks.due_tasks, **task, key=key, ended_at=ended)
     await delete_expired(database, NOW)
     left = {table.name: await count(database, table) for table, rule in RULES.items() if rule.expired}
     assert left == {
@@ -162,7 +170,7 @@ async def test_what_is_over_goes_and_what_is_not_stays(database: Database) -> No
         "flag_changes": 1,
         "flag_ramps": 1,
         "flag_promises": 1, "oauth_states": 0, "forecasts": 1, "forecast_scores": 1,
-        "adjustments": 1,
+        "adjustments": 1, "deployment_changes": 1, "due_tasks": 2,
     }  # fmt: skip
 
 

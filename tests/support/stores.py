@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from sqlalchemy import select
 
 from bot.store.database import Database
-from bot.store.tables.core import metadata
+from bot.store.tables.core import audit, metadata
 from tests.support.servers import PostgreSQL, running_postgresql
 
 
@@ -47,3 +48,9 @@ async def database(url: str) -> AsyncIterator[Database]:
     async with Database(url) as database:
         await create_tables(database)
         yield database
+
+
+async def rows_of_audit(database: Database) -> list[str]:
+    """Return the subjects in the audit log, oldest first."""
+    async with database.reading() as connection:
+        return list(await connection.scalars(select(audit.c.subject).order_by(audit.c.id)))

@@ -1,0 +1,150 @@
+"""Does tasks when they are due: one loop for all kinds, each kind on one replica at a time.
+
+A task that fails is tried again ever later by its handler's rule and delays none of the others. Tasks are
+planned by whoever has something to be done, in its own transaction (`bot/tasks/records.py`).
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from typing import Final
+
+import structlog
+
+from bot.clock import Clock
+from bot.store.database import Database
+from bot.store.health.errors import is_away
+from bot.store.leases import Leases
+from bot.store.signals import Topic
+from bot.tasks import records
+from bot.tasks.handler import GiveUpError, TaskAttempt, TaskHandler, TaskTakenError, TryLaterError
+from bot.tasks.task import DueTask, TaskState
+
+log = structlog.get_logger(__name__)
+
+_POLL_S = 1.0
+_AT_ONCE = 100
+LATE_AFTER: Final = timedelta(minutes=5)
+"""How long after its time a task may be done before `/readyz` says that it is late."""
+
+
+class TaskRunner:
+    """Does the tasks of its handlers' kinds. `run` works until cancelled; new tasks wake it."""
+
+    def __init__(self, database: Database, clock: Clock, leases: Leases | None = None) -> None:
+        self._database = database
+        self._clock = clock
+        self._leases = leases
+        self._handlers: dict[str, TaskHandler] = {}
+        self._busy: set[str] = set()
+        self._planned = asyncio.Event()
+        database.signals.subscribe([Topic.TASKS], self._planned.set)
+
+    def register(self, handlers: Iterable[TaskHandler]) -> None:
+        """Add handlers, each for a kind of its own."""
+        for handler in handlers:
+            if handler.kind in self._handlers:
+                raise ValueError(f"there is a handler for {handler.kind} already")
+            self._handlers[handler.kind] = handler
+
+    async def run(self) -> None:
+        """Do tasks until cancelled. Long work of one kind delays no other kind."""
+        async with asyncio.TaskGroup() as group:
+            while True:
+                self._planned.clear()
+                try:
+                    for kind, tasks in (await self._read_due()).items():
+                        group.create_task(self._do_all(kind, tasks), name=f"tasks {kind}")
+                except Exception:
+                    # A loop's tick is a boundary: the next one tries again.
+                    log.exception("tasks_not_read")
+                await self._rest()
+
+    async def tick(self) -> bool:
+        """Do what is due, kinds side by side, each in order; return whether there was anything."""
+        due = await self._read_due()
+        async with asyncio.TaskGroup() as group:
+            for kind, tasks in due.items():
+                group.create_task(self._do_all(kind, tasks), name=f"tasks {kind}")
+        return bool(due)
+
+    async def late(self) -> Mapping[str, int]:
+        """Return by kind how many tasks are late."""
+        async with self._database.reading() as connection:
+            return await records.count_late(connection, self._clock.now(), LATE_AFTER)
+
+    async def _rest(self) -> None:
+        try:
+            async with asyncio.timeout(_POLL_S):
+                await self._planned.wait()
+        except TimeoutError:
+            return
+
+    async def _read_due(self) -> dict[str, list[DueTask]]:
+        """Return what is due by kind, of this replica's kinds that are not at work; they are from now on."""
+        own, now = await self._own_kinds(), self._clock.now()
+        due: dict[str, list[DueTask]] = {}
+        async with self._database.reading() as connection:
+            for kind in sorted(own & await records.kinds_due(connection, now) - self._busy):
+                due[kind] = list(await records.read_due(connection, kind, now, _AT_ONCE))
+        self._busy.update(due)
+        return due
+
+    async def _own_kinds(self) -> frozenset[str]:
+        if self._leases is None:
+            return frozenset(self._handlers)
+        names = {f"tasks {kind}": kind for kind in self._handlers}
+        return frozenset(names[name] for name in await self._leases.share(list(names)))
+
+    async def _do_all(self, kind: str, tasks: list[DueTask]) -> None:
+        try:
+            for task in tasks:
+                try:
+                    await self._do(self._handlers[kind], task)
+                except Exception as error:
+                    # The boundary between tasks. Where the database is away, all of them wait for it.
+                    log.exception("task_not_recorded", kind=kind, key=task.key)
+                    if is_away(error):
+                        return
+        finally:
+            self._busy.discard(kind)
+            if len(tasks) == _AT_ONCE:
+                self._planned.set()
+
+    async def _do(self, handler: TaskHandler, task: DueTask) -> None:
+        attempt = TaskAttempt(self._database, task, self._clock.now())
+        try:
+            await handler.run(attempt)
+            if not attempt.is_settled:
+                async with attempt.completing():
+                    pass
+        except TaskTakenError:
+            log.info("task_taken", kind=task.kind, key=task.key)
+        except TryLaterError as later:
+            async with self._database.transaction() as connection:
+                await records.put_off(connection, task, self._clock.now() + later.after)
+        except GiveUpError as error:
+            await self._give_up(handler, task, str(error))
+        except Exception as error:
+            # The boundary between tasks: the error of one must not end those of others.
+            if is_away(error):
+                raise
+            log.exception("task_failed", kind=task.kind, key=task.key, attempts=task.attempts + 1)
+            await self._failed(handler, task, f"{type(error).__name__}: {error}")
+
+    async def _failed(self, handler: TaskHandler, task: DueTask, error: str) -> None:
+        now, attempts = self._clock.now(), task.attempts + 1
+        if handler.rule.is_given_up(attempts, task.due_at, now):
+            await self._give_up(handler, task, error)
+            return
+        async with self._database.transaction() as connection:
+            await records.put_off(connection, task, now + handler.rule.wait(attempts), error=error)
+
+    async def _give_up(self, handler: TaskHandler, task: DueTask, error: str) -> None:
+        now = self._clock.now()
+        async with self._database.transaction() as connection:
+            if not await records.lock(connection, task):
+                return
+            await handler.given_up(connection, task, error, now)
+            await records.finish(connection, task, TaskState.GIVEN_UP, now, error=error)
+        log.warning("task_given_up", kind=task.kind, key=task.key, attempts=task.attempts + 1, error=error)

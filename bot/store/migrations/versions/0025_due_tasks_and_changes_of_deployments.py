@@ -53,7 +53,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["incident_id"],
             ["incidents.id"],
-            name=op.f("fk_deployment_incidents_incident_id_incidents"),
+            name=op.f("fk_deployment_incidents_incident_id"),
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("service", "deployment", "incident_id", name=op.f("pk_deployment_incidents")),

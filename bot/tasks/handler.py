@@ -42,6 +42,7 @@ class TaskAttempt:
         self.task = task
         self.now = now
         self.is_settled = False
+        self._due_again_at: datetime | None = None
 
     @property
     def payload(self) -> Mapping[str, Any]:
@@ -50,11 +51,18 @@ class TaskAttempt:
 
     @asynccontextmanager
     async def completing(self) -> AsyncIterator[AsyncConnection]:
-        """Open the transaction that ends the task as done."""
+        """Open the transaction that ends the task as done, or sets when it is due again."""
         async with self._transaction() as connection:
             yield connection
-            await records.finish(connection, self.task, TaskState.DONE, self.now)
+            if self._due_again_at is None:
+                await records.finish(connection, self.task, TaskState.DONE, self.now)
+            else:
+                await records.set_due_again(connection, self.task, self._due_again_at)
         self.is_settled = True
+
+    def repeat(self, at: datetime) -> None:
+        """Let the task be due again at that time, once the block of `completing` ends without an error."""
+        self._due_again_at = at
 
     @asynccontextmanager
     async def continuing(

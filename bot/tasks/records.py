@@ -33,6 +33,22 @@ async def plan(database: Database, connection: AsyncConnection, task: PlannedTas
     return (await connection.execute(insertion.on_conflict_do_nothing())).rowcount == 1
 
 
+async def schedule(database: Database, connection: AsyncConnection, task: PlannedTask, now: datetime) -> None:
+    """Plan a task, or set when it is due again, also where it is over: the key stands for one thing to do."""
+    fresh = {
+        "due_at": task.due_at,
+        "next_attempt_at": task.due_at,
+        "payload": dict(task.payload),
+        "state": TaskState.PENDING.value,
+        "attempts": 0,
+        "error": None,
+        "ended_at": None,
+    }
+    insertion = database.insert(due_tasks).values(kind=task.kind, key=task.key, created_at=now, **fresh)
+    changed = fresh | {"version": _COLUMNS.version + 1}
+    await connection.execute(insertion.on_conflict_do_update(index_elements=["kind", "key"], set_=changed))
+
+
 async def move(connection: AsyncConnection, kind: str, key: str, due_at: datetime) -> bool:
     """Set when a pending task is due; return whether there is one. What failed before is forgotten."""
     values = {"due_at": due_at, "next_attempt_at": due_at, "attempts": 0, "error": None}
@@ -111,6 +127,12 @@ async def put_off(
     values = {"next_attempt_at": next_attempt_at} | _failure(task, error)
     if payload is not None:
         values["payload"] = dict(payload)
+    return await _write(connection, _unchanged(task), values)
+
+
+async def set_due_again(connection: AsyncConnection, task: DueTask, due_at: datetime) -> bool:
+    """Let a task that was done be due again; return whether it was still as it was read."""
+    values = {"due_at": due_at, "next_attempt_at": due_at, "attempts": 0, "error": None}
     return await _write(connection, _unchanged(task), values)
 
 

@@ -213,3 +213,36 @@ async def test_late_tasks_are_counted(database: Database) -> None:
 async def test_each_kind_has_one_handler(database: Database) -> None:
     with pytest.raises(ValueError, match="a handler for note"):
         runner(database, StoppedClock(), Noting(), Noting())
+
+
+async def test_a_task_may_be_due_again(database: Database) -> None:
+    clock = StoppedClock()
+
+    class Repeating(Noting):
+        async def run(self, attempt: TaskAttempt) -> None:
+            async with attempt.completing() as connection:
+                await write(connection, f"{(attempt.now - NOW) / HOUR:g}", attempt.now)
+                if attempt.now < NOW + 2 * HOUR:
+                    attempt.repeat(attempt.now + HOUR)
+
+    tasks = runner(database, clock, Repeating())
+    await plan(database, "hourly")
+    for _ in range(10):
+        await tasks.tick()
+        clock.time += HOUR / 2
+    assert await rows_of_audit(database) == ["0", "1", "2"]
+    assert (await state(database, "hourly"))[0] is TaskState.DONE
+
+
+async def test_a_task_may_be_scheduled_anew_also_when_it_is_over(database: Database) -> None:
+    clock = StoppedClock()
+    tasks = runner(database, clock, Noting())
+    for at in (HOUR, MINUTE, 2 * HOUR):
+        async with database.transaction() as connection:
+            await records.schedule(database, connection, PlannedTask("note", "a", NOW + at), NOW)
+        if at == HOUR:
+            continue
+        await tasks.tick()
+        clock.time = NOW + at
+        await tasks.tick()
+    assert await rows_of_audit(database) == ["a", "a"]

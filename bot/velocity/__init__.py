@@ -1,0 +1,1 @@
+"""How fast teams ship beside how reliable it is: five delivery measures, and what each costs the other."""

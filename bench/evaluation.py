@@ -21,10 +21,11 @@ from bot.budgets.evaluator import Assessed, Evaluator
 from bot.budgets.ledger.ledger import Ledger
 from bot.budgets.source import Bucket
 from bot.budgets.sources.prometheus.source import PrometheusSource
-from bot.catalog.catalog import Catalog, Service, Teams, Workspace
+from bot.catalog.catalog import Catalog, Service, Workspace
 from bot.catalog.current import CurrentCatalog
 from bot.catalog.error_budget_policy import ErrorBudgetPolicy
 from bot.catalog.slo import CounterSli, Slo
+from bot.catalog.teams import Teams
 from bot.catalog.window import RollingWindow, Span
 from bot.freezes.budget_judge import BudgetJudge
 from bot.serving import relax_garbage_collection

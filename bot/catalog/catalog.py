@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from bot.catalog.error_budget_policy import PRODUCTION, ErrorBudgetPolicy, PolicyMode
 from bot.catalog.slo import Slo
+from bot.catalog.teams import Teams
 from bot.catalog.variants import Variants
 
 EVERYONE = "everyone"
@@ -23,19 +24,6 @@ class PrometheusSettings:
     basic_auth: tuple[str, str] | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     timeout: timedelta = timedelta(seconds=30)
-
-
-@dataclass(frozen=True, slots=True)
-class Teams:
-    """The two user groups (`@handle`) or people (`U…`) that share a service."""
-
-    development: str | None = None
-    reliability: str | None = None
-
-    @property
-    def entries(self) -> tuple[str, ...]:
-        """Those that are named, each once."""
-        return tuple(dict.fromkeys(filter(None, (self.development, self.reliability))))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,11 @@ from decimal import Decimal
 
 from bot.budgets.budget import HOUR, Budget, EventCounts, assess
 from bot.budgets.rolling import BudgetPoint, RollingHistory
-from bot.catalog.catalog import Catalog, Service, Teams, Workspace
+from bot.catalog.catalog import Catalog, Service, Workspace
 from bot.catalog.current import CurrentCatalog
 from bot.catalog.error_budget_policy import ErrorBudgetPolicy
 from bot.catalog.slo import EventsSli, Slo
+from bot.catalog.teams import Teams
 from bot.catalog.window import RollingWindow
 from bot.flags.events import ApprovalRequested, FlagEventContext
 from bot.flags.flag import FlagState

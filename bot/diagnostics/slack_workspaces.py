@@ -180,8 +180,7 @@ def people_of(catalog: Catalog) -> frozenset[str]:
     entries |= set(permissions.adjusters)
     entries |= {entry for allowed in permissions.flags.values() for entry in allowed}
     for service in catalog.services.values():
-        teams = service.teams
-        entries |= {team for team in (teams.development, teams.reliability) if team}
+        entries |= set(service.teams.entries)
     return frozenset(local(entry) for entry in entries - {EVERYONE})
 
 

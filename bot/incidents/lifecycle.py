@@ -359,12 +359,7 @@ async def _unmerged(connection: AsyncConnection, id_: int) -> Incident:
 
 def invitees(services: Iterable[Service], opened_by: str) -> Sequence[str]:
     """Return teams and people, each once; `opened_by` only if a person in Slack, not an API token."""
-    teams = [
-        team
-        for service in services
-        for team in (service.teams.development, service.teams.reliability)
-        if team
-    ]
+    teams = [entry for service in services for entry in service.teams.entries]
     is_person = opened_by[:1] in {"U", "W"} and opened_by.isalnum() and opened_by.isupper()
     return list(dict.fromkeys([*teams, *([opened_by] if is_person else [])]))
 

@@ -116,8 +116,8 @@ class IncidentChannelPort(Protocol):
         """Return what people have done with a channel since a time."""
         ...
 
-    async def members(self, team: str) -> Sequence[str]:
-        """Return the members of a team (`@handle`); a person is a team of one."""
+    async def members(self, team: Sequence[str]) -> Sequence[str]:
+        """Return the people of a team, which names user groups (`@handle`) and people."""
         ...
 
 

@@ -20,6 +20,7 @@ from bot.catalog.error_budget_policy import (
     WhenSpare,
 )
 from bot.catalog.slo import CounterSli, DowntimeSli, EventsSli, LatencySli, Sli, Slo
+from bot.catalog.teams import Team, Teams, each_once
 from bot.catalog.variants import Variants
 from bot.catalog.window import CalendarUnit, CalendarWindow, RollingWindow, Window
 from bot.policy.documents import documents, objectives
@@ -183,9 +184,7 @@ def _service(
         name=name,
         description=spec.description,
         channel=qualified(team, spec.channel),
-        teams=catalog.Teams(
-            *(group and qualified(team, group) for group in (spec.teams.development, spec.teams.reliability))
-        ),
+        teams=Teams(_team(team, spec.teams.development), _team(team, spec.teams.reliability)),
         error_budget_policy=policies[spec.error_budget_policy or STANDARD],
         slos=tuple(
             Slo(name, slo.name, slo.objective, _window(slo.window), _sli(slo.sli)) for slo in spec.slos
@@ -200,6 +199,10 @@ def _service(
         repository=spec.repository,
         variants=_variants(spec),
     )
+
+
+def _team(workspace: str | None, entries: Sequence[str]) -> Team:
+    return each_once(qualified(workspace, entry) for entry in entries)
 
 
 def _variants(spec: documents.ServiceSpec) -> Variants | None:

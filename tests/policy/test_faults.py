@@ -110,6 +110,11 @@ PROMETHEUS = "events: {}"
         (broken_service("  slos", "  on: x\n  slos"), "s.yaml:6:3", "the key `on` as true"),
         (broken_service("  slos", "  ? [a]\n  : x\n  slos"), "s.yaml:6:5", "must be text"),
         (broken_service("  slos", "  teams: @x\n  slos"), "s.yaml:6:10", "cannot begin"),
+        (
+            broken_service("  slos", "  teams: {development: [U0DANA, dana]}\n  slos"),
+            "s.yaml:6:33",
+            "`dana` is not a user group or person",
+        ),
         (broken_service("  slos", "  flags: [a b]\n  slos"), "s.yaml:6:11", "not a flag's key"),
         (broken_service("  slos", "  flags: [a, a]\n  slos"), "s.yaml:6:14", "twice"),
         (

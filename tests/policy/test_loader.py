@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.catalog.catalog import Catalog, FlagEnvironment, Permissions, Teams
+from bot.catalog.catalog import Catalog, FlagEnvironment, Permissions
 from bot.catalog.error_budget_policy import AlertSeverity, BurnAlert, OnMissingData, PolicyMode
 from bot.catalog.slo import CounterSli, DowntimeSli, EventsSli, LatencySli
+from bot.catalog.teams import Teams
 from bot.catalog.window import CalendarUnit, CalendarWindow, RollingWindow
 from bot.policy.loader import PolicyError, load
 from tests.policy.conftest import CONTRACT, POLICY, SERVICE, WORKSPACE, Write, faults_of
@@ -74,11 +75,26 @@ def test_the_contracts_workspace_is_understood(contract: Catalog) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("written", "teams"),
+    [
+        ("{}", Teams()),
+        ("{development: U0DANA}", Teams(("U0DANA",))),
+        ("{development: [U0RILEY, U0DANA, U0RILEY], reliability: [U0SAM]}",
+         Teams(("U0RILEY", "U0DANA"), ("U0SAM",))),
+        ('{development: "@devs", reliability: ["@sre", U0SAM]}', Teams(("@devs",), ("@sre", "U0SAM"))),
+    ],
+)  # fmt: skip
+def test_a_team_is_a_group_or_a_person_or_a_list(write: Write, written: str, teams: Teams) -> None:
+    catalog = load(write(w=WORKSPACE, s=SERVICE + f"  teams: {written}\n"), {})
+    assert catalog.services["checkout"].teams == teams
+
+
 def test_the_contracts_service_is_understood(contract: Catalog) -> None:
     service = contract.services["checkout"]
     assert service.description == "Takes the customer's money."
     assert service.channel == "#checkout"
-    assert service.teams == Teams("@checkout-devs", "@sre")
+    assert service.teams == Teams(("@checkout-devs",), ("@sre",))
     assert service.flags == ("new-checkout",)
     availability, latency, uptime, orders = service.slos
     assert availability.key == "checkout/availability"

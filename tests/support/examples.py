@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from bot.budgets.budget import HOUR, Budget
 from bot.budgets.rolling import BudgetPoint, RollingHistory
-from bot.catalog.catalog import Permissions, Service, Teams, Workspace
+from bot.catalog.catalog import Permissions, Service, Workspace
 from bot.catalog.error_budget_policy import (
     AlertSeverity,
     BurnAlert,
@@ -16,6 +16,7 @@ from bot.catalog.error_budget_policy import (
     UnmetRequirement,
 )
 from bot.catalog.slo import Slo
+from bot.catalog.teams import Teams
 from bot.deployments.deployment import Deployment, DeploymentState
 from bot.deployments.recorder import FreezeBypass
 from bot.freezes.hold import GOVERNOR, Hold, HoldKind

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from bot.catalog.catalog import Teams
+from bot.catalog.teams import Teams
 from bot.sandbox.fake_slack.model import Json, View
 from tests.support.examples import PERMISSIONS, shop_service
 from tests.support.slack_app import RunningSlackApp
@@ -24,9 +24,9 @@ RAMP = f"/flag ramp {FLAG} 1% 5% 25% every 30m the new till"
 async def run_slack_app_with_home(path: Path) -> AsyncIterator[RunningSlackApp]:
     """Checkout is dana's and sam's and has a flag, search is priya's and sam's, payments omar's."""
     services = (
-        with_flags(teams=Teams("@checkout-devs", "@sre")),
-        replace(shop_service("search"), teams=Teams("@search-devs", "@sre")),
-        replace(shop_service("payments"), teams=Teams("@payments-devs")),
+        with_flags(teams=Teams(("@checkout-devs",), ("@sre",))),
+        replace(shop_service("search"), teams=Teams(("@search-devs",), ("@sre",))),
+        replace(shop_service("payments"), teams=Teams(("@payments-devs",))),
     )
     async with run_slack_app_with_flags(path, *services) as slack_app:
         permissions = replace(

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bot.catalog.catalog import Teams
+from bot.catalog.teams import Teams
 from bot.incidents.records.channels import ChannelKind
 from bot.incidents.snapshot import IncidentSnapshot
 from bot.sandbox.fake_slack.model import Json, Message
@@ -86,8 +86,8 @@ async def run_incident_app(
     path: Path, *, expected: Collection[str] = ()
 ) -> AsyncIterator[RunningIncidentApp]:
     """Checkout and search have teams; payments has none. Slack may refuse calls with what is `expected`."""
-    checkout = replace(shop_service("checkout", slo()), teams=Teams("@checkout-devs", "@sre"))
-    search = replace(shop_service("search"), teams=Teams("@search-devs", "@sre"))
+    checkout = replace(shop_service("checkout", slo()), teams=Teams(("@checkout-devs",), ("@sre",)))
+    search = replace(shop_service("search"), teams=Teams(("@search-devs",), ("@sre",)))
     async with run_slack_app(path, shop(checkout, search, shop_service("payments"))) as slack_app:
         slack_app.slack.rates.enabled = False
         yield RunningIncidentApp(slack_app)

@@ -5,10 +5,11 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from bot.budgets.budget import NO_EVENTS, SHOWN_BURN_WINDOWS, Budget, EventCounts, SloState, assess
-from bot.catalog.catalog import Catalog, Permissions, Service, Teams, Workspace
+from bot.catalog.catalog import Catalog, Permissions, Service, Workspace
 from bot.catalog.current import CurrentCatalog
 from bot.catalog.error_budget_policy import AlertSeverity, BurnAlert, ErrorBudgetPolicy
 from bot.catalog.slo import CounterSli, EventsSli, Sli, Slo
+from bot.catalog.teams import Teams
 from bot.catalog.window import RollingWindow, Window
 from tests.support.clock import DAY, HOUR, MINUTE, NOW
 
@@ -98,7 +99,7 @@ def service(
         name=name,
         description=description or f"The {name} service.",
         channel=channel or f"#{name}",
-        teams=teams or Teams(f"@{name}-devs", "@sre"),
+        teams=teams or Teams((f"@{name}-devs",), ("@sre",)),
         error_budget_policy=policy,
         slos=slos if slos is not None else (slo(service=name),),
         policies=policies or {},

@@ -1,5 +1,6 @@
 """Carries out the step `facilitators`: names who leads a postmortem, one from each team, in turn."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -8,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.catalog.catalog import Service
 from bot.catalog.current import CurrentCatalog
+from bot.catalog.teams import Team
 from bot.clock import Clock
 from bot.freezes.hold import GOVERNOR
 from bot.incidents.incident import Incident, Role, next_in_turn
@@ -17,6 +19,8 @@ from bot.incidents.records import incidents as records
 from bot.incidents.workflow.channel_creation import team_of
 from bot.store.database import Database
 from bot.store.tables.incidents import facilitator_turns
+
+_LONGEST_KEY = 100
 
 
 class Facilitators:
@@ -51,7 +55,7 @@ class Facilitators:
         members = {
             team: list(await self._eligible(workspace, await self._channels.members(team)))
             for team in teams.values()
-            if team is not None
+            if team
         }
         async with self._database.transaction() as connection:
             before = await records.read(connection, incident.id, lock=True)
@@ -70,32 +74,39 @@ class Facilitators:
         self,
         connection: AsyncConnection,
         incident: Incident,
-        teams: Mapping[Role, str | None],
-        members: Mapping[str, Sequence[str]],
+        teams: Mapping[Role, Team],
+        members: Mapping[Team, Sequence[str]],
     ) -> dict[Role, str]:
         """Return the incident's roles, those that were free assigned to whoever's turn it is."""
         roles = dict(incident.roles)
         for role, team in teams.items():
-            if team is None or role in roles:
+            if not team or role in roles:
                 continue
-            query = select(facilitator_turns.c.person).where(facilitator_turns.c.team == team)
+            key = _turn_key(team)
+            query = select(facilitator_turns.c.person).where(facilitator_turns.c.team == key)
             last = (await connection.execute(query.with_for_update())).scalar_one_or_none()
             taken = set(roles.values()) & {roles.get(Role.FACILITATOR_DEVELOPMENT)}
             person = next_in_turn([member for member in members[team] if member not in taken], last)
             if person is None:
                 continue
             roles[role] = person
-            turn = self._database.insert(facilitator_turns).values(team=team, person=person)
+            turn = self._database.insert(facilitator_turns).values(team=key, person=person)
             await connection.execute(
                 turn.on_conflict_do_update(index_elements=["team"], set_={"person": person})
             )
         return roles
 
 
-def _teams(services: Sequence[Service]) -> dict[Role, str | None]:
-    """Return the team of each facilitator's role, None where no service has one."""
+def _teams(services: Sequence[Service]) -> dict[Role, Team]:
+    """Return the team of each facilitator's role, empty where no service has one."""
     teams = {
         Role.FACILITATOR_DEVELOPMENT: [service.teams.development for service in services],
         Role.FACILITATOR_RELIABILITY: [service.teams.reliability for service in services],
     }
-    return {role: next((team for team in named if team), None) for role, named in teams.items()}
+    return {role: next((team for team in named if team), ()) for role, named in teams.items()}
+
+
+def _turn_key(team: Team) -> str:
+    """Return by what a team's turns are stored: the same for the same people, in whichever order."""
+    key = " ".join(sorted(team))
+    return key if len(key) <= _LONGEST_KEY else hashlib.sha256(key.encode()).hexdigest()

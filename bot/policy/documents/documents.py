@@ -313,12 +313,13 @@ class ErrorBudgetPolicySpec(Model):
 
 
 class TeamsSpec(Model):
-    """The two teams that share a service: `@group` or a person's id."""
+    """The two teams that share a service: a user group (`@group`), a person's id, or a list of them."""
 
-    development: Team | None = None
-    """Those who change the service."""
-    reliability: Team | None = None
-    """Those who answer for it when it breaks."""
+    development: Team = ()
+    """Those who change the service: `@group`, a person's id, or a list of people where there are no user
+    groups, as on Slack's free plan."""
+    reliability: Team = ()
+    """Those who answer for it when it breaks, written alike."""
 
 
 class ServiceSpec(Model):

@@ -184,10 +184,16 @@ Channel = Annotated[
     _checked(CHANNEL, "a channel", '"#name" of a-z, 0-9, - and _, at most 80, or an id such as C012AB3CD'),
     WithJsonSchema(_text(CHANNEL, "#releases")),
 ]
-Team = Annotated[
+_MEMBER = _text(f"{GROUP}|{PERSON}", "@sre", "U012AB3CD")
+TeamEntry = Annotated[
     str,
     _checked(f"{GROUP}|{PERSON}", "a user group or person", _PEOPLE),
-    WithJsonSchema(_text(f"{GROUP}|{PERSON}", "@sre")),
+    WithJsonSchema(_MEMBER),
+]
+Team = Annotated[
+    tuple[TeamEntry, ...],
+    BeforeValidator(_people),
+    WithJsonSchema({"anyOf": [_MEMBER, {"type": "array", "items": _MEMBER}]}),
 ]
 TeamId = Annotated[
     str,

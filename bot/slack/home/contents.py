@@ -90,8 +90,7 @@ class HomeContents:
         )
 
     async def _is_own(self, user: str, status: ServiceStatus) -> bool:
-        teams = status.service.teams
-        entries = [local(team) for team in (teams.development, teams.reliability) if team]
+        entries = [local(entry) for entry in status.service.teams.entries]
         return isinstance(await self._access.people.find_entry(user, entries), Allowed) if entries else False
 
     def _concerns(self, user: str, incident: Incident, services: AbstractSet[str]) -> bool:

@@ -36,7 +36,7 @@ from bot.slack.webapi.errors import (
 from bot.slack.webapi.last_written import last_written_at
 from bot.slack.webapi.new_blocks import BLOCKS_ERRORS
 from bot.slack.webapi.pages import next_cursor, page_of
-from bot.slack.webapi.user_groups import UserGroups
+from bot.slack.webapi.team_members import SlackTeamMembers
 from bot.store.addresses import local, qualified, team_of
 from bot.store.outbox import Block, OutboxMessage
 from bot.store.threads import MessageLocation
@@ -71,7 +71,7 @@ class IncidentChannels:
         self._clients: dict[str | None, AsyncWebClient] = {}
         self._bot_users: dict[str | None, str] = {}
         self._interrupted: dict[str, str] = {}
-        self._user_groups: dict[str | None, UserGroups] = {}
+        self._team_members = SlackTeamMembers(lambda team: self._client(qualified(team, "")))
 
     async def create(self, name: str, *, private: bool) -> str:
         """Create a channel and return its id."""
@@ -124,7 +124,7 @@ class IncidentChannels:
 
     async def invite(self, channel_id: str, invitee: str) -> None:
         """Invite a person, or all of a user group, to the channel; those whom Slack refuses stay out."""
-        people = await self.members(qualified(team_of(channel_id), local(invitee)))
+        people = await self.members([qualified(team_of(channel_id), local(invitee))])
         client, channel = self._client(channel_id), local(channel_id)
         for start in range(0, len(people), _MOST_INVITED):
             batch = list(people[start : start + _MOST_INVITED])
@@ -197,19 +197,10 @@ class IncidentChannels:
             return ChannelUse("", is_archived=True)
         return ChannelUse(name, is_archived=False, last_written_at=written_at)
 
-    async def members(self, team: str) -> Sequence[str]:
-        """Return the user ids in a user group (`@handle`); a person is a team of one."""
-        if not local(team).startswith("@"):
-            return [local(team)]
+    async def members(self, team: Sequence[str]) -> Sequence[str]:
+        """Return the user ids of the people of a team."""
         async with translate_errors():
-            group = await self._groups(team).find(local(team))
-        if group is None:
-            raise ChannelRefusedError("no_such_group")
-        return sorted(group.members)
-
-    def _groups(self, address: str) -> UserGroups:
-        """Return the user groups of the workspace that an address names."""
-        return self._user_groups.setdefault(team_of(address), UserGroups(self._client(address)))
+            return await self._team_members.read(team)
 
     def _client(self, address: str) -> AsyncWebClient:
         """Return the client of the workspace that an address names."""

@@ -62,7 +62,7 @@ def test_each_value_is_a_service_like_any_other(write: Write) -> None:
         "The Cart API of the shop.",
         "#cart-api-alerts",
     )
-    assert (cart.teams.development, cart.teams.reliability) == ("@cart-api-devs", "@sre")
+    assert (cart.teams.development, cart.teams.reliability) == (("@cart-api-devs",), ("@sre",))
     assert cart.flags == ("Cart-API-cart", "new-cart")
     assert cart.repository == "acme/Cart-API"
     (slo,) = cart.slos

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.catalog.catalog import Teams
 from bot.catalog.error_budget_policy import UnfreezeRequirement
+from bot.catalog.teams import Teams
 from bot.freezes.hold import HoldKind
 from bot.freezes.transition import (
     Background,
@@ -57,7 +57,7 @@ def test_warnings_stay_in_the_services_channel(name: str) -> None:
 
 @pytest.mark.parametrize("name", contexts())
 def test_those_who_must_act_are_notified_once_in_the_services_channel(name: str) -> None:
-    teams = Teams(development="@checkout-devs", reliability="@sre")
+    teams = Teams(development=("@checkout-devs",), reliability=("@sre",))
     own, *others = announce(contexts(replace(shop_service(), teams=teams))[name])
     acting = ("@checkout-devs", "@sre") if name in {*FREEZES, "paged"} else ()
     assert own.mentions == NOTIFIED.get(name, acting)
@@ -86,7 +86,7 @@ def test_the_head_of_a_burn_gives_the_reason_of_its_end_where_there_is_one() -> 
 
 
 def test_a_second_hold_on_a_service_notifies_nobody_again() -> None:
-    of = replace(shop_service(), teams=Teams(development="@sre", reliability="@sre"))
+    of = replace(shop_service(), teams=Teams(development=("@sre",), reliability=("@sre",)))
     placed = contexts(of)["placed"]
     assert announce(placed)[0].mentions == ("@sre",)
     assert announce(replace(placed, other_holds=(hold(),)))[0].mentions == ()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from bot.catalog.catalog import Teams
+from bot.catalog.teams import Teams
 from bot.flags.change import SetExposure
 from bot.sandbox.fake_slack.fault_injection import InjectedFault
 from bot.slack.flags.announcements import live_after
@@ -84,10 +84,10 @@ def test_a_change_says_how_long_it_took_to_be_seen() -> None:
 @pytest.mark.parametrize(
     ("teams", "allowed", "notified"),
     [
-        (Teams("@checkout-devs", "@sre"), ("@checkout-devs", "@sre"), ["@checkout-devs", "@sre"]),
-        (Teams("@checkout-devs", "@sre"), ("@sre", "@leads", "U0DANA"), ["@sre"]),
-        (Teams("@checkout-devs"), ("@leads", "U0DANA", "U0MORGAN"), ["@leads", "U0MORGAN"]),
-        (Teams("@checkout-devs", "@sre"), ("everyone",), ["@checkout-devs", "@sre"]),
+        (Teams(("@checkout-devs",), ("@sre",)), ("@checkout-devs", "@sre"), ["@checkout-devs", "@sre"]),
+        (Teams(("@checkout-devs",), ("@sre",)), ("@sre", "@leads", "U0DANA"), ["@sre"]),
+        (Teams(("@checkout-devs",)), ("@leads", "U0DANA", "U0MORGAN"), ["@leads", "U0MORGAN"]),
+        (Teams(("@checkout-devs",), ("@sre",)), ("everyone",), ["@checkout-devs", "@sre"]),
         (Teams(), ("everyone", "#oncall"), []),
     ],
 )

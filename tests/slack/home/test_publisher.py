@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.catalog.catalog import Teams
+from bot.catalog.teams import Teams
 from bot.sandbox.fake_slack.fault_injection import InjectedFault
 from bot.slack.home.contents import HomeContents
 from bot.slack.home.publisher import HomePublisher
@@ -31,7 +31,7 @@ async def test_opening_the_tab_shows_every_service_to_one_who_is_in_no_team(
 
 async def test_a_member_of_a_team_sees_its_services(slack_app: RunningSlackApp) -> None:
     policies = slack_app.shop.catalog
-    search = replace(policies.services["search"], teams=Teams(reliability="@sre"))
+    search = replace(policies.services["search"], teams=Teams(reliability=("@sre",)))
     slack_app.shop.catalog = replace(policies, services={**policies.services, "search": search})
     shown = str((await open_home(slack_app, "sam")).content)
     assert "search" in shown

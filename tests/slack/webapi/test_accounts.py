@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.catalog.teams import Teams
 from bot.incidents.incident import Role, Status
 from bot.sandbox.fake_slack.fault_injection import InjectedFault
 from bot.sandbox.fake_slack.server import FakeSlackServer
@@ -222,3 +223,27 @@ async def test_facilitators_are_members_of_their_team_who_can_have_a_role(
     await slack_app.types("dana", "/postmortem open", channel)
     await incident_app.work()
     assert (await incident_app.view()).incident.roles == {Role.FACILITATOR_DEVELOPMENT: "U0DANA"}
+
+
+async def test_without_user_groups_the_listed_people_are_invited_and_lead_in_turn(
+    incident_app: RunningIncidentApp,
+) -> None:
+    slack_app = incident_app.slack_app
+    slack_app.slack.workspace.groups.clear()
+    policies = slack_app.shop.catalog
+    teams = Teams(("U0RILEY", "U0DANA"), ("U0SAM", GUEST, "U0MORGAN"))
+    checkout = replace(policies.services["checkout"], teams=teams)
+    workspace = replace(policies.workspace, permissions=replace(PERMISSIONS, incidents=("U0DANA",)))
+    services = {**policies.services, "checkout": checkout}
+    slack_app.shop.catalog = replace(policies, workspace=workspace, services=services)
+    led = []
+    for number in (1, 2, 3):
+        await incident_app.open()
+        channel = incident_app.channel_id(await incident_app.view(number))
+        await slack_app.types("dana", "/postmortem open", channel)
+        await incident_app.work()
+        assert {*teams.entries} <= {*slack_app.slack.workspace.channel(channel).members}
+        roles = (await incident_app.view(number)).incident.roles
+        led.append((roles[Role.FACILITATOR_DEVELOPMENT], roles[Role.FACILITATOR_RELIABILITY]))
+    assert led == [("U0DANA", "U0MORGAN"), ("U0RILEY", "U0SAM"), ("U0DANA", "U0MORGAN")]
+    assert "usergroups.list" not in {call.method for call in slack_app.slack.calls}

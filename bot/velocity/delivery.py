@@ -13,7 +13,7 @@ from bot.catalog.window import Span
 LONGEST_LEAD_TIME = timedelta(days=400)
 """What took longer has wrong times: such a change is dropped, and counted as dropped."""
 
-NOT_KNOWN = "unknown"
+UNKNOWN_ACTOR = "unknown"
 """Who or what made a delivery, where reports of one run disagree."""
 
 

@@ -1,0 +1,178 @@
+"""Reads what is stored of deployments to production, their changes, and the incidents that they caused."""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, and_, func, or_, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.catalog.window import Span
+from bot.deployments.deployment import DeploymentState
+from bot.incidents.downtime import Impact
+from bot.incidents.incident import Status
+from bot.store.tables.deployments import deployment_changes, deployment_incidents, deployments
+from bot.store.tables.incidents import incident_impacts, incident_services, incidents
+from bot.velocity.assembly import DeploymentRecord, IncidentPeriod, ReportedDeployment, ReportKey, run_key
+from bot.velocity.delivery import DeliveredChange
+
+_ROWS, _CHANGES, _LINKS = deployments.c, deployment_changes.c, deployment_incidents.c
+_IS_CARRIED = and_(_ROWS.service == _CHANGES.service, _ROWS.deployment == _CHANGES.deployment)
+_MOST_MERGES = 20
+
+
+async def read_record(
+    connection: AsyncConnection, attribute_within: Mapping[str, timedelta], span: Span
+) -> DeploymentRecord:
+    """Return what is stored of the services of `attribute_within`, enough for every delivery of the span.
+
+    That is more than lies in the span: what failed in it may have been undone after it, a run may end in it
+    that began before, and which deployment an incident is near to must not depend on where the span begins.
+    """
+    margin = max(attribute_within.values(), default=timedelta())
+    longer = Span(span.start - margin, span.end + margin)
+    services = list(attribute_within)
+    causes = await _causes(connection, services)
+    linked = frozenset().union(*causes.values())
+    return DeploymentRecord(
+        deployments=await _deployments(connection, services, longer),
+        changes=await _changes(connection, services, span),
+        causes=causes,
+        incidents=await _incidents(connection, services, longer, linked),
+        attribute_within=attribute_within,
+    )
+
+
+def _is_delivered(services: Collection[str]) -> ColumnElement[bool]:
+    return and_(_ROWS.service.in_(services), _ROWS.production, _ROWS.state == DeploymentState.SUCCEEDED.value)
+
+
+def _wanted(services: Collection[str], span: Span) -> ColumnElement[bool]:
+    """Return which deployments ended in a span or undid another at any time, with all of their runs."""
+    direct = or_(_ROWS.finished_at.between(span.start, span.end), _ROWS.undoes.is_not(None))
+    runs = select(_ROWS.run).where(_is_delivered(services), _ROWS.run.is_not(None), direct)
+    return and_(_is_delivered(services), or_(direct, _ROWS.run.in_(runs)))
+
+
+async def _deployments(
+    connection: AsyncConnection, services: Collection[str], span: Span
+) -> list[ReportedDeployment]:
+    """Return what ended in a span, with all of its runs, and what undid others.
+
+    The last one before it is there too, for each service: how long ago it was is a measure.
+    """
+    before = (
+        select(_ROWS.service, func.max(_ROWS.finished_at))
+        .where(_is_delivered(services), _ROWS.finished_at < span.start)
+        .group_by(_ROWS.service)
+    )
+    is_last = and_(_is_delivered(services), tuple_(_ROWS.service, _ROWS.finished_at).in_(before))
+    query = select(deployments).where(or_(_wanted(services, span), is_last)).order_by(_ROWS.finished_at)
+    return [
+        ReportedDeployment(
+            service=row.service,
+            id=row.deployment,
+            commit=row.commit,
+            started_at=row.started_at,
+            finished_at=row.finished_at,
+            run=row.run,
+            actor=row.actor,
+            size=row.changes,
+            lines_changed=row.lines_changed,
+            undoes=row.undoes,
+            is_rework=row.rework is not None,
+            url=row.url,
+        )
+        for row in await connection.execute(query)
+    ]
+
+
+async def _changes(
+    connection: AsyncConnection, services: Collection[str], span: Span
+) -> dict[ReportKey, list[DeliveredChange]]:
+    """Return the commits of the deployments that ended in a span, with all of their runs."""
+    joined = deployment_changes.join(deployments, _IS_CARRIED)
+    columns = (_CHANGES.deployment, _CHANGES.commit, _CHANGES.authored_at, _CHANGES.merged_at)
+    query = select(_ROWS.service, _ROWS.run, _ROWS.finished_at, *columns).select_from(joined)
+    query = query.where(_wanted(services, span)).order_by(_ROWS.finished_at, _CHANGES.commit)
+    rows = (await connection.execute(query)).all()
+    began: dict[tuple[str, str, bool], datetime] = {}
+    for row in rows:
+        began.setdefault(run_key(row.service, row.deployment, row.run), row.finished_at)
+    first = await _first_carried(connection, services, span.end)
+    found: dict[ReportKey, list[DeliveredChange]] = defaultdict(list)
+    for row in rows:
+        # In the same run, another job may have carried it a little earlier.
+        run_began = began[run_key(row.service, row.deployment, row.run)]
+        is_first = first.get((row.service, row.commit), run_began) >= run_began
+        change = DeliveredChange(row.commit, row.authored_at, row.merged_at, is_first)
+        found[row.service, row.deployment].append(change)
+    return found
+
+
+async def _first_carried(
+    connection: AsyncConnection, services: Collection[str], until: datetime
+) -> dict[tuple[str, str], datetime]:
+    """Return when each commit that more than one deployment carried was first in production."""
+    query = (
+        select(_CHANGES.service, _CHANGES.commit, func.min(_ROWS.finished_at).label("first"))
+        .select_from(deployment_changes.join(deployments, _IS_CARRIED))
+        .where(_is_delivered(services), _ROWS.finished_at <= until)
+        .group_by(_CHANGES.service, _CHANGES.commit)
+        .having(func.count() > 1)
+    )
+    return {(row.service, row.commit): row.first for row in await connection.execute(query)}
+
+
+async def _causes(connection: AsyncConnection, services: Collection[str]) -> dict[ReportKey, frozenset[int]]:
+    """Return the incidents that each deployment caused; for a duplicate, the one that counts for both."""
+    query = select(_LINKS.service, _LINKS.deployment, _LINKS.incident_id)
+    query = query.where(_LINKS.service.in_(services), _LINKS.removed_at.is_(None))
+    rows = (await connection.execute(query)).all()
+    is_merged = and_(incidents.c.status == Status.MERGED, incidents.c.merged_into.is_not(None))
+    merged = await connection.execute(select(incidents.c.id, incidents.c.merged_into).where(is_merged))
+    into = {row.id: row.merged_into for row in merged}
+    found: dict[ReportKey, set[int]] = defaultdict(set)
+    for row in rows:
+        found[row.service, row.deployment].add(_target(row.incident_id, into))
+    return {key: frozenset(ids) for key, ids in found.items()}
+
+
+def _target(id_: int, into: Mapping[int, int]) -> int:
+    for _ in range(_MOST_MERGES):
+        id_ = into.get(id_, id_)
+    return id_
+
+
+async def _incidents(
+    connection: AsyncConnection, services: Collection[str], span: Span, linked: Collection[int]
+) -> list[IncidentPeriod]:
+    """Return the incidents that count, by service: those that began in a span, and the `linked`."""
+    rows, of_services = incidents.c, incident_services.c
+    query = (
+        select(rows.id, rows.opened_at, rows.mitigated_at, rows.resolved_at, of_services.service)
+        .join(incident_services, of_services.incident_id == rows.id)
+        .where(of_services.service.in_(services), rows.status.not_in([Status.CANCELLED, Status.MERGED]))
+        .order_by(rows.id)
+    )
+    found = (await connection.execute(query)).all()
+    impacts: dict[int, list[Impact]] = defaultdict(list)
+    suffered = incident_impacts.c
+    of_found = select(rows.id).join(incident_services, of_services.incident_id == rows.id)
+    of_found = of_found.where(of_services.service.in_(services))
+    for row in await connection.execute(
+        select(incident_impacts).where(suffered.incident_id.in_(of_found)).order_by(suffered.start)
+    ):
+        impacts[row.incident_id].append(Impact(row.start, row.end, row.share, row.service))
+    periods = []
+    for row in found:
+        own = [each for each in impacts[row.id] if each.concerns(row.service)]
+        period = IncidentPeriod(row.id, row.service, row.opened_at, row.mitigated_at or row.resolved_at)
+        if own:
+            ends = [each.end for each in own if each.end is not None]
+            ended = max(ends) if len(ends) == len(own) else None
+            period = replace(period, started_at=min(each.start for each in own), ended_at=ended)
+        if row.id in linked or span.start <= period.started_at <= span.end:
+            periods.append(period)
+    return periods

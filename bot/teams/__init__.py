@@ -1,0 +1,1 @@
+"""What both teams do regularly, at times that are due."""

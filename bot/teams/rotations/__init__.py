@@ -1,0 +1,1 @@
+"""Rotation: a developer and an SRE serve together for a period, in turn."""

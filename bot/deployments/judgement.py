@@ -1,7 +1,7 @@
 """Which deployments failed, which are only suspected, and when each recovered. Pure; no clock, no I/O.
 
-A deployment failed where a person, a revert, a rollback or a flag's roll-back links it to an incident, or
-where a later one undid it. Everything is computed from all rows that there are, each deployment for itself,
+A deployment failed where a person, a revert or a rollback links it to an incident, or where a later one
+undid it. Everything is computed from all rows that there are, each deployment for itself,
 so that no choice of a window changes what is said of one. The rules:
 
 - Reports of one run are one deployment. Only what succeeded in production is judged, and can undo.
@@ -9,7 +9,7 @@ so that no choice of a window changes what is said of one. The rules:
 - Without an incident it has recovered when the deployment that undid it ended.
 - Undoing what had undone something (a roll forward) makes no failure of it: the rollback had done its work.
   A deployment that was rolled forward and undone again has failed like any other.
-- Where nothing explains an incident, the deployment that began last before it is suspected, if it ended
+- Where no deployment and no flag explains an incident, the deployment that began last before it is suspected, if it ended
   `attribute_within` before or later. A person who says that no deployment caused it clears them all.
 - Incidents that were cancelled or merged count for nothing; a merged one's links go to the other.
 """
@@ -34,12 +34,17 @@ class LinkMeans(StrEnum):
     GUARD = "guard"
     FLAG = "flag"
 
+    @property
+    def is_of_flag(self) -> bool:
+        """Whether a flag's change caused the incident, so that no deployment did."""
+        return self in {LinkMeans.GUARD, LinkMeans.FLAG}
+
 
 @dataclass(frozen=True, slots=True)
 class DeploymentLink:
     """A deployment of a service that caused an incident; `NO_DEPLOYMENT` where a person says that none did.
 
-    `deployment` is the id of one report of it.
+    `deployment` is the id of one report of it, or the flag where a flag's change caused the incident.
     """
 
     service: str
@@ -52,7 +57,7 @@ class DeploymentLink:
 
 
 @dataclass(frozen=True, slots=True)
-class ReportedDeployment:
+class SuccessfulDeployment:
     """A report that a deployment to production succeeded. `undoes` is the id of the one that it undid.
 
     `run` is the same for all reports of one run of a pipeline. `rework` says why it was unplanned.
@@ -107,10 +112,10 @@ class DeploymentJudgement:
 
 
 @dataclass(frozen=True, slots=True)
-class _PipelineRun:
+class _JudgedRun:
     """All reports of one run of a pipeline, in the order in which they ended."""
 
-    reports: tuple[ReportedDeployment, ...]
+    reports: tuple[SuccessfulDeployment, ...]
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -131,7 +136,7 @@ class _PipelineRun:
 
 def judge(
     service: str,
-    deployments: Iterable[ReportedDeployment],
+    deployments: Iterable[SuccessfulDeployment],
     incidents: Iterable[ServiceIncident],
     links: Iterable[DeploymentLink],
     attribute_within: timedelta = ATTRIBUTE_WITHIN,
@@ -151,7 +156,7 @@ def judge(
     )
     caused: dict[str, set[int]] = {}
     for link in in_force:
-        if link.service == service:
+        if link.service == service and not link.means.is_of_flag:
             caused.setdefault(link.deployment, set()).add(link.incident_id)
     judgements: dict[str, DeploymentJudgement] = {}
     for run in runs:
@@ -170,8 +175,8 @@ def judge(
 
 
 def suspect(
-    deployments: Iterable[ReportedDeployment], started_at: datetime, attribute_within: timedelta
-) -> ReportedDeployment | None:
+    deployments: Iterable[SuccessfulDeployment], started_at: datetime, attribute_within: timedelta
+) -> SuccessfulDeployment | None:
     """Return the deployment that may have caused an incident: the last that began before it, if near enough.
 
     One that was still going on when the incident began is the most likely of all.
@@ -203,21 +208,21 @@ def restorations(undoes: Mapping[str, str | None]) -> frozenset[str]:
     return frozenset(id_ for id_, is_restoring in known.items() if is_restoring)
 
 
-def _runs(deployments: Iterable[ReportedDeployment]) -> Sequence[_PipelineRun]:
+def _runs(deployments: Iterable[SuccessfulDeployment]) -> Sequence[_JudgedRun]:
     """Return the deployments by their runs in the order in which they ended, each report once."""
     reports = {report.id: report for report in deployments}
-    grouped: dict[tuple[str, str], list[ReportedDeployment]] = {}
+    grouped: dict[tuple[str, str], list[SuccessfulDeployment]] = {}
     for report in reports.values():
         key = ("id", report.id) if report.run is None else ("run", report.run)
         grouped.setdefault(key, []).append(report)
     runs = [
-        _PipelineRun(tuple(sorted(each, key=lambda report: (report.finished_at, report.id))))
+        _JudgedRun(tuple(sorted(each, key=lambda report: (report.finished_at, report.id))))
         for each in grouped.values()
     ]
     return sorted(runs, key=lambda run: (run.finished_at, run.ids))
 
 
-def _undone(runs: Sequence[_PipelineRun]) -> Mapping[tuple[str, ...], _PipelineRun]:
+def _undone(runs: Sequence[_JudgedRun]) -> Mapping[tuple[str, ...], _JudgedRun]:
     """Return for each run that failed by being undone the one that undid it first."""
     first_report = {report.id: run.ids[0] for run in runs for report in run.reports}
     undoes: dict[str, str | None] = {}
@@ -227,7 +232,7 @@ def _undone(runs: Sequence[_PipelineRun]) -> Mapping[tuple[str, ...], _PipelineR
         undoes[run.ids[0]] = None if first == run.ids[0] else first
     restoring = restorations(undoes)
     by_id = {run.ids[0]: run for run in runs}
-    result: dict[tuple[str, ...], _PipelineRun] = {}
+    result: dict[tuple[str, ...], _JudgedRun] = {}
     for run in runs:
         undone_run = by_id.get(undoes[run.ids[0]] or "")
         if run.ids[0] in restoring and undone_run is not None:
@@ -236,11 +241,11 @@ def _undone(runs: Sequence[_PipelineRun]) -> Mapping[tuple[str, ...], _PipelineR
 
 
 def _suspects(
-    runs: Sequence[_PipelineRun], unexplained: Iterable[ServiceIncident], attribute_within: timedelta
+    runs: Sequence[_JudgedRun], unexplained: Iterable[ServiceIncident], attribute_within: timedelta
 ) -> Mapping[tuple[str, ...], Sequence[int]]:
     """Return the incidents that runs may have caused."""
     as_one = {run.ids[0]: run for run in runs}
-    whole = [ReportedDeployment(run.ids[0], "", run.started_at, run.finished_at) for run in runs]
+    whole = [SuccessfulDeployment(run.ids[0], "", run.started_at, run.finished_at) for run in runs]
     result: dict[tuple[str, ...], list[int]] = {}
     for incident in sorted(unexplained, key=lambda incident: (incident.started_at, incident.id)):
         found = suspect(whole, incident.started_at, attribute_within)
@@ -249,7 +254,7 @@ def _suspects(
     return result
 
 
-def _recovered_at(incidents: Sequence[ServiceIncident], undone_by: _PipelineRun | None) -> datetime | None:
+def _recovered_at(incidents: Sequence[ServiceIncident], undone_by: _JudgedRun | None) -> datetime | None:
     ends = [incident.ended_at for incident in incidents]
     if not ends:
         return None if undone_by is None else undone_by.finished_at

@@ -11,8 +11,8 @@ from bot.deployments.judgement import (
     DeploymentJudgement,
     DeploymentLink,
     LinkMeans,
-    ReportedDeployment,
     ServiceIncident,
+    SuccessfulDeployment,
     judge,
     restorations,
 )
@@ -21,9 +21,9 @@ NOON = datetime(2026, 3, 31, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
 
-def deployment(id_: str, hours: float, **others: str | None) -> ReportedDeployment:
+def deployment(id_: str, hours: float, **others: str | None) -> SuccessfulDeployment:
     ended = NOON + hours * HOUR
-    return ReportedDeployment(id_, f"{id_}-commit", ended - HOUR / 12, ended, **others)
+    return SuccessfulDeployment(id_, f"{id_}-commit", ended - HOUR / 12, ended, **others)
 
 
 def incident(id_: int, start: float, end: float | None = None, *, counts: bool = True) -> ServiceIncident:
@@ -43,7 +43,7 @@ def link(
 
 
 def judged(
-    deployments: list[ReportedDeployment],
+    deployments: list[SuccessfulDeployment],
     incidents: list[ServiceIncident] | None = None,
     links: list[DeploymentLink] | None = None,
 ) -> Mapping[str, DeploymentJudgement]:
@@ -133,7 +133,7 @@ def test_nothing_but_the_last_deployment_before_an_unexplained_incident_is_suspe
 
 
 def test_a_deployment_that_is_going_on_when_an_incident_begins_is_suspected() -> None:
-    slow = ReportedDeployment("slow", "commit", NOON, NOON + HOUR)
+    slow = SuccessfulDeployment("slow", "commit", NOON, NOON + HOUR)
 
     assert suspected(judged([deployment("a", -1), slow], [incident(1, 0.5)])) == ["slow"]
 
@@ -157,6 +157,14 @@ def test_an_explained_incident_makes_nobody_else_suspected() -> None:
     assert suspected(judged(deployments, [incident(1, 2)], [link("x", 1, service="payments")])) == []
     assert suspected(judged(deployments, [incident(1, 2)], [link(NO_DEPLOYMENT, 1)])) == []
     assert failed(judged(deployments, [incident(1, 2)], [link(NO_DEPLOYMENT, 1)])) == []
+
+
+def test_a_flag_explains_an_incident_and_makes_no_deployment_fail() -> None:
+    for means in (LinkMeans.GUARD, LinkMeans.FLAG):
+        result = judged([deployment("a", 0)], [incident(1, 1)], [link("a", 1, means=means)])
+
+        assert failed(result) == []
+        assert suspected(result) == []
 
 
 def test_a_link_that_was_taken_back_counts_for_nothing() -> None:

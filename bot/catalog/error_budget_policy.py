@@ -5,6 +5,8 @@ from datetime import timedelta
 from decimal import Decimal
 from enum import StrEnum
 
+from bot.catalog.notify import DEFAULT_NOTIFY, Notify
+
 
 class OnMissingData(StrEnum):
     """What to do when an SLO cannot be measured."""
@@ -137,6 +139,7 @@ class ErrorBudgetPolicy:
     attribute_within: timedelta = timedelta(days=1)
     spare_at: Decimal = Decimal("0.5")
     when_spare: WhenSpare = WhenSpare()
+    notify: Notify = DEFAULT_NOTIFY
 
     @property
     def enforces(self) -> bool:

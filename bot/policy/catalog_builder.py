@@ -24,9 +24,11 @@ from bot.catalog.teams import Team, Teams, each_once
 from bot.catalog.variants import Variants
 from bot.catalog.window import CalendarUnit, CalendarWindow, RollingWindow, Window
 from bot.policy.documents import documents, objectives
+from bot.policy.documents.notify import NotifySpec
+from bot.policy.notify import notify_of
 from bot.store.addresses import qualified
 
-MAIN_ONLY = frozenset({"evaluate_every", "sources", "flags"})
+MAIN_ONLY = frozenset({"evaluate_every", "sources", "flags", "notify"})
 """Fields that only the main Workspace document may set."""
 STANDARD = "standard"
 """The policy of services that name none; built-in values if no document has this name."""
@@ -35,12 +37,13 @@ STANDARD = "standard"
 def assemble(all_documents: Sequence[documents.Document]) -> catalog.Catalog:
     """Return the catalog of documents that are valid, alone and together."""
     workspaces = [document for document in all_documents if isinstance(document, documents.WorkspaceDocument)]
-    policies = {STANDARD: _policy(STANDARD, documents.ErrorBudgetPolicySpec())} | {
-        document.metadata.name: _policy(document.metadata.name, document.spec)
+    main = main_of(workspaces)
+    notify = main.spec.notify
+    policies = {STANDARD: _policy(STANDARD, documents.ErrorBudgetPolicySpec(), notify)} | {
+        document.metadata.name: _policy(document.metadata.name, document.spec, notify)
         for document in all_documents
         if isinstance(document, documents.ErrorBudgetPolicyDocument)
     }
-    main = main_of(workspaces)
     further = tuple(_further(document, all_documents) for document in workspaces if document is not main)
     teams = {name: workspace.team for workspace in further for name in workspace.services}
     services = {
@@ -142,7 +145,7 @@ def _flags(flags: documents.FlagsSpec) -> catalog.FlagSettings:
     return catalog.FlagSettings(backend, settings, environments)
 
 
-def _policy(name: str, spec: documents.ErrorBudgetPolicySpec) -> ErrorBudgetPolicy:
+def _policy(name: str, spec: documents.ErrorBudgetPolicySpec, general: NotifySpec) -> ErrorBudgetPolicy:
     return ErrorBudgetPolicy(
         name=name,
         warn_at=spec.warn_at,
@@ -167,6 +170,7 @@ def _policy(name: str, spec: documents.ErrorBudgetPolicySpec) -> ErrorBudgetPoli
         mode=PolicyMode(spec.mode),
         attribute_within=spec.attribute_within,
         spare_at=spec.spare_at,
+        notify=notify_of(spec.notify, general),
         when_spare=WhenSpare(spec.when_spare.ramp_steps, Approvals(spec.when_spare.approvals)),
     )
 

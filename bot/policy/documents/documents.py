@@ -42,6 +42,7 @@ from bot.policy.documents.fields import (
 )
 from bot.policy.documents.for_each import ForEach
 from bot.policy.documents.model import BrokenRule, Model
+from bot.policy.documents.notify import NotifySpec
 from bot.policy.documents.objectives import SloSpec
 from bot.policy.documents.quantities import parse_duration
 from bot.policy.documents.spare import WhenSpareSpec
@@ -202,6 +203,8 @@ class WorkspaceSpec(Model):
     permissions: PermissionsSpec = PermissionsSpec()
     """Who may change what: `@group`, `#channel` (its members), `U…` or `everyone`, one or a list; full
     members of the Slack workspace only, unless `guests` allows others."""
+    notify: NotifySpec = NotifySpec()
+    """Who is mentioned when something happens, and when nobody is, unless a policy says otherwise."""
     variables: tuple[VariableName, ...] = ()
     """Environment variables that any value of any document may refer to, not only addresses and credentials:
     what they hold may be seen by everybody."""
@@ -296,6 +299,8 @@ class ErrorBudgetPolicySpec(Model):
     """There is spare where more than this will be left at the window's end, 90% likely; see `whenSpare`."""
     when_spare: WhenSpareSpec = WhenSpareSpec()
     """What follows while there is spare."""
+    notify: NotifySpec = NotifySpec()
+    """Who is mentioned, and when nobody is; what is left out is as `notify` of the main Workspace says."""
 
     def broken_rules(self) -> Iterator[BrokenRule]:
         """Check the order of the levels, and that alerts differ."""

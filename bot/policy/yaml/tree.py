@@ -94,10 +94,17 @@ class Tree:
         return any(path[:length] in self._invalid for length in range(len(path) + 1))
 
     def nearest(self, path: Path) -> tuple[Path, NodePosition]:
-        """Return the path and position of the value at this path, or of the nearest one that contains it."""
-        while path not in self.positions:
-            path = path[:-1]
-        return path, self.positions[path]
+        """Return the path and position of the value at this path, or of the nearest one that contains it.
+
+        The only one of a list may be written without the list.
+        """
+        found: Path = ()
+        for step in path:
+            if (*found, step) in self.positions:
+                found = (*found, step)
+            elif step != 0:
+                break
+        return found, self.positions[found]
 
     def rewritten(self, rewrite: Callable[[Path, str], str]) -> "Tree":
         """Return the tree with other texts at the same positions; what `rewrite` refuses becomes invalid."""

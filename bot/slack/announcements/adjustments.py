@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC
 
 from bot.budgets.adjustments.adjustment import Adjustment, AdjustmentState, CountsAs
 from bot.budgets.adjustments.effects import effects_of
@@ -9,6 +10,7 @@ from bot.budgets.adjustments.figures import AdjustmentEvent, BudgetChange
 from bot.budgets.budget import Budget
 from bot.catalog.catalog import EVERYONE, Service
 from bot.catalog.current import CurrentCatalog
+from bot.catalog.notify import Occasion
 from bot.catalog.slo import DowntimeSli
 from bot.formatting import duration_text
 from bot.freezes.explanation import count_text
@@ -46,7 +48,11 @@ class AdjustmentAnnouncer:
         """Return the people and groups who may approve, and may be notified: those of the service, if any."""
         allowed = [entry for entry in entries if entry != EVERYONE and not entry.startswith(("#", "C", "G"))]
         of_service = [entry for entry in event.service.teams.entries if entry in allowed]
-        return [entry for entry in of_service or allowed if entry != event.by]
+        service, asked_at = event.service, event.adjustment.asked_at
+        mentioned = service.error_budget_policy.notify.mentioned(
+            Occasion.APPROVAL, service.teams, asked_at, UTC, approvers=of_service or allowed
+        )
+        return [entry for entry in mentioned if entry != event.by]
 
 
 def announcement_of(event: AdjustmentEvent) -> AnnouncementText:

@@ -58,6 +58,7 @@ from bot.slack.announcements.deployment_phrases import last_deployment_text
 from bot.slack.announcements.exemptions import exemption_text
 from bot.slack.announcements.forecast_phrases import expectation_text
 from bot.slack.announcements.freeze_buttons import lift_buttons, request_buttons
+from bot.slack.announcements.mentions import mentioned_in, must_act
 from bot.slack.announcements.observed import ObservedText, switch_text, would_text
 from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, cut, escape, join, markup, mention, when
 from bot.store.addresses import local, team_of
@@ -103,17 +104,17 @@ class FreezeAnnouncer:
         return [replace(own, is_bulk=True), *(replace(other, brief=brief, is_bulk=True) for other in others)]
 
     def _mentioned(self, context: TransitionContext) -> Sequence[str]:
-        """Return who is notified: the teams who must act, who may decide on a request, or who asked."""
+        """Return who is notified: whom the policy names, who may decide on a request, or who asked."""
         match context.transition:
-            case ExemptionRequested(by=by):
-                teams = context.service.teams.entries
-                permitted = self._current.workspace.of(context.service.name).permissions.exempt
-                deciding = teams if EVERYONE in permitted else permitted
-                return [each for each in deciding if each != by and not each.startswith(("#", "C", "G"))]
             case ExemptionGranted(asked_by=str(asked_by)) | ExemptionDeclined(asked_by=asked_by):
                 return [asked_by]
+            case ExemptionRequested(by=by):
+                permitted = self._current.workspace.of(context.service.name).permissions.exempt
+                deciding = context.service.teams.entries if EVERYONE in permitted else permitted
+                approvers = [each for each in deciding if not each.startswith(("#", "C", "G"))]
+                return [each for each in mentioned_in(context, approvers) if each != by]
             case _:
-                return context.service.teams.entries if must_act(context) else ()
+                return mentioned_in(context)
 
     def policy_faults(self, faults: Sequence[str]) -> OutboxMessage:
         """Return the announcement that the edited policies have faults."""
@@ -183,19 +184,6 @@ def is_held_by_budget(context: TransitionContext) -> bool:
             return True
         case _:
             return any(hold.kind is HoldKind.BUDGET for hold in context.other_holds)
-
-
-def must_act(context: TransitionContext) -> bool:
-    """Return whether a service's teams must act: it was open and is closed now, or burns fast."""
-    match context.transition:
-        case BudgetExhausted() | DataMissing() | EnforcementBegan():
-            return True
-        case BurnAlertFired(alert):
-            return alert.severity is AlertSeverity.PAGE
-        case HoldPlaced(_, replaced):
-            return not (replaced or context.other_holds)
-        case _:
-            return False
 
 
 def _own(context: TransitionContext, would: ObservedText) -> OutboxMessage:

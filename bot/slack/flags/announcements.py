@@ -3,11 +3,13 @@
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import assert_never
 
 from bot.catalog.catalog import EVERYONE, Workspace
 from bot.catalog.current import CurrentCatalog
+from bot.catalog.notify import Occasion
+from bot.catalog.teams import each_once
 from bot.flags.change import Direction
 from bot.flags.change_request import ChangeApplied, ChangeCause
 from bot.flags.events import (
@@ -89,7 +91,17 @@ class FlagAnnouncer:
         may_be_others = len(allowed) < len(entries)
         of_services = [entry for entry in teams if entry in allowed] or (list(teams) if may_be_others else [])
         approvers = of_services or allowed
-        return [entry for entry in approvers if entry != event.by]
+        if not services:
+            return [entry for entry in approvers if entry != event.by]
+        # Each service's policy says whom its approvals mention.
+        mentioned = each_once(
+            entry
+            for service in services
+            for entry in service.error_budget_policy.notify.mentioned(
+                Occasion.APPROVAL, service.teams, context.now, UTC, approvers=approvers
+            )
+        )
+        return [entry for entry in mentioned if entry != event.by]
 
 
 class FlagLocation:

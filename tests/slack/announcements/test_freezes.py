@@ -1,17 +1,21 @@
 """Announcements of budgets, holds and policies, and which of them say that something is frozen."""
 
 from dataclasses import replace
+from datetime import time
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.catalog.error_budget_policy import UnfreezeRequirement
+from bot.catalog.notify import APPROVERS, DEVELOPMENT, RELIABILITY, TEAMS, Notify, QuietHours
 from bot.catalog.teams import Teams
 from bot.freezes.hold import HoldKind
 from bot.freezes.transition import (
     Background,
     BudgetExhausted,
+    DataMissing,
+    EnforcementBegan,
     HoldExpired,
     HoldLifted,
     PrecedingDeployment,
@@ -62,6 +66,44 @@ def test_those_who_must_act_are_notified_once_in_the_services_channel(name: str)
     acting = ("@checkout-devs", "@sre") if name in {*FREEZES, "paged"} else ()
     assert own.mentions == NOTIFIED.get(name, acting)
     assert not any(message.mentions for message in others)
+
+
+def test_the_policy_says_which_announcements_mention_whom() -> None:
+    notify = Notify(
+        page=("@oncall",), freeze=(RELIABILITY,), open=(TEAMS,), warning=(DEVELOPMENT, "U0RILEY"),
+        approval=(APPROVERS, DEVELOPMENT),
+    )  # fmt: skip
+    told = mentioned(notify)
+    both, people = ("U0DANA", "@sre"), ("U0DANA", "U0RILEY")
+    opened = ("recovered", "lifted", "expired")
+    expected = {"warned": people, "paged": ("@oncall",), "placed": ("@sre",), **dict.fromkeys(opened, both)}
+    assert {name: told[name] for name in expected} == expected
+    assert told["exemption asked"] == ("@sre", "U0MORGAN", "U0DANA")
+    # Where another hold remains, nothing may ship again.
+    assert told["recovered beside a person's hold"] == told["ticketed"] == ()
+
+
+def test_in_quiet_hours_only_a_page_and_answers_to_people_mention_anybody() -> None:
+    always = QuietHours(time(0), time(0))
+    told = {name for name, names in mentioned(Notify(quiet_hours=(always,)), policy=False).items() if names}
+    assert told == {"paged", "exempted on request", "exemption declined"}
+
+
+def mentioned(notify: Notify, *, policy: bool = True) -> dict[str, tuple[str, ...]]:
+    """Return whom the announcement of each transition mentions under a policy that says `notify`."""
+    own = replace(POLICY, notify=notify)
+    service = replace(
+        shop_service(), teams=Teams(("U0DANA",), ("@sre",)), error_budget_policy=own, policies={}
+    )
+    names = {}
+    for name, each in contexts(service).items():
+        what = each.transition
+        if not policy and isinstance(what, BudgetExhausted | DataMissing | EnforcementBegan):
+            what = replace(what, policy=own)
+        own_message, *others = announce(replace(each, transition=what))
+        assert not any(message.mentions for message in others)
+        names[name] = tuple(own_message.mentions)
+    return names
 
 
 @pytest.mark.parametrize("name", contexts())

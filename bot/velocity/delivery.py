@@ -28,6 +28,7 @@ class DeliveredChange:
     authored_at: datetime | None = None
     merged_at: datetime | None = None
     is_first: bool = True
+    pull_request: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class Delivery:
     `size` is how many changes it carried, None where nobody told. `has_failed` only where a person, a revert
     or a rollback says so; `is_suspected` only where it has not failed: an incident began within
     `attributeWithin` after it. `recovered_at` is None while it has not recovered, and where it never failed.
+    `incidents` are the numbers of those that it caused.
     """
 
     service: str
@@ -54,6 +56,7 @@ class Delivery:
     is_suspected: bool = False
     is_rework: bool = False
     recovered_at: datetime | None = None
+    incidents: tuple[int, ...] = ()
 
     @property
     def recovery_time(self) -> timedelta | None:

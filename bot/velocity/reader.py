@@ -23,7 +23,7 @@ from bot.velocity.assembly import assemble
 from bot.velocity.delivery import Delivery, within
 from bot.velocity.measures import DeliveryMeasures, measure
 from bot.velocity.periods import periods_of
-from bot.velocity.rows import read_record
+from bot.velocity.rows import read_records
 from bot.velocity.scope import VelocityScope
 
 
@@ -62,4 +62,4 @@ class VelocityReader:
         """Return the deliveries of a span, and some around it that they are measured by, oldest first."""
         times = {each.name: each.error_budget_policy.attribute_within for each in scope.services}
         async with self._database.reading() as connection:
-            return assemble(await read_record(connection, times, span))
+            return assemble(await read_records(connection, times, span))

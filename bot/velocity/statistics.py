@@ -1,9 +1,10 @@
 """Quantiles of a few numbers, and the interval of a share of few. Pure; no clock, no I/O."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypeVar
 
 QUANTILE_METHOD = "linear interpolation between the two nearest values (type 7 of Hyndman and Fan)"
 """How the median and the p90 are taken: as `percentile_cont` of SQL and spreadsheets do."""
@@ -11,6 +12,8 @@ INTERVAL_METHOD = "Wilson score interval, 95%"
 """Which interval stands beside a share."""
 
 _Z = 1.959963984540054
+_SHARES = (0.5, 0.9)
+N = TypeVar("N", float, timedelta)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +23,16 @@ class DurationQuantiles:
     n: int = 0
     p50: timedelta | None = None
     p90: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NumberQuantiles:
+    """The median, the p90 and the mean of `n` numbers; None where there is none."""
+
+    n: int = 0
+    p50: float | None = None
+    p90: float | None = None
+    mean: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +51,17 @@ def duration_quantiles(lengths: Iterable[timedelta]) -> DurationQuantiles:
     ordered = sorted(lengths)
     if not ordered:
         return DurationQuantiles()
-    return DurationQuantiles(len(ordered), _at(ordered, 0.5), _at(ordered, 0.9))
+    p50, p90 = (_at(ordered, share) for share in _SHARES)
+    return DurationQuantiles(len(ordered), p50, p90)
+
+
+def number_quantiles(numbers: Iterable[float]) -> NumberQuantiles:
+    """Return the median, the p90 and the mean of finite numbers."""
+    ordered = sorted(numbers)
+    if not ordered:
+        return NumberQuantiles()
+    p50, p90 = (_at(ordered, share) for share in _SHARES)
+    return NumberQuantiles(len(ordered), p50, p90, math.fsum(ordered) / len(ordered))
 
 
 def proportion(count: int, n: int) -> Proportion:
@@ -58,7 +81,7 @@ def proportion(count: int, n: int) -> Proportion:
     return Proportion(n, count, share, max(0.0, min(low, share)), min(1.0, max(high, share)))
 
 
-def _at(ordered: list[timedelta], share: float) -> timedelta:
+def _at(ordered: Sequence[N], share: float) -> N:
     position = (len(ordered) - 1) * share
     below = math.floor(position)
     above = min(below + 1, len(ordered) - 1)

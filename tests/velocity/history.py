@@ -8,8 +8,9 @@ from typing import Any
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.catalog.catalog import Service, Teams
+from bot.catalog.catalog import Service
 from bot.catalog.error_budget_policy import ErrorBudgetPolicy
+from bot.catalog.teams import Teams
 from bot.store.database import Database
 from bot.store.tables.deployments import deployment_changes, deployment_incidents, deployments
 from bot.store.tables.incidents import incident_impacts, incident_services, incidents
@@ -22,11 +23,8 @@ def at(text: str) -> datetime:
 
 
 def service(name: str, *teams: str) -> Service:
-    """Return a service without SLOs, of up to two teams."""
-    development, reliability = (*teams, None, None)[:2]
-    return Service(
-        name, "", f"#{name}", Teams(development, reliability), ErrorBudgetPolicy("standard"), (), {}
-    )
+    """Return a service without SLOs, whose developers are these user groups or people."""
+    return Service(name, "", f"#{name}", Teams(teams), ErrorBudgetPolicy("standard"), (), {})
 
 
 def scope_of(*names: str) -> VelocityScope:

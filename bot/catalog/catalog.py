@@ -88,6 +88,7 @@ class Workspace:
     announcements: str
     incidents: str | None = None
     archive_incidents_after: timedelta | None = None
+    time_zone: str = "UTC"
     evaluate_every: timedelta = timedelta(seconds=60)
     sources: Mapping[str, PrometheusSettings] = field(default_factory=dict)
     flags: FlagSettings = FlagSettings()
@@ -115,7 +116,10 @@ class Workspace:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A service, its teams and its SLOs. `policies` maps an SLO's name to its own error budget policy."""
+    """A service, its teams and its SLOs. `policies` maps an SLO's name to its own error budget policy.
+
+    `time_zone` (IANA) is that of its channel's people, its workspace's unless it has its own.
+    """
 
     name: str
     description: str
@@ -128,6 +132,7 @@ class Service:
     repository: str | None = None
     variants: Variants | None = None
     low_risk: tuple[str, ...] = ()
+    time_zone: str = "UTC"
 
     def variants_of(self, flag: str) -> Variants | None:
         """Return how its series tell who met the flag; None where they do not."""
@@ -186,8 +191,9 @@ class Catalog:
         """
         if name in self.services:
             return self.services[name]
-        channel = self.workspace.of(name).announcements
-        return Service(name, "", channel, Teams(), ErrorBudgetPolicy("none"), (), {})
+        home = self.workspace.of(name)
+        policy = ErrorBudgetPolicy("none")
+        return Service(name, "", home.announcements, Teams(), policy, (), {}, time_zone=home.time_zone)
 
     @property
     def slos(self) -> tuple[Slo, ...]:

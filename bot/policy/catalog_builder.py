@@ -45,14 +45,14 @@ def assemble(all_documents: Sequence[documents.Document]) -> catalog.Catalog:
         if isinstance(document, documents.ErrorBudgetPolicyDocument)
     }
     further = tuple(_further(document, all_documents) for document in workspaces if document is not main)
-    teams = {name: workspace.team for workspace in further for name in workspace.services}
+    workspace = replace(_workspace(main), further=further)
     services = {
-        document.metadata.name: _service(document, policies, teams.get(document.metadata.name))
+        document.metadata.name: _service(document, policies, workspace.of(document.metadata.name))
         for document in all_documents
         if isinstance(document, documents.ServiceDocument)
     }
     return catalog.Catalog(
-        workspace=replace(_workspace(main), further=further),
+        workspace=workspace,
         services=dict(sorted(services.items())),
         digest=digest(all_documents),
     )
@@ -83,6 +83,7 @@ def _workspace(document: documents.WorkspaceDocument) -> catalog.Workspace:
         announcements=spec.channels.announcements,
         incidents=spec.channels.incidents,
         archive_incidents_after=spec.channels.archive_incidents_after,
+        time_zone=spec.time_zone,
         evaluate_every=spec.evaluate_every,
         sources={name: _source(source) for name, source in sorted(spec.sources.items())},
         flags=_flags(spec.flags),
@@ -105,6 +106,7 @@ def _further(
         announcements=qualified(spec.team, spec.channels.announcements),
         incidents=qualified(spec.team, spec.channels.incidents) if spec.channels.incidents else None,
         archive_incidents_after=spec.channels.archive_incidents_after,
+        time_zone=spec.time_zone,
         permissions=_permissions(spec.permissions),
         team=spec.team,
         is_main=False,
@@ -181,9 +183,11 @@ def _guard(spec: documents.GuardSpec) -> CanaryGuard:
 
 
 def _service(
-    document: documents.ServiceDocument, policies: Mapping[str, ErrorBudgetPolicy], team: str | None
+    document: documents.ServiceDocument,
+    policies: Mapping[str, ErrorBudgetPolicy],
+    workspace: catalog.Workspace,
 ) -> catalog.Service:
-    name, spec = document.metadata.name, document.spec
+    name, spec, team = document.metadata.name, document.spec, workspace.elsewhere
     return catalog.Service(
         name=name,
         description=spec.description,
@@ -200,6 +204,7 @@ def _service(
         },
         flags=spec.flags,
         low_risk=spec.low_risk,
+        time_zone=spec.time_zone or workspace.time_zone,
         repository=spec.repository,
         variants=_variants(spec),
     )

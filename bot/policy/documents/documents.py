@@ -36,6 +36,7 @@ from bot.policy.documents.fields import (
     TeamId,
     Threshold,
     Timeout,
+    TimeZone,
     Url,
     VariableName,
     WarnLevel,
@@ -191,9 +192,11 @@ class WorkspaceSpec(Model):
 
     team: TeamId | None = None
     """Id of the Slack workspace (`T…`). Required in further Workspace documents, which say nothing else but
-    `channels` and `permissions`; in the main one it says which installation it is."""
+    `channels`, `timeZone` and `permissions`; in the main one it says which installation it is."""
     channels: ChannelsSpec
     """Where the bot speaks."""
+    time_zone: TimeZone = "UTC"
+    """IANA time zone of its people, by whose clock regular messages come, such as `Europe/Berlin`."""
     evaluate_every: EvaluationInterval = parse_duration("60s")
     """How often budgets are computed, 1s to 1d."""
     sources: dict[Slug, SourceSpec] = Field(default_factory=dict)
@@ -338,6 +341,8 @@ class ServiceSpec(Model):
     """Name of the Workspace document whose Slack workspace it belongs to; the main one if left out."""
     channel: Channel
     """The service's own channel, `#name` or an id (`C…`)."""
+    time_zone: TimeZone | None = None
+    """IANA time zone of the channel's people; that of its Workspace document if left out."""
     teams: TeamsSpec = TeamsSpec()
     """Who builds it and who runs it. Both are notified when it freezes or a `page` alert fires."""
     error_budget_policy: Slug | None = None

@@ -56,3 +56,21 @@ def test_the_main_workspace_is_told_from_further_ones(write: Write) -> None:
     unknown = SERVICE.replace("spec:", "spec:\n  workspace: globx", 1)
     (fault,) = faults_of(write(b=GLOBEX, z=WORKSPACE, s=unknown))
     assert "did you mean" in fault.message
+
+
+def test_each_workspace_has_a_time_zone_and_a_service_may_have_its_own(write: Write) -> None:
+    berlin = WORKSPACE.replace("spec:", "spec:\n  timeZone: Europe/Berlin", 1)
+    tokyo = GLOBEX.replace("spec:", "spec:\n  timeZone: Asia/Tokyo", 1)
+    theirs = SERVICE.replace("name: checkout", "name: rockets").replace(
+        "spec:", "spec:\n  workspace: globex", 1
+    )
+    own = SERVICE.replace("name: checkout", "name: cart").replace(
+        "spec:", "spec:\n  timeZone: America/New_York", 1
+    )
+    found = load(write(a=berlin, b=tokyo, s=SERVICE, t=theirs, o=own))
+    zones = {name: service.time_zone for name, service in found.services.items()}
+    assert zones == {"cart": "America/New_York", "checkout": "Europe/Berlin", "rockets": "Asia/Tokyo"}
+    assert found.service_or_stand_in("gone").time_zone == "Europe/Berlin"
+    assert found.workspace.further[0].time_zone == "Asia/Tokyo"
+    (fault,) = faults_of(write(a=berlin.replace("Berlin", "Berlyn")))
+    assert "is not a time zone; did you mean `Europe/Berlin`?" in fault.message

@@ -12,8 +12,8 @@ from typing import TypeAlias
 from bot.deployments.judgement import (
     DeploymentJudgement,
     DeploymentLink,
-    ReportedDeployment,
     ServiceIncident,
+    SuccessfulDeployment,
     judge,
 )
 from bot.velocity.delivery import UNKNOWN_ACTOR, DeliveredChange, Delivery
@@ -41,7 +41,7 @@ class ServiceRecord:
     """
 
     service: str
-    reports: Sequence[ReportedDeployment]
+    reports: Sequence[SuccessfulDeployment]
     details: Mapping[str, ReportDetails] = field(default_factory=dict)
     incidents: Sequence[ServiceIncident] = ()
     links: Sequence[DeploymentLink] = ()
@@ -62,7 +62,7 @@ def _of_service(record: ServiceRecord) -> Iterable[Delivery]:
 
 
 def _delivery(
-    record: ServiceRecord, judgement: DeploymentJudgement, reports: Sequence[ReportedDeployment]
+    record: ServiceRecord, judgement: DeploymentJudgement, reports: Sequence[SuccessfulDeployment]
 ) -> Delivery:
     details = [record.details.get(each.id, ReportDetails()) for each in reports]
     # The jobs of a run carry the same commits: each is one change of it.

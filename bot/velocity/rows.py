@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.catalog.window import Span
 from bot.deployments.deployment import DeploymentState
-from bot.deployments.judgement import DeploymentLink, LinkMeans, ReportedDeployment, ServiceIncident
+from bot.deployments.judgement import DeploymentLink, LinkMeans, ServiceIncident, SuccessfulDeployment
 from bot.incidents.downtime import Impact
 from bot.incidents.incident import Status
 from bot.store.tables.deployments import deployment_changes, deployment_incidents, deployments
@@ -89,8 +89,8 @@ async def _deployments(
     return found
 
 
-def _reported(row: Row[Any]) -> ReportedDeployment:
-    return ReportedDeployment(
+def _reported(row: Row[Any]) -> SuccessfulDeployment:
+    return SuccessfulDeployment(
         id=row.deployment,
         commit=row.commit,
         started_at=row.started_at,

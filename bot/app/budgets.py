@@ -24,7 +24,7 @@ from bot.freezes.exemption_requests import ExemptionRequests
 from bot.freezes.explanation_reader import ExplanationReader
 from bot.freezes.hold_registry import HoldRegistry
 from bot.freezes.hold_writer import Announce
-from bot.freezes.status import StatusReader
+from bot.freezes.status import ReadUnready, StatusReader
 from bot.incidents.cost import Costs, Downtime
 from bot.incidents.holds import ended_causes
 from bot.incidents.records.actions import unmet_requirements
@@ -42,12 +42,17 @@ _SHORTEST_HISTORY = timedelta(days=1)
 class Budgets:
     """All parts of budgets and freezes. `on_evaluated` gets the services whose flags are to be looked after.
 
+    `read_unready` returns what keeps services from their first production deployment.
     `evaluator.run` evaluates; `follow_holds` reacts to holds that are placed or lifted in between, on
     whichever replica.
     """
 
     def __init__(
-        self, resources: Resources, announce: Announce, on_evaluated: Callable[[Collection[str]], None]
+        self,
+        resources: Resources,
+        announce: Announce,
+        on_evaluated: Callable[[Collection[str]], None],
+        read_unready: ReadUnready,
     ) -> None:
         database, current, clock = resources.database, resources.current, resources.clock
         self._clock = clock
@@ -82,14 +87,16 @@ class Budgets:
         )
         lease = resources.leases.lease("forecasts")
         self._scores = ForecastScores(database, self.ledger, self.forecaster, current, lease)
-        self.status_reader = StatusReader(current, self.evaluator, self.hold_registry, clock, self.forecaster)
+        self.status_reader = StatusReader(
+            current, self.evaluator, self.hold_registry, clock, self.forecaster, read_unready=read_unready
+        )
         self.backtests = BacktestRunner(database, self.ledger.downtime)
         self.explanations = ExplanationReader(
             self.ledger, self.sources, clock, resources.settings.governor_docs_url
         )
         self.spending = SpendingReader(self.ledger, ServiceEventReader(database, current), clock)
         # Holds also stay for want of owned actions, which are written with incidents.
-        stale = [Topic.HOLDS, Topic.EVENTS, Topic.INCIDENTS]
+        stale = [Topic.HOLDS, Topic.EVENTS, Topic.INCIDENTS, Topic.DEPLOYMENTS]
         database.signals.subscribe(stale, self.status_reader.invalidate)
         database.signals.subscribe([Topic.HOLDS], self._holds_changed.set)
 

@@ -34,6 +34,7 @@ from bot.slack.announcements.policy_faults import PolicyFaultAnnouncer
 from bot.slack.capabilities import AdjustmentCapabilities, Capabilities
 from bot.slack.delivery.context import DeliveryTiming
 from bot.slack.flags.announcements import FlagAnnouncer
+from bot.slack.readiness.messages import appeared_messages, changed_messages
 from bot.store import idempotency, retention, write_probe
 from bot.store.database import Database
 from bot.store.installations import Installations
@@ -44,6 +45,7 @@ from bot.store.signals import Topic
 from bot.store.startup import check_before_use
 from bot.store.write_probe import WriteProbe
 from bot.tasks.runner import TaskRunner
+from bot.teams.readiness.launches import Launches
 
 log = structlog.get_logger(__name__)
 
@@ -182,7 +184,8 @@ class Governor:
         self._retention = self.leases.lease("compaction")
         self.tasks = TaskRunner(self.database, self.clock, self.leases)
         self.slack = Slack(resources, announcer, installations, self._timing)
-        self.budgets = Budgets(resources, announcer, self._look_after_flags)
+        self.launches = Launches(self.database, appeared_messages, changed_messages)
+        self.budgets = Budgets(resources, announcer, self._look_after_flags, self.launches.unready)
         self.discovery = Discovery(
             database=self.database,
             sources=self.budgets.sources,
@@ -225,6 +228,7 @@ class Governor:
                 flag_changes=self.flags.changes,
                 ramps=self.flags.ramps,
                 incidents=self.incidents.capabilities,
+                launches=self.launches,
                 database=self.database,
                 clock=self.clock,
                 prefix=self.slack.prefix,
@@ -264,6 +268,7 @@ class Governor:
     async def _apply_catalog(self, catalog: Catalog) -> None:
         hide(secrets_of(catalog.workspace))
         await self.budgets.follow_policies(catalog)
+        await self.launches.follow(catalog, self.clock.now())
 
     async def _policies_changed(self, catalog: Catalog) -> None:
         await self._apply_catalog(catalog)

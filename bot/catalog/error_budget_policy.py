@@ -41,6 +41,13 @@ class UnfreezeRequirement(StrEnum):
     """Every open P0 action of the service has an owner and a due date."""
 
 
+class LaunchRequirement(StrEnum):
+    """A condition for the first production deployment of a service."""
+
+    READINESS = "readiness"
+    """Every item of its launch checklist is ticked."""
+
+
 @dataclass(frozen=True, slots=True)
 class UnmetRequirement:
     """An action, by its number, because of which a requirement is not met, and what it lacks (`an owner`).
@@ -140,6 +147,7 @@ class ErrorBudgetPolicy:
     spare_at: Decimal = Decimal("0.5")
     when_spare: WhenSpare = WhenSpare()
     notify: Notify = DEFAULT_NOTIFY
+    launch_requires: LaunchRequirement | None = None
 
     @property
     def enforces(self) -> bool:

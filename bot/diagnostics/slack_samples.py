@@ -51,7 +51,9 @@ from bot.slack.incidents.card import card_blocks
 from bot.slack.incidents.postmortem_view import document_blocks
 from bot.slack.incidents.queries.listing import incident_list
 from bot.slack.interactions import Interaction, Query
+from bot.slack.readiness.messages import checklist_reply
 from bot.store.outbox import Block, OutboxMessage
+from bot.teams.readiness.checklist import LaunchChecklist, LaunchItem, Tick
 
 _SERVICE, _FLAG, _ENVIRONMENT = "sample", "new-sample", "production"
 _PERSON, _CHANNEL = "U0SAMPLE", "C0SAMPLE"
@@ -91,6 +93,7 @@ def slack_samples(now: datetime) -> list[SlackSample]:
         "ramp": list(_ramp_approval(now).blocks),
         "incident": card_blocks(incident),
         "postmortem": document_blocks(incident),
+        "launch checklist": checklist_reply(status.service, _checklist(now)).blocks,
     }
     forms = {f"{form.title} form": form.view(_CHANNEL, "") for form in _forms(incident.incident)}
     forms |= {f"{form.title} dialog": form.view("", "") for form in (help_dialog(), service_dialog(status))}
@@ -102,6 +105,10 @@ def slack_samples(now: datetime) -> list[SlackSample]:
         ),
         *(SlackSample(name, "view", content) for name, content in views.items()),
     ]
+
+
+def _checklist(now: datetime) -> LaunchChecklist:
+    return LaunchChecklist(_SERVICE, {LaunchItem.RUNBOOK: Tick(_PERSON, now)})
 
 
 def _forms(incident: Incident) -> Iterator[ModalForm]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
@@ -22,7 +22,7 @@ from bot.freezes.hold import Hold, HoldKind
 from bot.freezes.hold_registry import HoldRegistry
 from bot.freezes.opening import Opening, opening_of
 from bot.freezes.spare import Spare, spare_of
-from bot.freezes.verdict import Change, Verdict, judge
+from bot.freezes.verdict import Change, UnreadyLaunch, Verdict, judge
 from bot.store.addresses import local
 from bot.suggestions import did_you_mean, suggest
 
@@ -52,11 +52,18 @@ class ServiceStatus:
     """What will become of its budgets, by the name of the SLO, where that can be said."""
     observed: tuple[Hold, ...] = ()
     """What would hold it if its policy were enforced, oldest first."""
+    launch: UnreadyLaunch | None = None
+    """What keeps it from its first production deployment, besides holds."""
 
     @property
     def would_be_frozen(self) -> bool:
         """Whether only a policy that observes keeps the service from being frozen."""
         return bool(self.observed) and not self.holds
+
+    @property
+    def may_launch(self) -> bool:
+        """Whether nothing but holds keeps it from production."""
+        return self.launch is None or not self.launch.is_enforced
 
     @property
     def is_frozen(self) -> bool:
@@ -90,6 +97,15 @@ class BudgetReader(Protocol):
         ...
 
 
+ReadUnready = Callable[[Collection[Service]], Awaitable[Mapping[str, UnreadyLaunch]]]
+"""Returns what keeps services from their first production deployment, by their names."""
+
+
+async def all_ready(_services: Collection[Service]) -> Mapping[str, UnreadyLaunch]:
+    """Return that nothing keeps any service from it."""
+    return {}
+
+
 class StatusReader:
     """Reads how services stand now, and judges changes to them."""
 
@@ -100,8 +116,11 @@ class StatusReader:
         hold_registry: HoldRegistry,
         clock: Clock,
         forecaster: Forecaster | None = None,
+        *,
+        read_unready: ReadUnready = all_ready,
     ) -> None:
         self.current = current
+        self._read_unready = read_unready
         self._forecaster = forecaster
         self._budgets = budgets
         self._hold_registry = hold_registry
@@ -137,9 +156,9 @@ class StatusReader:
         holds = await self._hold_registry.current(now, service.name)
         missing = await self._hold_registry.missing([service], holds)
         (budgets,) = await self._budgets.assess([service], now)
-        return _status(
-            service, budgets, holds, now, missing=missing, forecasts=self._newest_forecasts(service, now)
-        )
+        forecasts = self._newest_forecasts(service, now)
+        status = _status(service, budgets, holds, now, missing=missing, forecasts=forecasts)
+        return replace(status, launch=(await self._read_unready([service])).get(service.name))
 
     async def services(self) -> Sequence[ServiceStatus]:
         """Return how all services stand, the one with the least budget left first.
@@ -156,7 +175,12 @@ class StatusReader:
         """Return a reader of what a further Slack workspace may see; of the main one for None."""
         current = self.current.seen_from(team)
         reader = _WorkspaceStatusReader(
-            current, self._budgets, self._hold_registry, self._clock, self._forecaster
+            current,
+            self._budgets,
+            self._hold_registry,
+            self._clock,
+            self._forecaster,
+            read_unready=self._read_unready,
         )
         reader.all_services = self
         return reader
@@ -171,16 +195,21 @@ class StatusReader:
         holds = await self._hold_registry.current(now)
         missing = await self._hold_registry.missing(services, holds)
         assessed = await self._budgets.assess(services, now)
+        unready = await self._read_unready(services)
         statuses = [
             _status(
                 service, budgets, holds, now, missing=missing, forecasts=self._newest_forecasts(service, now)
             )
             for service, budgets in zip(services, assessed, strict=True)
         ]
-        return sorted(statuses, key=_by_need)
+        launching = [replace(status, launch=unready.get(status.service.name)) for status in statuses]
+        return sorted(launching, key=_by_need)
 
-    async def verdict(self, name: str, change: Change) -> Verdict:
-        """Return whether the change may ship to the service now; raises `UnknownServiceError`."""
+    async def verdict(self, name: str, change: Change, *, is_deployment: bool = True) -> Verdict:
+        """Return whether the change may ship to the service now; raises `UnknownServiceError`.
+
+        One that is no deployment, such as a flag's, needs no launch checklist.
+        """
         status = await self.service(name)
         service = status.service
         if change.environment is not None:
@@ -196,6 +225,7 @@ class StatusReader:
             missing=status.missing,
             observed=status.observed,
             barred=barred_environments(service),
+            launch=status.launch if is_deployment else None,
         )
 
     async def opening(self, name: str) -> Opening | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bot.budgets.budget import Budget, SloState, worst
-from bot.catalog.error_budget_policy import UnmetRequirement
+from bot.catalog.error_budget_policy import PRODUCTION, UnmetRequirement
 from bot.formatting import budget_text
 from bot.freezes.hold import Hold, HoldKind, holds_in_force, observed_holds
 
@@ -21,6 +21,26 @@ class Change:
     kind: str | None = None
     environment: str | None = None
     """Where it ships to, in lower case; None counts as everywhere, so that any freeze bars it."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadyLaunch:
+    """A launch checklist with open items, `lacks`, of a service that was never deployed to production.
+
+    One that is not enforced refuses nothing: its policy only observes.
+    """
+
+    lacks: tuple[str, ...]
+    is_enforced: bool = True
+
+    @property
+    def reason(self) -> str:
+        """Why the service may not be deployed yet."""
+        return f"its launch checklist is not complete; still open: {', '.join(self.lacks)}"
+
+    def bars(self, environment: str | None) -> bool:
+        """Return whether it bars deployments to an environment; None counts as everywhere."""
+        return environment is None or environment == PRODUCTION
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +78,8 @@ class Verdict:
     missing: tuple[UnmetRequirement, ...] = ()
     declared_kind: str | None = None
     """The kind that let it through the holds: the change says so itself."""
+    launch: UnreadyLaunch | None = None
+    """What refuses the first deployment to production, besides holds."""
 
 
 def judge(
@@ -72,6 +94,7 @@ def judge(
     missing: tuple[UnmetRequirement, ...] = (),
     observed: Sequence[Hold] = (),
     barred: Mapping[str | None, Sequence[str]] | None = None,
+    launch: UnreadyLaunch | None = None,
 ) -> Verdict:
     """Return whether `change` may ship to `service` now.
 
@@ -80,21 +103,25 @@ def judge(
     decides on, but neither a person's hold nor an incident's. `exempt_kinds` maps the SLO that a hold is
     for to the kinds that its policy exempts, None to those of the service's own policy. `observed` are holds
     of policies that only observe: they refuse nothing, and a reason says what they would have refused.
-    `barred` maps in the same way to the environments that a freeze bars, all of them if left out.
+    `barred` maps in the same way to the environments that a freeze bars, all of them if left out. `launch`
+    is what keeps a service from its first production deployment; only an exemption by name passes it.
     """
     in_force = tuple(
         hold for hold in holds_in_force(holds, now) if bars(hold, change.environment, barred or {})
     )
     budget = worst(budgets) or (budgets[0] if budgets else None)
-    allow, exemption, reasons = _decide(change, in_force, exemptions, exempt_kinds, now)
-    if not in_force and holds_in_force(holds, now):
+    unready = launch if launch is not None and launch.bars(change.environment) else None
+    refusing = unready if unready is not None and unready.is_enforced else None
+    allow, exemption, reasons = _decide(change, in_force, exemptions, exempt_kinds, now, launch=refusing)
+    if allow and exemption is None and not in_force and holds_in_force(holds, now):
         reasons = (f"its freeze does not bar {change.environment}",)
     doubts = tuple(_doubt(unknown) for unknown in budgets if not unknown.is_known)
-    if not in_force and budget is not None and budget.state is SloState.OK:
+    if allow and not in_force and budget is not None and budget.state is SloState.OK:
         reasons = (*reasons, _remaining_reason(budget))
     if allow:
         observed = [hold for hold in observed if bars(hold, change.environment, barred or {})]
-        reasons = (*reasons, *_would_refuse(change, observed, exemptions, exempt_kinds, now))
+        would = unready if refusing is None else None
+        reasons = (*reasons, *_would_refuse(change, observed, exemptions, exempt_kinds, now, launch=would))
     is_exempt = any(granted.covers(change, now) for granted in exemptions)
     declared_kind = change.kind if allow and in_force and not is_exempt else None
     return Verdict(
@@ -108,6 +135,7 @@ def judge(
         now,
         missing,
         declared_kind,
+        refusing,
     )
 
 
@@ -117,16 +145,19 @@ def _decide(
     exemptions: Sequence[Exemption],
     exempt_kinds: Mapping[str | None, Sequence[str]],
     now: datetime,
+    *,
+    launch: UnreadyLaunch | None,
 ) -> tuple[bool, str | None, tuple[str, ...]]:
-    if not in_force:
+    if not in_force and launch is None:
         return True, None, ("nothing holds the service",)
     granted = next((exemption for exemption in exemptions if exemption.covers(change, now)), None)
     if granted is not None:
         return True, granted.change, (f"{granted.change} is exempt: {granted.reason}",)
     blocking = [hold for hold in in_force if not _yields(hold, change, exempt_kinds)]
-    if not blocking:
+    if not blocking and launch is None:
         return True, change.kind, (f"the error budget policy exempts {change.kind} changes",)
-    return False, None, tuple(f"{hold.kind} hold: {hold.reason}" for hold in blocking)
+    reasons = [f"{hold.kind} hold: {hold.reason}" for hold in blocking]
+    return False, None, (*reasons, *([launch.reason] if launch is not None else []))
 
 
 def _would_refuse(
@@ -135,10 +166,12 @@ def _would_refuse(
     exemptions: Sequence[Exemption],
     exempt_kinds: Mapping[str | None, Sequence[str]],
     now: datetime,
+    *,
+    launch: UnreadyLaunch | None,
 ) -> tuple[str, ...]:
     """Return in a reason what would refuse the change if the policies were enforced."""
     current = observed_holds(observed, now)
-    passes, _, reasons = _decide(change, current, exemptions, exempt_kinds, now)
+    passes, _, reasons = _decide(change, current, exemptions, exempt_kinds, now, launch=launch)
     if passes:
         return ()
     return (f"it would have been refused, but the policy only observes: {'; '.join(reasons)}",)

@@ -13,6 +13,7 @@ from bot.catalog.error_budget_policy import (
     CanaryGuard,
     DecideBy,
     ErrorBudgetPolicy,
+    LaunchRequirement,
     OnMissingData,
     OnUndecided,
     PolicyMode,
@@ -174,6 +175,9 @@ def _policy(name: str, spec: documents.ErrorBudgetPolicySpec, general: NotifySpe
         spare_at=spec.spare_at,
         notify=notify_of(spec.notify, general),
         when_spare=WhenSpare(spec.when_spare.ramp_steps, Approvals(spec.when_spare.approvals)),
+        launch_requires=None
+        if spec.launch_requires == "nothing"
+        else LaunchRequirement(spec.launch_requires),
     )
 
 

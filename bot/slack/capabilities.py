@@ -24,6 +24,7 @@ from bot.slack.command_prefix import CommandPrefix
 from bot.slack.typed.link_addresses import LinkAddresses
 from bot.spending.reader import SpendingReader
 from bot.store.database import Database
+from bot.teams.readiness.launches import Launches
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ class Capabilities:
     flag_changes: ChangeExecutor
     ramps: RampControl
     incidents: IncidentCapabilities
+    launches: Launches
     database: Database
     clock: Clock
     prefix: CommandPrefix

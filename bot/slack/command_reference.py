@@ -227,11 +227,12 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         "governor",
-        "[help | whoami]",
+        "[help | whoami | readiness SERVICE]",
         "What Governor can do, and what you may do",
         (
             CommandForm("help", "says what to begin with, and lists the commands"),
             CommandForm("whoami", "shows what you may change, and why"),
+            CommandForm("readiness SERVICE", "shows what both teams tick before its first launch"),
         ),
     ),
 )

@@ -25,9 +25,10 @@ from bot.slack.flags.command import FlagCommand
 from bot.slack.incidents.interactions import IncidentInteractions
 from bot.slack.interactions import Interaction, Reply, say
 from bot.slack.permissions import People
+from bot.slack.readiness.ticking import LaunchTicking
 from bot.slack.synonyms import meant
 
-_SUBCOMMANDS = {"freeze": ("lift", "exempt", "replace"), "budget": SUBCOMMANDS}
+_SUBCOMMANDS = {"freeze": ("lift", "exempt", "replace"), "budget": SUBCOMMANDS, "governor": ("readiness",)}
 
 
 class CommandHandler(Protocol):
@@ -61,7 +62,9 @@ class CommandRouter:
             "postmortem": incidents.postmortem,
             "action": incidents.action,
             "audit": AuditCommand(capabilities, incidents.access),
-            "governor": GovernorCommand(capabilities.status_reader, people),
+            "governor": GovernorCommand(
+                capabilities.status_reader, people, LaunchTicking(capabilities, people)
+            ),
         }
 
     async def answer(self, interaction: Interaction) -> Reply:

@@ -55,7 +55,11 @@ _OF_COMMAND: Mapping[str, Mapping[str, str]] = {
         change_ID="update edit assign set move",
         list="ls all show",
     ),
-    "governor": _forms(help="commands start usage info", whoami="me who permissions rights roles access"),
+    "governor": _forms(
+        help="commands start usage info",
+        whoami="me who permissions rights roles access",
+        readiness_SERVICE="launch checklist ready",
+    ),
 }
 
 

@@ -23,6 +23,7 @@ from bot.store.tables import (
     incidents,
     installations,
     label_values,
+    readiness,
     replicas,
     tasks,
 )
@@ -132,6 +133,8 @@ RULES: Final[Mapping[Table, RetentionRule]] = {
         f"{HISTORY.days} days after the time that it is about",
         lambda now: adjustments.adjustments.c.ends_at < now - HISTORY,
     ),
+    readiness.known_services: RetentionRule("one row a service: each is asked once"),
+    readiness.launch_ticks: RetentionRule("one row a service and ticked item"),
     label_values.label_values: RetentionRule("until the value is dropped from its document"),
     replicas.replicas: RetentionRule("while the replica lives"),
     replicas.leases: RetentionRule("while the replica lives"),

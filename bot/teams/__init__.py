@@ -1,1 +1,1 @@
-"""What both teams do regularly, at times that are due."""
+"""What both teams of a service do together: at times that are due, and before a launch."""

@@ -7,7 +7,7 @@ import pytest
 
 from bot.budgets.budget import Budget, SloState
 from bot.freezes.hold import GOVERNOR, Hold, HoldKind
-from bot.freezes.verdict import Change, Exemption, Verdict, judge
+from bot.freezes.verdict import Change, Exemption, UnreadyLaunch, Verdict, judge
 from tests.support.clock import DAY, HOUR, NOW
 from tests.support.values import budget, slo
 
@@ -138,3 +138,49 @@ def test_the_policy_of_the_slo_decides_what_its_hold_bars() -> None:
     )
     assert not verdict.allow
     assert [each.slo for each in verdict.holds] == ["latency"]
+
+
+UNREADY = UnreadyLaunch(("a runbook",))
+OPEN_ITEM = "its launch checklist is not complete; still open: a runbook"
+
+
+def launching(change: Change, *holds: Hold, launch: UnreadyLaunch = UNREADY) -> Verdict:
+    granted = Exemption("checkout", "PR-9", "launch party", "U1", NOW - HOUR)
+    return judge(
+        "checkout",
+        change,
+        holds=holds,
+        exemptions=(granted,),
+        exempt_kinds={None: ("security",)},
+        budgets=(budget(0.4),),
+        now=NOW,
+        launch=launch,
+    )
+
+
+@pytest.mark.parametrize("environment", [None, "production"])
+def test_an_open_checklist_refuses_the_first_deployment_to_production(environment: str | None) -> None:
+    verdict = launching(Change("PR-12", "security", environment))
+    assert (verdict.allow, verdict.reasons, verdict.launch) == (False, (OPEN_ITEM,), UNREADY)
+
+
+def test_an_open_checklist_bars_nothing_but_production() -> None:
+    assert launching(Change("PR-12", environment="staging")).allow
+
+
+def test_a_checklist_stands_beside_the_holds() -> None:
+    held = launching(Change("PR-12"), PERSONS_HOLD)
+    assert held.reasons == ("person hold: migration", OPEN_ITEM)
+    # A kind that passes the holds does not tick the list.
+    kind = launching(Change("PR-12", "security"), BUDGET_HOLD)
+    assert (kind.allow, kind.reasons, kind.declared_kind) == (False, (OPEN_ITEM,), None)
+
+
+def test_an_exemption_by_name_passes_an_open_checklist() -> None:
+    assert launching(Change("pr-9")).exemption == "PR-9"
+
+
+def test_a_policy_that_only_observes_says_what_it_would_refuse() -> None:
+    verdict = launching(Change("PR-12"), launch=UnreadyLaunch(("a runbook",), is_enforced=False))
+    assert verdict.allow
+    assert verdict.reasons[-1] == f"it would have been refused, but the policy only observes: {OPEN_ITEM}"

@@ -46,7 +46,9 @@ from bot.slack.command_router import CommandRouter
 from bot.slack.incidents.interactions import IncidentInteractions
 from bot.slack.interactions import Interaction, Query
 from bot.slack.permissions import Allowed, People, PermissionResult, Zone
+from bot.slack.readiness.messages import appeared_messages, changed_messages
 from bot.store.database import Database
+from bot.teams.readiness.launches import Launches
 from tests.support.clock import NOW
 from tests.support.examples import shop_service
 from tests.support.slack_app import build_flags, build_incidents, build_spending, new_database, shop
@@ -172,6 +174,7 @@ def command_router(tmp_path: Path) -> Iterator[tuple[asyncio.Runner, CommandRout
             flag_changes=flags.changes,
             ramps=flags.ramps,
             incidents=recorded_only(room),
+            launches=Launches(database, appeared_messages, changed_messages),
             database=database,
             clock=of.clock,
             prefix=CommandPrefix(),

@@ -31,7 +31,7 @@ from bot.clock import SystemClock
 from bot.freezes.exemption_requests import ExemptionRequests
 from bot.freezes.explanation_reader import ExplanationReader
 from bot.freezes.hold_registry import HoldRegistry
-from bot.freezes.status import StatusReader
+from bot.freezes.status import ReadUnready, StatusReader, all_ready
 from bot.incidents.cost import Downtime
 from bot.incidents.records.actions import unmet_requirements
 from bot.incidents.snapshot import IncidentSnapshot
@@ -45,6 +45,7 @@ from bot.slack.command_prefix import CommandPrefix
 from bot.slack.events_endpoint import SlackEndpoint
 from bot.slack.flags.announcements import FlagAnnouncer
 from bot.slack.manifest import manifest
+from bot.slack.readiness.messages import appeared_messages, changed_messages
 from bot.slack.typed.link_addresses import LinkAddresses
 from bot.slack.webapi.client import SlackClient
 from bot.slack.webapi.clients import Clients
@@ -54,6 +55,7 @@ from bot.spending.reader import SpendingReader
 from bot.store.database import Database
 from bot.store.leases import Lease
 from bot.store.signals import Topic
+from bot.teams.readiness.launches import Launches
 from tests.support.clock import StoppedClock
 from tests.support.examples import WORKSPACE, shop_service, shrinking
 from tests.support.stores import create_tables
@@ -119,8 +121,12 @@ class Shop:
         del slo, target
         return now + timedelta(days=2)
 
-    def status_reader(self, hold_registry: HoldRegistry) -> StatusReader:
-        return StatusReader(self.current, self, hold_registry, self.clock, self.forecaster)
+    def status_reader(
+        self, hold_registry: HoldRegistry, read_unready: ReadUnready = all_ready
+    ) -> StatusReader:
+        return StatusReader(
+            self.current, self, hold_registry, self.clock, self.forecaster, read_unready=read_unready
+        )
 
 
 def shop(*services: Service) -> Shop:
@@ -196,6 +202,7 @@ class RunningSlackApp:
     flags: Flags
     incidents: Incidents
     client: SlackClient
+    launches: Launches
 
     async def types(self, who: str, text: str, channel: str = "#general") -> Message:
         """Let a person type a command; return what they see next in that channel."""
@@ -252,7 +259,8 @@ async def run_slack_app(path: Path, of: Shop, prefix: str = "") -> AsyncIterator
         clients = Clients(slack.api_url, session, single_token=slack.bot_token, prefix=command_prefix)
         client = clients.for_team(None)
         hold_registry = HoldRegistry(database, FreezeAnnouncer(of.current), read_unmet=unmet_requirements)
-        status_reader = of.status_reader(hold_registry)
+        launches = Launches(database, appeared_messages, changed_messages)
+        status_reader = of.status_reader(hold_registry, launches.unready)
         flags = build_flags(of, status_reader, hold_registry, database, session)
         incidents = build_incidents(of, hold_registry, database, client)
         capabilities = Capabilities(
@@ -269,6 +277,7 @@ async def run_slack_app(path: Path, of: Shop, prefix: str = "") -> AsyncIterator
             flag_changes=flags.changes,
             ramps=flags.ramps,
             incidents=immediate_incident_capabilities(incidents),
+            launches=launches,
             database=database,
             clock=of.clock,
             prefix=command_prefix,
@@ -286,7 +295,16 @@ async def run_slack_app(path: Path, of: Shop, prefix: str = "") -> AsyncIterator
         try:
             await face.start()
             yield RunningSlackApp(
-                slack, face, hold_registry, database, of, f"http://{host}:{port}", flags, incidents, client
+                slack,
+                face,
+                hold_registry,
+                database,
+                of,
+                f"http://{host}:{port}",
+                flags,
+                incidents,
+                client,
+                launches,
             )
             await face.drain(10)
         finally:

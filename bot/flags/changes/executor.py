@@ -166,7 +166,7 @@ class ChangeExecutor:
         """Raise `FrozenError` if the verdict on a service of the flag forbids to raise it there."""
         for service in owners(self.catalog, flag):
             change = Change(id=change_name(flag), environment=environment)
-            verdict = await self._status_reader.verdict(service.name, change)
+            verdict = await self._status_reader.verdict(service.name, change, is_deployment=False)
             if not verdict.allow:
                 raise FrozenError(verdict, flag)
 

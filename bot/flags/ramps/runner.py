@@ -192,7 +192,9 @@ class RampRunner:
         verdict = None
         for name in services:
             verdict = await self._status_reader.verdict(
-                name, Change(id=change_name(ramp.flag), environment=ramp.environment)
+                name,
+                Change(id=change_name(ramp.flag), environment=ramp.environment),
+                is_deployment=False,
             )
             if not verdict.allow:
                 break

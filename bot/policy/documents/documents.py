@@ -304,6 +304,8 @@ class ErrorBudgetPolicySpec(Model):
     """What follows while there is spare."""
     notify: NotifySpec = NotifySpec()
     """Who is mentioned, and when nobody is; what is left out is as `notify` of the main Workspace says."""
+    launch_requires: Literal["nothing", "readiness"] = "nothing"
+    """What a service's first production deployment needs; `readiness`: its launch checklist, complete."""
 
     def broken_rules(self) -> Iterator[BrokenRule]:
         """Check the order of the levels, and that alerts differ."""

@@ -94,6 +94,13 @@ def select_menu(placeholder: str, action_id: str, choices: Sequence[tuple[str, s
     return menu | {"option_groups": [_group(group) for group in groups]}
 
 
+def tick_box(action_id: str, text: str, value: str, *, is_ticked: bool) -> Block:
+    """Return a single checkbox. Its state comes with every press: an option that is chosen, or none."""
+    option = {"text": _plain(text, OPTION), "value": value}
+    box: Block = {"type": "checkboxes", "action_id": action_id, "options": [option]}
+    return box | ({"initial_options": [option]} if is_ticked else {})
+
+
 def _group(options: Sequence[Block]) -> Block:
     """Return a group of a menu, named after its first and last option."""
     first, last = (str(option["text"]["text"])[:30] for option in (options[0], options[-1]))

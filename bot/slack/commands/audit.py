@@ -88,6 +88,8 @@ ACTION_TEXTS = {
     "deployment.failed": "failed to deploy it",
     "freeze.bypassed": "deployed it in spite of a freeze",
     "gate.passed_by_kind": "passed a freeze by its kind",
+    "readiness.ticked": "ticked its launch checklist",
+    "readiness.unticked": "unticked its launch checklist",
     "token.created": "made the API token",
     "token.revoked": "revoked the API token",
     "workspace.installed": "installed Governor there",

@@ -1,4 +1,4 @@
-"""`/governor`: the commands, how good forecasts were, and what the person may do and why."""
+"""`/governor`: the commands, how good forecasts were, what the person may do, and launch checklists."""
 
 from collections.abc import Sequence
 
@@ -20,23 +20,29 @@ from bot.slack.permissions import (
     group_names,
     refusal,
 )
+from bot.slack.readiness.ticking import LaunchTicking
 from bot.slack.synonyms import meant
 
-_SUBCOMMANDS = ("help", "whoami")
+_SUBCOMMANDS = ("help", "whoami", "readiness")
 
 
 class GovernorCommand:
     """The `/governor` command."""
 
-    def __init__(self, status_reader: StatusReader, people: People) -> None:
+    def __init__(self, status_reader: StatusReader, people: People, readiness: LaunchTicking) -> None:
+        self._readiness = readiness
         self._status_reader = status_reader
         self._people = people
 
     async def answer(self, interaction: Interaction) -> Reply:
-        """Return help or the person's permissions; raises `UsageError`."""
+        """Return what is asked for; raises `UsageError`, `UnknownServiceError`."""
         match [word.casefold() for word in split(interaction.text)]:
             case []:
                 return self._help()
+            case ["readiness", service]:
+                return await self._readiness.show(name(service))
+            case ["readiness"]:
+                raise UsageError(markup("Name the service: {}.", code("/governor readiness SERVICE")))
             case ["whoami"]:
                 return await self._whoami(interaction.user)
             case [word, *_] as words:
@@ -86,7 +92,7 @@ class GovernorCommand:
         return say(join("\n", [*lines, markup("Times you type are read in {} ({}).", zone.name, where)]))
 
 
-_USAGE = Markup("Type `/governor help` or `/governor whoami`.")
+_USAGE = Markup("Type `/governor help`, `/governor whoami` or `/governor readiness SERVICE`.")
 
 
 def _line(action: str, permission: PermissionResult, entries: Sequence[str]) -> Markup:

@@ -117,10 +117,10 @@ def all_services(statuses: Sequence[ServiceStatus], query: Query) -> Reply:
         return say(Markup("No policy defines a service yet."))
     page, pages = page_of(query.page, len(statuses), ROWS)
     query = replace(query, text="", page=page)
-    ordered = sorted(statuses, key=lambda status: not status.is_frozen)
+    ordered = sorted(statuses, key=lambda status: (not status.is_frozen, status.may_launch))
     shown = ordered[(page - 1) * ROWS : page * ROWS]
     lines = [_line(status) for status in shown]
-    closed = sum(status.is_frozen for status in statuses)
+    closed = sum(status.is_frozen or not status.may_launch for status in statuses)
     count = f"{len(statuses) - closed} of {len(statuses)} may ship"
     small = context(count if pages == 1 else f"{count} · page {page} of {pages}")
     if len(statuses) > MANY:
@@ -142,15 +142,22 @@ def _cells(status: ServiceStatus) -> list[Block]:
     would_be = "would be frozen, but the policy only observes" if status.would_be_frozen else ""
     return [
         text_cell(status.service.name),
-        text_cell("No" if status.is_frozen else "Yes"),
+        text_cell("No" if status.is_frozen or not status.may_launch else "Yes"),
         left_cell(least),
-        owners_cell(status.holds) if status.is_frozen else text_cell(would_be),
+        owners_cell(status.holds) if status.is_frozen else text_cell(would_be or _launch_text(status)),
     ]
+
+
+def _launch_text(status: ServiceStatus) -> str:
+    """Return that the launch checklist keeps the service from production; empty if it does not."""
+    return "" if status.may_launch else "launch checklist not complete"
 
 
 def _line(status: ServiceStatus) -> Markup:
     if status.is_frozen:
         return markup("No — {}, frozen by {}", bold(status.service.name), hold_owners(status.holds))
+    if not status.may_launch:
+        return markup("No — {}, {}", bold(status.service.name), _launch_text(status))
     least = status.worst or next(iter(status.budgets), None)
     would_be = "; would be frozen, but the policy only observes" if status.would_be_frozen else ""
     return markup(
@@ -188,7 +195,11 @@ def one_verdict(
     has_persons = any(hold.kind is HoldKind.PERSON for hold in verdict.holds)
     ask = () if verdict.allow else request_buttons(service.name, verdict.change.id or "")
     lift = lift_buttons(service.name) if has_persons and not verdict.allow else ()
-    details = (*lift, *ask, *show_button("See budget", Query("budget", service.name)))
+    checklist = Query("governor", f"readiness {service.name}")
+    budget = Query("budget", service.name)
+    # Two buttons of one row may not do the same.
+    see = show_button("Launch checklist", checklist) if verdict.launch else show_button("See budget", budget)
+    details = (*lift, *ask, *see)
     return Reply(text, tuple(body), details, replace(query, page=1))
 
 
@@ -197,7 +208,8 @@ def _headline(verdict: Verdict) -> Markup:
     where = markup(" in {}", environment) if environment else NOTHING
     service = join("", [bold(verdict.service), where])
     if not verdict.allow:
-        return markup(":no_entry: No, {} may not ship to {}: it is frozen.", change, service)
+        why = "it is frozen" if verdict.holds else "its launch checklist is not complete"
+        return markup(":no_entry: No, {} may not ship to {}: {}.", change, service, why)
     return markup(":white_check_mark: Yes, {} may ship to {}.", change, service)
 
 
@@ -216,6 +228,9 @@ def _next(verdict: Verdict, service: Service) -> Markup:
     holds = [hold for hold in verdict.holds if hold.kind is HoldKind.PERSON]
     if holds:
         return markup("Next: ask {}, or have the change let through by {}.", hold_owners(holds), exempt)
+    if not verdict.holds:
+        tick = code(f"/governor readiness {service.name}")
+        return markup("Next: tick in {} what is done, or have the change let through by {}.", tick, exempt)
     kinds = exempt_kinds(service)
     if kinds and verdict.change.kind is None:
         example = code(f"/ship {service.name} CHANGE {kinds[0]}")

@@ -1,0 +1,1 @@
+"""The launch checklist in Slack: its message, its checkboxes, `/governor readiness`."""

@@ -91,6 +91,10 @@ class Settings(BaseSettings):
         None,
         description="Proves that deliveries are GitHub's; two, separated by a comma, while you change it.",
     )
+    agent_accounts: str = Field(
+        "copilot-swe-agent,claude,cursor,devin-ai-integration,google-labs-jules,chatgpt-codex-connector",
+        description="Accounts at GitHub, separated by commas: what they deploy, agents did.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="The lowest level that is logged."
     )

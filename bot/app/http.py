@@ -15,13 +15,15 @@ from bot.app.readiness import ReadinessChecks
 from bot.app.resources import Resources
 from bot.app.slack import Slack
 from bot.clock import Clock
+from bot.deployments.actor import AgentAccounts
 from bot.deployments.recorder import DeploymentRecorder
 from bot.freezes.declared_kinds import DeclaredKinds
 from bot.http.api import Api
 from bot.http.auth import EnvironmentToken
-from bot.http.deployments import DeploymentsEndpoint
+from bot.http.deployments.github import GitHubWebhook
+from bot.http.deployments.history import DeploymentHistoryEndpoint
+from bot.http.deployments.reports import DeploymentsEndpoint
 from bot.http.events import EventsEndpoint
-from bot.http.github import GitHubWebhook
 from bot.http.health import HealthEndpoint
 from bot.http.openapi import OpenApi
 from bot.http.problems import problems
@@ -78,8 +80,10 @@ def build_routes(
     incidents.add_routes(app, tokens)
     declared_kinds = DeclaredKinds(resources.database, declared_kind_messages)
     recorder = DeploymentRecorder(resources.database, current, DeploymentAnnouncer(current), declared_kinds)
-    GitHubWebhook(settings.github_secrets, recorder, clock, tokens).add_routes(app)
+    agents = AgentAccounts(settings.agent_accounts.split(","))
+    GitHubWebhook(settings.github_secrets, recorder, clock, tokens, agents).add_routes(app)
     DeploymentsEndpoint(recorder, current, clock, tokens).add_routes(app)
+    DeploymentHistoryEndpoint(resources.database, tokens).add_routes(app)
     OpenApi().add_routes(app)
     Api(
         status_reader=budgets.status_reader,

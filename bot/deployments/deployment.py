@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from bot.deployments.actor import Actor
+from bot.deployments.change import CarriedChange
+
 PRODUCTION = "production"
 """The environment that is production unless declared otherwise, as at GitHub."""
 
@@ -24,7 +27,9 @@ class Deployment:
     """An outcome of a deployment. `url` is a page with details, `commit` a hash or a version's name.
 
     `id` and `state` together identify the outcome. `ref`, `repository` and `url` may be empty. `change` and
-    `kind` are what the gate is asked about (`PR-12`, `security`).
+    `kind` are what the gate is asked about (`PR-12`, `security`). Outcomes of one service and environment
+    with the same `run` are those of one deployment. `previous_commit`, `changes` and `lines_changed` are
+    what whoever reported it said of them; None if nothing.
     """
 
     id: str
@@ -40,6 +45,11 @@ class Deployment:
     change: str | None = None
     kind: str | None = None
     is_production: bool = False
+    actor: Actor = Actor.PIPELINE
+    run: str | None = None
+    previous_commit: str | None = None
+    changes: tuple[CarriedChange, ...] | None = None
+    lines_changed: int | None = None
 
     @property
     def short_commit(self) -> str:

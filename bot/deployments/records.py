@@ -4,17 +4,19 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import Row, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bot.deployments.actor import Actor
+from bot.deployments.change import CarriedChange, ChangesState
 from bot.deployments.deployment import PRODUCTION, Deployment, DeploymentState
 from bot.freezes.transition import PrecedingDeployment
 from bot.store.database import Database
-from bot.store.tables.deployments import deployments
+from bot.store.tables.deployments import deployment_changes, deployments
 
 
 async def add(database: Database, connection: AsyncConnection, service: str, deployment: Deployment) -> bool:
-    """Store the outcome for the service; return whether it is new."""
+    """Store the outcome for the service, with the changes that were told; return whether it is new."""
     values = {
         "service": service,
         "deployment": deployment.id,
@@ -28,9 +30,53 @@ async def add(database: Database, connection: AsyncConnection, service: str, dep
         "started_at": deployment.started_at,
         "finished_at": deployment.finished_at,
         "production": deployment.is_production,
+        "actor": deployment.actor.value,
+        "run": await _common_run(connection, service, deployment),
+        "previous_commit": deployment.previous_commit,
+        "lines_changed": deployment.lines_changed,
     }
+    if deployment.changes is not None:
+        values |= {"changes_state": ChangesState.KNOWN.value, "changes": len(deployment.changes)}
     insertion = database.insert(deployments).values(values).on_conflict_do_nothing()
-    return (await connection.execute(insertion)).rowcount == 1
+    if (await connection.execute(insertion)).rowcount != 1:
+        return False
+    await add_changes(database, connection, service, deployment.id, deployment.changes or ())
+    return True
+
+
+async def add_changes(
+    database: Database,
+    connection: AsyncConnection,
+    service: str,
+    deployment: str,
+    changes: Collection[CarriedChange],
+) -> None:
+    """Store the commits that a deployment carried; one that is stored already stays as it is."""
+    rows = [
+        {
+            "service": service,
+            "deployment": deployment,
+            "commit": change.commit,
+            "title": change.title,
+            "change": change.change,
+            "authored_at": change.authored_at,
+            "merged_at": change.merged_at,
+            "reverts": change.reverts,
+        }
+        for change in changes
+    ]
+    if rows:
+        await connection.execute(database.insert(deployment_changes).on_conflict_do_nothing(), rows)
+
+
+async def _common_run(connection: AsyncConnection, service: str, deployment: Deployment) -> str | None:
+    """Return the run, also where only another outcome of the same deployment names it; all name it then."""
+    columns = deployments.c
+    own = (columns.service == service) & (columns.deployment == deployment.id)
+    if deployment.run is None:
+        return await connection.scalar(select(columns.run).where(own, columns.run.is_not(None)).limit(1))
+    await connection.execute(update(deployments).where(own, columns.run.is_(None)).values(run=deployment.run))
+    return deployment.run
 
 
 async def read(
@@ -99,4 +145,8 @@ def _deployment(row: Row[Any]) -> Deployment:
         repository=row.repository,
         url=row.url,
         is_production=row.production,
+        actor=Actor(row.actor),
+        run=row.run,
+        previous_commit=row.previous_commit,
+        lines_changed=row.lines_changed,
     )

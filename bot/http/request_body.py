@@ -72,15 +72,20 @@ def read_body(model: type[Body], raw: Any) -> Body:
 
 def read_since(request: web.Request) -> datetime | None:
     """Return the query's `since` in UTC, None if it is left out. Raises `ProblemError` 400."""
-    raw = request.query.get("since", "").strip()
+    return read_instant(request, "since")
+
+
+def read_instant(request: web.Request, name: str) -> datetime | None:
+    """Return a time of the query in UTC, None if it is left out. Raises `ProblemError` 400."""
+    raw = request.query.get(name, "").strip()
     if not raw:
         return None
     try:
         # An unescaped plus sign arrives as a space.
-        since = datetime.fromisoformat(raw.replace(" ", "+") if "T" in raw else raw)
-        return _in_utc(since if since.tzinfo else since.replace(tzinfo=UTC))
+        at = datetime.fromisoformat(raw.replace(" ", "+") if "T" in raw else raw)
+        return _in_utc(at if at.tzinfo else at.replace(tzinfo=UTC))
     except (ValueError, OverflowError) as error:
-        raise ProblemError(400, "`since` is an RFC 3339 time, such as 2026-11-23T09:00:00Z") from error
+        raise ProblemError(400, f"`{name}` is an RFC 3339 time, such as 2026-11-23T09:00:00Z") from error
 
 
 def read_flag(request: web.Request, name: str) -> bool:

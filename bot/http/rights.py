@@ -22,6 +22,7 @@ class Right(StrEnum):
     AUDIT_READ = "audit:read"
     FLAGS_READ = "flags:read"
     ALERTS_WRITE = "alerts:write"
+    DEPLOYMENTS_READ = "deployments:read"
     DEPLOYMENTS_WRITE = "deployments:write"
 
 
@@ -37,6 +38,7 @@ MEANING = {
     Right.AUDIT_READ: "read the audit log",
     Right.FLAGS_READ: "evaluate flags over OFREP",
     Right.ALERTS_WRITE: "send alerts to /webhooks/alertmanager",
+    Right.DEPLOYMENTS_READ: "read deployments and what they carried",
     Right.DEPLOYMENTS_WRITE: "report how deployments ended, here and at /webhooks/github",
 }
 """What each right permits."""

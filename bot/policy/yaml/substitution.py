@@ -27,6 +27,7 @@ OWN_VARIABLES = frozenset(
         "GOVERNOR_DOCS_URL",
         "GOVERNOR_URL",
         "GITHUB_WEBHOOK_SECRET",
+        "AGENT_ACCOUNTS",
         "POLICIES_DIR",
         "SANDBOX_HOSTS",
         "DATABASE_URL",

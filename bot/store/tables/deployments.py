@@ -39,6 +39,8 @@ deployments = Table(
     Column("previous_commit", String(64)),
     # unknown, pending, known or unavailable
     Column("changes_state", String(20), nullable=False, default="unknown", server_default="unknown"),
+    # Why they are unavailable, or what is particular about them, in words.
+    Column("changes_note", String(300)),
     Column("changes", Integer),
     Column("lines_changed", Integer),
     # The deployment of the same service that it undid, by a revert or a rollback.
@@ -46,6 +48,7 @@ deployments = Table(
     # Why it was unplanned work after a failure, in words; null where it was not.
     Column("rework", String(300)),
     Index("ix_deployments_finished_at", "finished_at"),
+    Index("ix_deployments_service_finished_at", "service", "finished_at"),
     info=on_write(Topic.DEPLOYMENTS),
 )
 
@@ -62,6 +65,8 @@ deployment_changes = Table(
     Column("authored_at", Instant),
     # When it was first on the default branch.
     Column("merged_at", Instant),
+    # The commit or the pull request that it takes back, by its own message.
+    Column("reverts", String(200)),
     info=on_write(Topic.DEPLOYMENTS),
 )
 

@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 from sqlalchemy import select
 
-from bot.http.github import is_signed
+from bot.http.deployments.github import is_signed
 from bot.http.rights import read_rights
 from bot.store import api_tokens, audit
 from bot.store.tables.deployments import deployments

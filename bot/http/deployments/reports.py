@@ -1,4 +1,4 @@
-"""`POST /api/v1/deployments`: outcomes of deployments from systems other than GitHub."""
+"""`/api/v1/deployments`: outcomes of deployments from systems other than GitHub, and the list of all."""
 
 from datetime import timedelta
 from typing import Annotated
@@ -8,16 +8,20 @@ from pydantic import AfterValidator, ConfigDict, Field
 
 from bot.catalog.current import CurrentCatalog
 from bot.clock import Clock
+from bot.deployments.actor import Actor
+from bot.deployments.change import LONGEST_TITLE, CarriedChange
 from bot.deployments.deployment import PRODUCTION, Deployment, DeploymentState
 from bot.deployments.recorder import DeploymentRecorder
 from bot.http.auth import CALLER, TokenVerifier
 from bot.http.operations import BAD_BODY, Operation, add_operations
 from bot.http.problems import ProblemError
 from bot.http.request_body import TextInstant, read_body, read_json
-from bot.http.request_text import RequestBody
+from bot.http.request_text import FreeText, RequestBody
 from bot.http.response_models import DeploymentAnswer
 from bot.http.rights import Right
+from bot.texts import clean_line
 
+MOST_CHANGES = 10_000
 LONGEST_URL = 500
 SKEW = timedelta(hours=1)
 """How far a reporter's clock may be ahead of ours."""
@@ -40,12 +44,26 @@ def _not_blank(text: str) -> str:
 NonBlankLine = Annotated[Line, AfterValidator(_not_blank)]
 
 
+class CarriedChangeBody(RequestBody):
+    """A commit that was deployed: when it was written, and when it was first on the default branch."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    commit: NonBlankLine = Field(min_length=1, max_length=64)
+    title: Annotated[FreeText, AfterValidator(lambda text: clean_line(text, LONGEST_TITLE))] = ""
+    change: NonBlankLine | None = Field(None, min_length=1, max_length=200)
+    authored_at: TextInstant | None = None
+    merged_at: TextInstant | None = None
+
+
 class DeploymentBody(RequestBody):
     """How a deployment ended; `key` and `state` tell it from all others.
 
     `commit` is a hash or a version, `by` a name or a Slack user id. Times left out are now. `change` and
     `kind` are what the gate was asked with. Unless `production` says otherwise, production is what is
-    called so.
+    called so. Reports with the same `run` are jobs of one deployment. `actor` is who or what deployed.
+    `changes` are the commits since `previous_commit`, and `lines_changed` how many lines they touch;
+    what is left out is asked of GitHub, where the service has a repository there.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -63,6 +81,11 @@ class DeploymentBody(RequestBody):
     change: NonBlankLine | None = Field(None, min_length=1, max_length=200)
     kind: NonBlankLine | None = Field(None, min_length=1, max_length=200)
     production: bool | None = Field(None, strict=True)
+    actor: Actor = Actor.PIPELINE
+    run: NonBlankLine | None = Field(None, min_length=1, max_length=190)
+    changes: list[CarriedChangeBody] | None = Field(None, max_length=MOST_CHANGES)
+    previous_commit: NonBlankLine | None = Field(None, min_length=1, max_length=64)
+    lines_changed: int | None = Field(None, ge=0, lt=2**31, strict=True)
 
 
 class DeploymentsEndpoint:
@@ -122,9 +145,25 @@ class DeploymentsEndpoint:
             change=body.change,
             kind=body.kind,
             is_production=is_production(body.environment, body.production),
+            actor=body.actor,
+            run=body.run and f"api {body.run}",
+            previous_commit=body.previous_commit,
+            changes=_changes(body),
+            lines_changed=body.lines_changed,
         )
         recorded = await self._recorder.record(deployment, [service], request[CALLER], now)
         return deployment_response(recorded, status=201 if recorded else 200)
+
+
+def _changes(body: DeploymentBody) -> tuple[CarriedChange, ...] | None:
+    """Return each commit once, None if the report says nothing of them."""
+    if body.changes is None:
+        return None
+    changes = {
+        each.commit: CarriedChange(each.commit, each.title, each.change, each.authored_at, each.merged_at)
+        for each in body.changes
+    }
+    return tuple(changes.values())
 
 
 def is_production(environment: str, declared: bool | None) -> bool:

@@ -17,10 +17,11 @@ from aiohttp import web
 from pydantic import BeforeValidator, ConfigDict, Field
 
 from bot.clock import Clock
+from bot.deployments.actor import AgentAccounts, actor_at_github
 from bot.deployments.deployment import Deployment, DeploymentState
 from bot.deployments.recorder import DeploymentRecorder
 from bot.http.auth import CALLER, TokenVerifier, require_token
-from bot.http.deployments import LONGEST_URL, URL_PATTERN, Line, deployment_response, is_production
+from bot.http.deployments.reports import LONGEST_URL, URL_PATTERN, Line, deployment_response, is_production
 from bot.http.operations import BAD_BODY, Operation, add_operations
 from bot.http.problems import ProblemError
 from bot.http.request_body import MOST_UNSIGNED_BYTES, Instant, read_body, read_bytes, read_json
@@ -56,12 +57,20 @@ class DeploymentPart(_EventPart):
     created_at: Instant
     production_environment: bool | None = Field(None, strict=True)
     payload: Annotated[Any, FREE] = None
+    performed_via_github_app: Annotated[Any, FREE] = None
 
 
 class CreatorPart(_EventPart):
-    """Who caused it."""
+    """Who caused it: `type` is `User`, `Bot` or `Organization`."""
 
     login: Line = Field(min_length=1, max_length=80)
+    type: Line | None = Field(None, max_length=50)
+
+
+class WorkflowRunPart(_EventPart):
+    """The run of GitHub Actions whose job it is."""
+
+    id: int = Field(ge=1, lt=10**18, strict=True)
 
 
 class StatusPart(_EventPart):
@@ -87,16 +96,23 @@ class DeploymentStatusBody(_EventPart):
     deployment: DeploymentPart
     deployment_status: StatusPart
     repository: RepositoryPart
+    workflow_run: WorkflowRunPart | None = None
 
 
 class GitHubWebhook:
     """GitHub's webhook. A repeated delivery changes nothing; several secrets are valid during a rotation."""
 
     def __init__(
-        self, secrets: Sequence[str], recorder: DeploymentRecorder, clock: Clock, tokens: TokenVerifier
+        self,
+        secrets: Sequence[str],
+        recorder: DeploymentRecorder,
+        clock: Clock,
+        tokens: TokenVerifier,
+        agents: AgentAccounts,
     ) -> None:
         self._secrets = tuple(secrets)
         self._recorder = recorder
+        self._agents = agents
         self._clock = clock
         self._post_with_token = require_token(tokens, self._record, _RIGHT)
 
@@ -140,7 +156,7 @@ class GitHubWebhook:
         if body.deployment_status.state not in _OUTCOMES:
             return deployment_response([], status=202, ignored="the deployment has not ended yet")
         now = self._clock.now()
-        deployment = _deployment(body, now)
+        deployment = _deployment(body, self._agents, now)
         services = self._recorder.services_of(deployment.repository)
         if not services:
             return deployment_response([], status=202, ignored="no service names this repository")
@@ -160,14 +176,16 @@ def is_signed(body: bytes, signature: str, secrets: Sequence[str]) -> bool:
     return any(matches)
 
 
-def _deployment(body: DeploymentStatusBody, now: datetime) -> Deployment:
+def _deployment(body: DeploymentStatusBody, agents: AgentAccounts, now: datetime) -> Deployment:
     deployment, status, repository = body.deployment, body.deployment_status, body.repository
+    login, kind = (status.creator.login, status.creator.type) if status.creator else (None, None)
+    by_app = deployment.performed_via_github_app is not None or body.workflow_run is not None
     return Deployment(
         id=f"github {deployment.id}",
         environment=status.environment,
         commit=deployment.sha,
         # A login alone could be taken for a Slack user id.
-        by=f"{status.creator.login if status.creator else 'somebody'} at GitHub",
+        by=f"{login or 'somebody'} at GitHub",
         state=_OUTCOMES[status.state],
         # Our clock may be behind; a time to come would be judged by the holds of then.
         started_at=min(deployment.created_at, now),
@@ -178,6 +196,8 @@ def _deployment(body: DeploymentStatusBody, now: datetime) -> Deployment:
         change=_payload_text(deployment.payload, "change"),
         kind=_payload_text(deployment.payload, "kind"),
         is_production=is_production(status.environment, deployment.production_environment),
+        actor=actor_at_github(login, kind, by_app=by_app, agents=agents),
+        run=None if body.workflow_run is None else f"github {body.workflow_run.id}",
     )
 
 

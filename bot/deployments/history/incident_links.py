@@ -1,0 +1,28 @@
+"""Which incidents deployments caused, as linked. Functions run in their caller's transaction."""
+
+from collections.abc import Collection, Mapping
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.deployments.history.past_deployment import PastDeployment
+from bot.store.tables.deployments import deployment_incidents
+
+
+async def read_incidents(
+    connection: AsyncConnection, deployments: Collection[PastDeployment]
+) -> Mapping[tuple[str, str, str], tuple[int, ...]]:
+    """Return the numbers of the incidents that each deployment caused, by its unit."""
+    columns = deployment_incidents.c
+    query = select(columns.service, columns.deployment, columns.incident_id).where(
+        columns.service.in_({each.service for each in deployments}),
+        columns.deployment.in_({id_ for each in deployments for id_ in each.ids}),
+        columns.removed_at.is_(None),
+    )
+    links: dict[tuple[str, str], set[int]] = {}
+    for row in await connection.execute(query):
+        links.setdefault((row.service, row.deployment), set()).add(row.incident_id)
+    return {
+        each.last.unit: tuple(sorted({n for id_ in each.ids for n in links.get((each.service, id_), ())}))
+        for each in deployments
+    }

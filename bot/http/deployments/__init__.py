@@ -1,0 +1,1 @@
+"""Deployments over HTTP: reports, webhooks of other systems, and the list of them."""

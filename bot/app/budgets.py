@@ -1,7 +1,7 @@
 """Budgets, wired: sources and ledger, the evaluation loop, and what it hands each evaluation to."""
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 
 import structlog
@@ -17,10 +17,11 @@ from bot.budgets.forecast_scores import ForecastScores
 from bot.budgets.forecaster import Forecaster
 from bot.budgets.ledger.ledger import Ledger
 from bot.budgets.sources.registry import SourceRegistry
-from bot.catalog.catalog import Catalog
+from bot.catalog.catalog import Catalog, Service
 from bot.deployments.records import last_to_production
 from bot.freezes.budget_judge import BudgetJudge
 from bot.freezes.exemption_requests import ExemptionRequests
+from bot.freezes.expiry import HoldExpiry
 from bot.freezes.explanation_reader import ExplanationReader
 from bot.freezes.hold_registry import HoldRegistry
 from bot.freezes.hold_writer import Announce
@@ -33,6 +34,7 @@ from bot.slack.announcements.adjustments import AdjustmentAnnouncer
 from bot.spending.event_reader import ServiceEventReader
 from bot.spending.reader import SpendingReader
 from bot.store.signals import Topic
+from bot.tasks.handler import TaskHandler
 
 log = structlog.get_logger(__name__)
 
@@ -64,7 +66,6 @@ class Budgets:
         self._evaluations = 0
         self._no_evaluation = asyncio.Event()
         self._no_evaluation.set()
-        self._expiry = resources.leases.lease("expiry")
         self.ledger = Ledger(database, Downtime(database).bad_seconds)
         self.sources = SourceRegistry(resources.session)
         self.collector = Collector(self.ledger, self.sources)
@@ -125,10 +126,10 @@ class Budgets:
                 self._gauges.show_frozen(changed, self._frozen)
                 self._on_evaluated(changed)
 
-    async def expire_holds(self) -> None:
-        """End the holds whose time ran out, on the replica whose work that is."""
-        if await self._expiry.acquire():
-            await self.hold_registry.expire(self._current.catalog.service_or_stand_in, self._clock.now())
+    @property
+    def task_handlers(self) -> Sequence[TaskHandler]:
+        """Return what is done when it is due."""
+        return [HoldExpiry(self.hold_registry, self._service_of)]
 
     async def forecast(self) -> None:
         """Forecast all budgets anew: each replica for itself, since any of them answers. One scores them."""
@@ -156,6 +157,9 @@ class Budgets:
         self._on_evaluated([service.name for service, _ in assessed])
         for service, budgets in assessed:
             self._gauges.show(service, budgets, frozen=service.name in self._frozen, now=now)
+
+    def _service_of(self, name: str) -> Service:
+        return self._current.catalog.service_or_stand_in(name)
 
     async def _read_frozen(self) -> frozenset[str]:
         return frozenset(hold.service for hold in await self.hold_registry.holds(self._clock.now()))

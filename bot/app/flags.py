@@ -4,7 +4,7 @@ Slack's commands use `changes` and `ramps`.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 
@@ -32,13 +32,14 @@ from bot.flags.safeguards.drift import DriftDetector
 from bot.flags.safeguards.exhaustion import ExhaustionSafeguard
 from bot.flags.safeguards.guard_runner import GuardRunner
 from bot.flags.safeguards.reverter import Reverter
-from bot.flags.safeguards.timers import RevertTimers
+from bot.flags.safeguards.timers import TimedRevert, TimedRevertWarning
 from bot.freezes.hold_registry import HoldRegistry
 from bot.freezes.status import StatusReader
 from bot.http.ofrep import Ofrep
 from bot.store.database import Database
 from bot.store.item_failures import ItemFailures
 from bot.store.leases import Lease
+from bot.tasks.handler import TaskHandler
 
 log = structlog.get_logger(__name__)
 
@@ -95,7 +96,10 @@ class Flags:
             readings=readings,
         )
         self._guard_runner = GuardRunner(self.changes, reverter, database, readings)
-        self._timers = RevertTimers(reverter, database, publisher)
+        self.task_handlers: Sequence[TaskHandler] = (
+            TimedRevert(reverter, database),
+            TimedRevertWarning(publisher),
+        )
         self._exhaustion = ExhaustionSafeguard(
             self.changes, reverter, hold_registry, database=database, clock=clock, latest=latest
         )
@@ -157,7 +161,6 @@ class Flags:
         if now - self._reconciled_at >= _RECONCILE_EVERY:
             self._reconciled_at = now
             await self._isolated("changes", self.changes.reconcile)
-        await self._isolated("timers", partial(self._timers.tick, now))
         await self._isolated("drift", self._drift.tick)
 
     async def _isolated(self, name: str, task: Callable[[], Awaitable[None]]) -> None:

@@ -216,6 +216,9 @@ class Governor:
             clock=self.clock,
             lease=self.leases.lease("flags"),
         )
+        self.tasks.register(
+            [*self.budgets.task_handlers, *self.flags.task_handlers, *self.incidents.task_handlers]
+        )
         self.slack.build_app(
             Capabilities(
                 status_reader=self.budgets.status_reader,
@@ -303,9 +306,7 @@ class Governor:
                     await task()
 
     async def _tick(self) -> None:
-        await self._each(
-            self.budgets.evaluator.take_over, self.budgets.expire_holds, self._announce_policy_repair
-        )
+        await self._each(self.budgets.evaluator.take_over, self._announce_policy_repair)
 
     async def _announce_policy_repair(self) -> None:
         if not self.watcher.faults:

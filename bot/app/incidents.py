@@ -23,10 +23,12 @@ from bot.incidents.ports import IncidentMessageWriter, TransientError
 from bot.incidents.postmortem_closing import PostmortemClosing
 from bot.incidents.records.actions import Actions
 from bot.incidents.report_reader import ReportReader
-from bot.incidents.scheduled import ScheduledTasks
 from bot.incidents.snapshot import RecentFlag
 from bot.incidents.snapshot_reader import SnapshotReader
 from bot.incidents.spending.weekly_observation import WeeklyObservation
+from bot.incidents.tasks.cost_check import CostCheck
+from bot.incidents.tasks.owner_reminders import OwnerReminders
+from bot.incidents.tasks.reminding import IncidentReminders
 from bot.incidents.workflow.archiving import Archiver
 from bot.incidents.workflow.card_updates import CardUpdater
 from bot.incidents.workflow.channel_creation import ChannelCreator
@@ -46,6 +48,7 @@ from bot.slack.webapi.clients import ClientOf
 from bot.slack.webapi.edit_rate_limits import EditRateLimits
 from bot.store.database import Database
 from bot.store.leases import Lease
+from bot.tasks.handler import TaskHandler
 
 
 class Incidents:
@@ -95,13 +98,11 @@ class Incidents:
             messages=messages,
             now=clock.now,
         )
-        self._scheduled = ScheduledTasks(
-            database=database,
-            lifecycle=self.lifecycle,
-            costs=costs,
-            snapshots=self.snapshots,
-            messages=messages,
-            clock=clock,
+        self.costs = costs
+        self.task_handlers: Sequence[TaskHandler] = (
+            IncidentReminders(database, self.snapshots, messages),
+            CostCheck(database, self.lifecycle, costs),
+            OwnerReminders(messages),
         )
         self._archiving = ScheduledArchiving(
             database=database,
@@ -141,9 +142,8 @@ class Incidents:
         )
 
     async def run_scheduled(self) -> None:
-        """Send reminders, lift holds of incidents that are over, archive channels, where the lease is."""
+        """Lift holds of incidents that are over, and archive channels, where the lease is."""
         if await self._lease.acquire():
-            await self._scheduled.tick()
             await self._ended_holds.tick()
             await self._observation.tick()
             await self._archiving.tick()

@@ -98,7 +98,7 @@ class BudgetJudge:
         forecast: Forecast = nothing_foreseen,
     ) -> None:
         self._database = database
-        self._writer = HoldWriter(announce)
+        self._writer = HoldWriter(database, announce)
         self._read_unmet = read_unmet
         self._explain = explain
         self._read_preceding = read_preceding

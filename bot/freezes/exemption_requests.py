@@ -66,7 +66,7 @@ class ExemptionRequests:
 
     def __init__(self, database: Database, announce: Announce) -> None:
         self._database = database
-        self._writer = HoldWriter(announce)
+        self._writer = HoldWriter(database, announce)
 
     async def ask(
         self,

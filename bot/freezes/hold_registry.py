@@ -87,7 +87,7 @@ class HoldRegistry:
         read_ended: ReadEndedCauses = nothing_ended,
     ) -> None:
         self._database = database
-        self._writer = HoldWriter(announce)
+        self._writer = HoldWriter(database, announce)
         self._read_unmet = read_unmet
         self._read_ended = read_ended
 
@@ -132,6 +132,7 @@ class HoldRegistry:
             if id_ is None:
                 raise AlreadyRequestedError(f"{service.name} was frozen by this request before")
             hold = Hold(id_, service.name, kind, reason, by, now, until, observed=observed)
+            await self._writer.plan_expiry(connection, hold, now)
             placed = HoldPlaced(hold, await self._own_holds(connection, hold, replacing, now))
             await self._writer.record_replaced(connection, placed, now)
             await self._writer.record(connection, service, placed, now)
@@ -232,20 +233,16 @@ class HoldRegistry:
         log_transitions(service.name, [granted])
         return Exemption(service.name, change, reason, by, now, until)
 
-    async def expire(self, service_of: ServiceOf, now: datetime) -> Sequence[Hold]:
-        """End and announce the holds whose time ran out; return them."""
-        due = and_(hold_rows.c.lifted_at.is_(None), hold_rows.c.until <= now)
-        async with self._database.reading() as connection:
-            if not (await connection.execute(select(hold_rows.c.id).where(due).limit(1))).first():
-                return ()
-        async with self._database.transaction() as connection:
-            rows = await connection.execute(select(hold_rows).where(due).order_by(hold_rows.c.id))
-            expired = [hold_of(row) for row in rows]
-            for name in dict.fromkeys(hold.service for hold in expired):
-                ends = [HoldExpired(hold) for hold in expired if hold.service == name]
-                await self._writer.record_ends(connection, service_of(name), ends, now)
-        for hold in expired:
-            log_transitions(hold.service, [HoldExpired(hold)])
+    async def expire_within(
+        self, connection: AsyncConnection, service: Service, now: datetime
+    ) -> Sequence[Hold]:
+        """End and announce the service's holds whose time has run out, in the caller's transaction."""
+        due = and_(
+            hold_rows.c.service == service.name, hold_rows.c.lifted_at.is_(None), hold_rows.c.until <= now
+        )
+        rows = await connection.execute(select(hold_rows).where(due).order_by(hold_rows.c.id))
+        expired = [hold_of(row) for row in rows]
+        await self._writer.record_ends(connection, service, [HoldExpired(hold) for hold in expired], now)
         return expired
 
     async def holds(self, now: datetime, service: str | None = None) -> Sequence[Hold]:

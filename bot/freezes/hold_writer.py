@@ -31,12 +31,17 @@ from bot.freezes.transition import (
     Transition,
 )
 from bot.store import audit
+from bot.store.database import Database
 from bot.store.outbox import OutboxMessage, enqueue
 from bot.store.tables.core import holds as hold_rows
 from bot.store.threads import end_threads
 from bot.store.told_messages import enqueue_end_of_hold
+from bot.tasks import records as tasks
+from bot.tasks.task import PlannedTask
 
 REPLACED = "replaced by a new hold"
+HOLD_EXPIRY = "hold expiry"
+"""The kind of the tasks that end holds."""
 
 log = structlog.get_logger(__name__)
 
@@ -59,8 +64,15 @@ Announce = Callable[[TransitionContext], Sequence[OutboxMessage]]
 class HoldWriter:
     """Writes transitions; `announce` returns their messages."""
 
-    def __init__(self, announce: Announce) -> None:
+    def __init__(self, database: Database, announce: Announce) -> None:
+        self._database = database
         self._announce = announce
+
+    async def plan_expiry(self, connection: AsyncConnection, hold: Hold, now: datetime) -> None:
+        """Plan the end of a hold that has just been placed, if it has one."""
+        if hold.until is not None:
+            task = PlannedTask(HOLD_EXPIRY, str(hold.id), hold.until, {"service": hold.service})
+            await tasks.schedule(self._database, connection, task, now)
 
     async def end(
         self, connection: AsyncConnection, hold: Hold, *, by: str, reason: str, now: datetime
@@ -88,20 +100,20 @@ class HoldWriter:
         is_real = isinstance(switch, EnforcementBegan)
         cause = switch.cause if isinstance(switch, EnforcementBegan) else None
         mode = "enforced" if is_real else "observed"
-        await connection.execute(
-            insert(hold_rows).values(
-                service=hold.service,
-                kind=str(hold.kind),
-                reason=hold.reason if cause is None else entry_of(cause, hold.service).reason,
-                by=hold.by,
-                since=now,
-                until=hold.until,
-                slo=hold.slo if cause is None else cause.budget.slo.name,
-                observed=not is_real,
-                # Found by its beginning; never the same as before.
-                request=stored.request and f"{stored.request.split(' ')[0]} {mode} {hold.id}",
-            )
+        statement = insert(hold_rows).values(
+            service=hold.service,
+            kind=str(hold.kind),
+            reason=hold.reason if cause is None else entry_of(cause, hold.service).reason,
+            by=hold.by,
+            since=now,
+            until=hold.until,
+            slo=hold.slo if cause is None else cause.budget.slo.name,
+            observed=not is_real,
+            # Found by its beginning; never the same as before.
+            request=stored.request and f"{stored.request.split(' ')[0]} {mode} {hold.id}",
         )
+        id_ = (await connection.execute(statement.returning(hold_rows.c.id))).scalar_one()
+        await self.plan_expiry(connection, replace(hold, id=id_), now)
 
     async def record(
         self,

@@ -31,6 +31,7 @@ from bot.incidents.incident import (
     title_line,
     with_impact,
 )
+from bot.incidents.planned_tasks import plan_for_incident
 from bot.incidents.postmortem import PostmortemPart
 from bot.incidents.records import incidents as records
 from bot.incidents.records import steps
@@ -119,6 +120,7 @@ class IncidentLifecycle:
         await steps.open_channel(connection, id_, ChannelKind.INCIDENT, self._invitees(incident))
         if incident.wants_hold:
             await _plan_holds(connection, incident, StepName.HOLD, incident.services)
+        await plan_for_incident(self._database, connection, incident, now)
         return OpenedIncident(incident, is_new=True)
 
     async def change(self, id_: int, change: IncidentChange, *, by: str, now: datetime) -> Incident:
@@ -209,6 +211,15 @@ class IncidentLifecycle:
 
         A postmortem that was closed is opened again.
         """
+        async with self._database.transaction() as connection:
+            after = await self.request_postmortem_within(connection, id_, by=by, now=now)
+        _log_change(after, "postmortem_requested")
+        return after
+
+    async def request_postmortem_within(
+        self, connection: AsyncConnection, id_: int, *, by: str, now: datetime
+    ) -> Incident:
+        """Open the postmortem's channel within the caller's transaction."""
 
         def requested(before: Incident) -> Incident:
             if not before.status.counts:
@@ -216,7 +227,7 @@ class IncidentLifecycle:
                 raise IllegalChangeError("postmortem", why)
             return replace(before, postmortem_at=before.postmortem_at or now, finished_at=None)
 
-        return await self._change(id_, "postmortem_requested", requested, by, now)
+        return await self.change_within(connection, id_, "postmortem_requested", requested, by=by, now=now)
 
     async def note(
         self,
@@ -279,6 +290,7 @@ class IncidentLifecycle:
             raise IllegalChangeError("status", why)
         after = next_version(computed, by, now)
         await records.write(connection, before, after, now)
+        await plan_for_incident(self._database, connection, after, now)
         for entry in timeline_entries(before, after, by, now):
             await records.add_entry(connection, id_, entry)
         was, became = difference(facts(before), facts(after))

@@ -32,16 +32,32 @@ def due(
     incident: Incident, updated_at: datetime, sent: Mapping[Reminder, datetime], now: datetime
 ) -> tuple[Reminder, ...]:
     """Return the reminders that are due. `updated_at` is when somebody last wrote or changed something."""
-    if incident.status.is_over or (incident.snoozed_until and now < incident.snoozed_until):
+    if incident.snoozed_until and now < incident.snoozed_until:
         return ()
+    return tuple(reminder for reminder, at in _times(incident, updated_at, sent).items() if at <= now)
+
+
+def next_due(incident: Incident, updated_at: datetime, sent: Mapping[Reminder, datetime]) -> datetime | None:
+    """Return when a reminder is due next, if nothing changes; None for an incident that is over."""
+    soonest = min(_times(incident, updated_at, sent).values(), default=None)
+    if soonest is None or incident.snoozed_until is None:
+        return soonest
+    return max(soonest, incident.snoozed_until)
+
+
+def _times(
+    incident: Incident, updated_at: datetime, sent: Mapping[Reminder, datetime]
+) -> Mapping[Reminder, datetime]:
+    """Return when each reminder is due, snoozed or not."""
+    if incident.status.is_over:
+        return {}
     since: dict[Reminder, tuple[datetime, timedelta]] = {}
     if incident.status.is_active:
         since[Reminder.NO_UPDATE] = (updated_at, UPDATE_EVERY[incident.severity])
         if Role.COMMANDER not in incident.roles:
             since[Reminder.NO_COMMANDER] = (incident.opened_at, NO_COMMANDER_AFTER)
     since[Reminder.STILL_OPEN] = (incident.opened_at, STILL_OPEN_AFTER)
-    return tuple(
-        reminder
+    return {
+        reminder: max(start, sent.get(reminder, start)) + interval
         for reminder, (start, interval) in since.items()
-        if now - max(start, sent.get(reminder, start)) >= interval
-    )
+    }

@@ -11,6 +11,7 @@ from bot.freezes.hold_registry import AlreadyRequestedError, HoldRegistry, Nothi
 from bot.store.database import Database
 from tests.freezes.store_contents import announcements, audited_actions
 from tests.support.clock import HOUR, MINUTE, NOW
+from tests.support.due_holds import expire
 from tests.support.examples import WORKSPACE
 from tests.support.values import budget, catalog, service
 
@@ -91,7 +92,7 @@ async def test_several_holds_that_run_out_at_once_are_told_once(
     await place(hold_registry, until=NOW + HOUR)
     await place(hold_registry, "r2", until=NOW + HOUR - MINUTE)
     before = len(await announcements(database))
-    assert len(await hold_registry.expire(lambda _: CHECKOUT, NOW + HOUR)) == 2
+    assert await expire(database, hold_registry, NOW + HOUR) == 2
     assert (await announcements(database))[before:] == [
         ("#checkout", "HoldExpired"),
         ("#releases", "HoldExpired"),
@@ -111,9 +112,9 @@ async def test_a_hold_with_an_end_expires_once_and_is_told(
     hold_registry: HoldRegistry, database: Database
 ) -> None:
     await place(hold_registry, until=NOW + HOUR)
-    assert await hold_registry.expire(lambda _: CHECKOUT, NOW + 59 * MINUTE) == ()
-    assert len(await hold_registry.expire(lambda _: CHECKOUT, NOW + HOUR)) == 1
-    assert await hold_registry.expire(lambda _: CHECKOUT, NOW + HOUR) == ()
+    assert await expire(database, hold_registry, NOW + 59 * MINUTE) == 0
+    assert await expire(database, hold_registry, NOW + HOUR) == 1
+    assert await expire(database, hold_registry, NOW + HOUR) == 0
     assert (await announcements(database))[-1] == ("#releases", "HoldExpired")
     assert (await audited_actions(database))[-1] == ("governor", "hold.expired")
 
@@ -123,7 +124,7 @@ async def test_a_hold_of_a_service_that_left_the_policies_expires_and_is_told(
 ) -> None:
     await place(hold_registry, until=NOW + HOUR)
     without = catalog(service("search"), workspace=WORKSPACE)
-    assert len(await hold_registry.expire(without.service_or_stand_in, NOW + HOUR)) == 1
+    assert await expire(database, hold_registry, NOW + HOUR, without.service_or_stand_in) == 1
     assert (await announcements(database))[-2:] == [("#releases", "HoldExpired")] * 2
     assert (await audited_actions(database))[-1] == ("governor", "hold.expired")
 

@@ -69,7 +69,7 @@ async def test_overlapping_outages_spend_the_budget_once(incidents_setup: Incide
 
 async def test_a_costly_incident_gets_its_postmortem_by_itself(incidents_setup: IncidentsSetup) -> None:
     view = await outage(incidents_setup, 3)
-    await incidents_setup.incidents._scheduled.tick()
+    await incidents_setup.do_due_tasks()
     view = await incidents_setup.complete(view.incident.id)
     pm = channel_id_of(view, ChannelKind.POSTMORTEM)
     channel = incidents_setup.slack.workspace.channels[pm]
@@ -82,14 +82,14 @@ async def test_a_costly_incident_gets_its_postmortem_by_itself(incidents_setup: 
         Role.FACILITATOR_DEVELOPMENT: "U0DANA",
         Role.FACILITATOR_RELIABILITY: "U0SAM",
     }
-    await incidents_setup.incidents._scheduled.tick()
+    await incidents_setup.do_due_tasks()
     await incidents_setup.complete(view.incident.id)
     assert len(incidents_setup.channels("pm-")) == 1
 
 
 async def test_a_cheap_incident_gets_one_when_somebody_asks(incidents_setup: IncidentsSetup) -> None:
     view = await outage(incidents_setup, 1.5)
-    await incidents_setup.incidents._scheduled.tick()
+    await incidents_setup.do_due_tasks()
     assert incidents_setup.channels("pm-") == []
     incidents_setup.slack.faults.once(InjectedFault.CUT, "conversations.create")
     for _ in range(2):
@@ -188,13 +188,13 @@ async def test_reminders_are_told_once_and_can_be_snoozed(incidents_setup: Incid
     channel = channel_id_of(view)
     for minutes, told in ((11, 1), (11, 1), (22, 2)):
         incidents_setup.clock.ahead = timedelta(minutes=minutes)
-        await incidents_setup.incidents._scheduled.tick()
+        await incidents_setup.do_due_tasks()
         await incidents_setup.complete(view.incident.id)
         assert len(incidents_setup.messages(channel, REMINDER)) == told
     now = incidents_setup.clock.now()
     await incidents_setup.incidents.lifecycle.snooze(view.incident.id, now + HOUR, by="U0SAM", now=now)
     incidents_setup.clock.ahead = timedelta(minutes=80)
-    await incidents_setup.incidents._scheduled.tick()
+    await incidents_setup.do_due_tasks()
     await incidents_setup.complete(view.incident.id)
     assert len(incidents_setup.messages(channel, REMINDER)) == 2
 
@@ -208,7 +208,7 @@ async def test_the_owner_of_an_action_is_told_when_it_is_due(incidents_setup: In
     await book.change(first.id, by="U0DANA", now=now, owner="U0SAM", due=now.date())
     assert await book.not_owned("checkout") == ()
     for _ in range(2):
-        await incidents_setup.incidents._scheduled.tick()
+        await incidents_setup.do_due_tasks()
     await incidents_setup.slack.until(lambda: _direct(incidents_setup, "U0SAM"))
     assert len(_direct(incidents_setup, "U0SAM")) == 1
     await book.done(first.id, by="U0SAM", now=now)

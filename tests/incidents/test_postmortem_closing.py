@@ -101,7 +101,7 @@ async def test_nothing_is_said_in_an_archived_channel(incidents_setup: Incidents
     id_, now = view.incident.id, incidents_setup.clock.now()
     await incidents_setup.incidents.lifecycle.change(id_, IncidentChange(share=0.3), by="U0SAM", now=now)
     await incidents_setup.incidents.actions.done(1, by="U0SAM", now=now)
-    await incidents_setup.incidents._scheduled.tick()
+    await incidents_setup.do_due_tasks()
     (notice,) = incidents_setup.messages("#incidents", NOTICE)
     # What stands elsewhere still follows.
     await incidents_setup.slack.until(lambda: "30%" in notice.blocks[1]["text"]["text"])

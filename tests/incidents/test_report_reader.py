@@ -83,9 +83,7 @@ async def test_measured_budgets_are_divided_among_incidents_that_overlap(
             id_, whole, by="U0SAM", now=incidents_setup.clock.now()
         )
     incidents = [(await incidents_setup.incidents.snapshots.of(id_)).incident for id_ in (one, two)]
-    charges = await incidents_setup.incidents._scheduled._costs.charges(
-        incidents, incidents_setup.clock.now()
-    )
+    charges = await incidents_setup.incidents.costs.charges(incidents, incidents_setup.clock.now())
     spent = [charges[id_][orders.key].spent for id_ in (one, two)]
     assert sum(spent) == pytest.approx(300 / 983, rel=1e-2)
     assert spent[0] == pytest.approx(2 * spent[1], rel=1e-2)

@@ -6,7 +6,7 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, inspect, select
+from sqlalchemy import Connection, insert, inspect, select
 
 from bot.catalog.current import CurrentCatalog
 from bot.deployments.records import add
@@ -17,9 +17,11 @@ from bot.incidents.records.steps import StepName, StepState
 from bot.store.database import Database
 from bot.store.migrate import _config, migrate, newest_version, upgrade, version
 from bot.store.retention import RULES
+from bot.store.tables import core
 from bot.store.tables.core import metadata, slos
 from bot.store.tables.deployments import deployments
-from bot.store.tables.incidents import incident_steps
+from bot.store.tables.incidents import actions, incident_steps
+from bot.tasks import records as tasks
 from tests.deployments.test_records import deployed
 from tests.support.clock import NOW
 from tests.support.values import catalog
@@ -144,3 +146,27 @@ async def test_what_was_told_of_incidents_that_are_private_already_is_edited(url
     assert [(row.incident_id, row.room, row.state, row.attempts) for row in steps] == [
         (2, ChannelKind.INCIDENT, StepState.PENDING, 0)
     ]
+
+
+async def test_what_was_due_before_there_were_tasks_has_one(url: str) -> None:
+    """Holds with an end, timed flags, open incidents and owned actions of an older version."""
+    async with Database(url) as database:
+        await migrate(database)
+        async with database.transaction() as connection:
+            await connection.run_sync(lambda sync: command.downgrade(_config(sync), "0027"))
+        hold = {"service": "checkout", "kind": "person", "reason": "x", "by": "U1", "since": NOW}
+        action = {"service": "checkout", "text": "x", "is_p0": False, "created_by": "U1", "created_at": NOW}
+        async with database.transaction() as connection:
+            await connection.execute(insert(core.holds).values(**hold, id=7, until=NOW))
+            await connection.execute(insert(core.holds).values(**hold, id=8))
+            await connection.execute(insert(actions).values(**action, id=3, owner="U1", due=NOW.date()))
+            await connection.execute(insert(actions).values(**action, id=4, due=NOW.date()))
+        await migrate(database)
+        async with database.reading() as connection:
+            holds = await tasks.read_pending(connection, "hold expiry")
+            due = await tasks.read_pending(connection, "action due")
+        assert [(task.key, task.due_at, task.payload) for task in holds] == [
+            ("7", NOW, {"service": "checkout"})
+        ]
+        midnight = NOW.replace(hour=0)
+        assert [(task.key, task.due_at, task.payload) for task in due] == [("3", midnight, {})]

@@ -48,6 +48,7 @@ from bot.store.leases import Lease
 from bot.store.migrate import migrate
 from bot.store.outbox import read_backlog
 from bot.store.tables.incidents import incident_steps
+from bot.tasks.runner import TaskRunner
 from tests.support.clock import DAY, MINUTE, ForwardableClock
 from tests.support.values import catalog, service, slo
 
@@ -107,6 +108,12 @@ class IncidentsSetup:
             while await self.pending() or await self._unsent():  # noqa: ASYNC110 - another task works
                 await asyncio.sleep(0.02)
         return await self.incidents.snapshots.of(id_)
+
+    async def do_due_tasks(self) -> None:
+        """Do what is due now."""
+        runner = TaskRunner(self.database, self.clock)
+        runner.register(self.incidents.task_handlers)
+        await runner.tick()
 
     async def pending(self) -> list[str]:
         """Return the names of the pending steps."""

@@ -152,12 +152,12 @@ async def _flags(folder: Path) -> AsyncIterator[RunningSlackApp]:
         await slack_app.types("dana", f"/flag ramp {FLAG} 1% 5% every 30m the new till", _CHANNEL)
         asked = (await deliver(slack_app))[-1]
         await slack_app.presses("sam", asked, "flag.approve", _CHANNEL)
-        await slack_app.flags.tick()
+        await slack_app.tick()
         await slack_app.types("riley", f"/flag show {FLAG}", _CHANNEL)
         await slack_app.types("sam", f"/flag ramp hold {FLAG}", _CHANNEL)
         await slack_app.types("sam", f"/flag ramp go {FLAG}", _CHANNEL)
         later(slack_app, timedelta(minutes=30))
-        await slack_app.flags.tick()
+        await slack_app.tick()
         for words in (f"kill {FLAG} it hurts", f"on {FLAG} for 2h staging", f"undo {FLAG} staging"):
             await slack_app.types("sam", f"/flag {words}", _CHANNEL)
         await slack_app.types("dana", f"/flag rollout {FLAG} 5% once more", _CHANNEL)

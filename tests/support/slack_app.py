@@ -29,6 +29,7 @@ from bot.catalog.slo import Slo
 from bot.catalog.variants import Variants
 from bot.clock import SystemClock
 from bot.freezes.exemption_requests import ExemptionRequests
+from bot.freezes.expiry import HoldExpiry
 from bot.freezes.explanation_reader import ExplanationReader
 from bot.freezes.hold_registry import HoldRegistry
 from bot.freezes.status import ReadUnready, StatusReader, all_ready
@@ -55,6 +56,7 @@ from bot.spending.reader import SpendingReader
 from bot.store.database import Database
 from bot.store.leases import Lease
 from bot.store.signals import Topic
+from bot.tasks.runner import TaskRunner
 from bot.teams.readiness.launches import Launches
 from tests.support.clock import StoppedClock
 from tests.support.examples import WORKSPACE, shop_service, shrinking
@@ -203,6 +205,18 @@ class RunningSlackApp:
     incidents: Incidents
     client: SlackClient
     launches: Launches
+
+    async def tick(self) -> None:
+        """Let the flags' loop run once, and do what is due now."""
+        await self.flags.tick()
+        await self.do_due_tasks()
+
+    async def do_due_tasks(self) -> None:
+        """Do what is due now."""
+        runner = TaskRunner(self.database, self.shop.clock)
+        expiry = HoldExpiry(self.hold_registry, self.shop.current.catalog.service_or_stand_in)
+        runner.register([expiry, *self.flags.task_handlers, *self.incidents.task_handlers])
+        await runner.tick()
 
     async def types(self, who: str, text: str, channel: str = "#general") -> Message:
         """Let a person type a command; return what they see next in that channel."""

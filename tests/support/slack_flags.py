@@ -131,7 +131,7 @@ async def evaluated(slack_app: RunningSlackApp, rate: float = 0.5, **changes: An
     promised = slack_app.shop.catalog.services["checkout"].slos
     slack_app.shop.budgets["checkout"] = [burning(one, rate, **changes) for one in promised]
     slack_app.flags.evaluated(["checkout"])
-    await slack_app.flags.tick()
+    await slack_app.tick()
 
 
 async def met(slack_app: RunningSlackApp, requests: float) -> None:
@@ -142,7 +142,7 @@ async def met(slack_app: RunningSlackApp, requests: float) -> None:
         slack_app.shop.budgets["checkout"] = [burning(one, 0.5, as_of=now) for one in promised]
         slack_app.shop.counts = counted_at(0, requests)
         slack_app.flags.evaluated(["checkout"])
-        await slack_app.flags.tick()
+        await slack_app.tick()
 
 
 def later(slack_app: RunningSlackApp, length: timedelta) -> None:

@@ -44,7 +44,7 @@ async def ramp_begun(slack_app: RunningSlackApp) -> None:
     await slack_app.types("dana", RAMP)
     asked = (await deliver(slack_app))[-1]
     await slack_app.presses("sam", asked, "flag.approve", "#checkout")
-    await slack_app.flags.tick()
+    await slack_app.tick()
 
 
 async def much_to_show(slack_app: RunningSlackApp) -> None:

@@ -237,12 +237,12 @@ class ChangeRecorder:
             timer = PendingRevert(
                 RevertKind.TIMER, before, version, request.by, now, until=until, warn_at=warn_at
             )
-            await reverts.insert(connection, timer)
+            await reverts.insert(self._database, connection, timer)
         if request.cause is ChangeCause.EXHAUSTED:
             lowered = PendingRevert(
                 RevertKind.LOWERED, before, version, request.by, now, service=request.service
             )
-            await reverts.insert(connection, lowered)
+            await reverts.insert(self._database, connection, lowered)
         return until
 
     async def _store_watch(
@@ -268,5 +268,5 @@ class ChangeRecorder:
             guard=guard,
             baseline=baseline(readings(services, self._latest)),
         )
-        await reverts.insert(connection, watch)
+        await reverts.insert(self._database, connection, watch)
         return watched_until

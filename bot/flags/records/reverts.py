@@ -7,14 +7,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Row, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.flags.flag import FlagState, state_as_json, state_from_json
 from bot.flags.guard import Guard, GuardWatch
+from bot.store.database import Database
 from bot.store.tables.flags import flag_promises as rows
+from bot.tasks import records as tasks
+from bot.tasks.task import PlannedTask
+
+TIMED_REVERT: Final = "timed revert"
+"""The kind of the tasks that revert flags whose time is over."""
+TIMED_REVERT_WARNING: Final = "timed revert warning"
+"""The kind of the tasks that announce that before."""
 
 
 class RevertKind(StrEnum):
@@ -72,26 +80,38 @@ class PendingRevert:
         )
 
 
-async def insert(connection: AsyncConnection, revert: PendingRevert) -> None:
-    """Insert a new revert."""
+async def insert(database: Database, connection: AsyncConnection, revert: PendingRevert) -> None:
+    """Insert a new revert, and plan the tasks of a timer."""
     guard = revert.guard
-    await connection.execute(
-        rows.insert().values(
-            kind=str(revert.kind),
-            flag=revert.state.flag,
-            environment=revert.state.environment,
-            service=revert.service,
-            state=state_as_json(revert.state),
-            version=revert.version,
-            by=revert.by,
-            since=revert.since,
-            until=revert.until,
-            warn_at=revert.warn_at,
-            guard_burn=guard.burn if guard else None,
-            guard_watch=guard.watch.total_seconds() if guard else None,
-            baseline=dict(revert.baseline or {}),
-        )
+    statement = rows.insert().values(
+        kind=str(revert.kind),
+        flag=revert.state.flag,
+        environment=revert.state.environment,
+        service=revert.service,
+        state=state_as_json(revert.state),
+        version=revert.version,
+        by=revert.by,
+        since=revert.since,
+        until=revert.until,
+        warn_at=revert.warn_at,
+        guard_burn=guard.burn if guard else None,
+        guard_watch=guard.watch.total_seconds() if guard else None,
+        baseline=dict(revert.baseline or {}),
     )
+    id_ = (await connection.execute(statement.returning(rows.c.id))).scalar_one()
+    if revert.kind is not RevertKind.TIMER:
+        return
+    key = str(id_)
+    for kind, at in ((TIMED_REVERT_WARNING, revert.warn_at), (TIMED_REVERT, revert.until)):
+        if at is not None:
+            await tasks.schedule(database, connection, PlannedTask(kind, key, at), revert.since)
+
+
+async def read_open(connection: AsyncConnection, id_: int) -> PendingRevert | None:
+    """Return a revert that has not ended."""
+    query = select(rows).where(rows.c.id == id_, rows.c.ended_at.is_(None))
+    row = (await connection.execute(query)).one_or_none()
+    return None if row is None else _revert_of(row)
 
 
 async def open_reverts(

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, select, update
+from sqlalchemy import Row, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.catalog.error_budget_policy import UnfreezeRequirement, UnmetRequirement
 from bot.incidents.action import Action, not_owned
 from bot.incidents.incident import COUNTED, IncidentError
+from bot.incidents.planned_tasks import plan_for_action
 from bot.incidents.records.hidden import read_hidden
 from bot.incidents.visibility import ANYBODY, OPERATOR, Viewer
 from bot.store import audit
@@ -67,6 +68,7 @@ class Actions:
             action = await _read_one(connection, id_)
             await _audit(connection, "action.added", action, by, now)
             await _bump_version(connection, action.incident_id, now)
+            await plan_for_action(self._database, connection, action, now)
         return action
 
     async def change(
@@ -121,6 +123,7 @@ class Actions:
             if after != before:
                 await _audit(connection, action, after, by, now)
                 await _bump_version(connection, after.incident_id, now)
+                await plan_for_action(self._database, connection, after, now)
         return after
 
 
@@ -163,27 +166,20 @@ async def unmet_requirements(connection: AsyncConnection, service: str) -> Seque
     ]
 
 
-def _overdue(today: date) -> Select[Any]:
-    return select(actions).where(
+async def claim_overdue(connection: AsyncConnection, id_: int, today: date, now: datetime) -> Action | None:
+    """Return an open action that is due today or before, and mark its owner as reminded.
+
+    None if there is none, or its owner was reminded before.
+    """
+    claimed = update(actions).where(
+        actions.c.id == id_,
         actions.c.done_at.is_(None),
         actions.c.owner.is_not(None),
         actions.c.due <= today,
         actions.c.reminded_at.is_(None),
     )
-
-
-async def any_overdue(connection: AsyncConnection, today: date) -> bool:
-    """Return whether there is an owner to be reminded."""
-    return (await connection.execute(_overdue(today).limit(1))).first() is not None
-
-
-async def claim_overdue(connection: AsyncConnection, today: date, now: datetime) -> Sequence[Action]:
-    """Return the open actions due today or before whose owners were not reminded; mark them as reminded."""
-    due = [_action(row) for row in await connection.execute(_overdue(today).with_for_update())]
-    if due:
-        claimed = update(actions).where(actions.c.id.in_([action.id for action in due]))
-        await connection.execute(claimed.values(reminded_at=now))
-    return due
+    is_claimed = (await connection.execute(claimed.values(reminded_at=now))).rowcount == 1
+    return await _read_one(connection, id_) if is_claimed else None
 
 
 async def _read_one(connection: AsyncConnection, id_: int) -> Action:

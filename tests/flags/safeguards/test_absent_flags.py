@@ -40,7 +40,7 @@ async def deleted(slack_app: RunningSlackApp) -> None:
 async def ticks_for(slack_app: RunningSlackApp, length: timedelta) -> None:
     for _ in range(int(length / timedelta(minutes=20))):
         later(slack_app, timedelta(minutes=20))
-        await slack_app.flags.tick()
+        await slack_app.tick()
 
 
 async def left_alone(slack_app: RunningSlackApp) -> list[str]:

@@ -15,7 +15,7 @@ from tests.support.slack_flags import FLAG, audited, later, run_slack_app_with_f
 @pytest.fixture
 async def slack_app(tmp_path: Path) -> AsyncIterator[RunningSlackApp]:
     async with run_slack_app_with_flags(tmp_path) as slack_app:
-        await slack_app.flags.tick()
+        await slack_app.tick()
         yield slack_app
 
 
@@ -30,7 +30,7 @@ async def moved_elsewhere(
 async def looked(slack_app: RunningSlackApp) -> list[tuple[str, str, str]]:
     before = len(await told(slack_app))
     later(slack_app, timedelta(minutes=1))
-    await slack_app.flags.tick()
+    await slack_app.tick()
     return list((await told(slack_app))[before:])
 
 

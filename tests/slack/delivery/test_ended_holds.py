@@ -20,6 +20,7 @@ from bot.store.tables.core import outbox
 from bot.store.told_messages import find_told, replace_content
 from tests.support.clock import HOUR, MINUTE, NOW
 from tests.support.delivery import BRISK, Delivery, open_delivery, working
+from tests.support.due_holds import expire
 from tests.support.examples import WORKSPACE, shop_service
 from tests.support.values import budget, in_force
 
@@ -90,7 +91,7 @@ async def test_a_lifted_freeze_loses_its_buttons_in_both_channels(freezes: Freez
 
 async def test_a_freeze_whose_time_ran_out_says_so(freezes: Freezes) -> None:
     await freezes.place(until=NOW + HOUR)
-    await freezes.registry.expire(lambda _: CHECKOUT, NOW + HOUR)
+    await expire(freezes.delivery.database, freezes.registry, NOW + HOUR)
     await freezes.deliver()
     (message,) = freezes.announced()
     assert not {LIFT, REQUEST} & action_ids(message)
@@ -110,7 +111,7 @@ async def test_a_replaced_freeze_says_so_and_the_new_one_keeps_its_buttons(freez
 async def test_one_persons_freeze_stays_as_it_is_when_another_ends(freezes: Freezes) -> None:
     await freezes.place(until=NOW + HOUR)
     await freezes.place("r2", by="U0DANA", reason="audit")
-    await freezes.registry.expire(lambda _: CHECKOUT, NOW + HOUR)
+    await expire(freezes.delivery.database, freezes.registry, NOW + HOUR)
     await freezes.deliver()
     first, second = freezes.announced()
     assert REQUEST not in action_ids(first)

@@ -220,14 +220,14 @@ async def test_undo_brings_back_the_state_before_unless_somebody_touched_the_fla
 async def test_on_for_a_time_warns_and_goes_back(slack_app: RunningSlackApp) -> None:
     await slack_app.types("riley", f"/flag on {FLAG} staging for 2h a demo")
     assert await exposure(slack_app, "staging") == 1
-    await slack_app.flags.tick()
+    await slack_app.tick()
     later(slack_app, timedelta(minutes=111))
-    await slack_app.flags.tick()
-    await slack_app.flags.tick()
+    await slack_app.tick()
+    await slack_app.tick()
     assert [event_type for _, event_type, _ in await told(slack_app)] == ["flag_changed", "flag_ends_soon"]
     assert (await told(slack_app))[-1][2].startswith(":hourglass: *9\u00a0min* left")
     later(slack_app, timedelta(minutes=9))
-    await slack_app.flags.tick()
+    await slack_app.tick()
     assert await exposure(slack_app, "staging") == 0
     assert (await changes(slack_app))[-1][0] == "governor"
 
@@ -237,7 +237,7 @@ async def test_on_again_lets_what_was_on_for_a_time_stay(slack_app: RunningSlack
     answer = await slack_app.types("riley", f"/flag on {FLAG} staging")
     assert answer.text.endswith("It stays so, and will not go back by itself.")
     later(slack_app, timedelta(hours=3))
-    await slack_app.flags.tick()
+    await slack_app.tick()
     assert await exposure(slack_app, "staging") == 1
 
 
@@ -249,7 +249,7 @@ async def test_a_time_that_is_over_leaves_alone_what_somebody_else_has_touched(
     version = (await state(slack_app, "staging")).version
     await backend.apply(FLAG, "staging", SetExposure(0.7), version=version, note="behind its back")
     later(slack_app, timedelta(hours=3))
-    await slack_app.flags.tick()
+    await slack_app.tick()
     assert await exposure(slack_app, "staging") == 0.7
     assert "flag_left_alone" in [event_type for _, event_type, _ in await told(slack_app)]
 
@@ -263,12 +263,12 @@ async def test_a_time_that_is_over_waits_for_an_environment_that_vanished(slack_
     slack_app.shop.catalog = replace(policies, workspace=replace(policies.workspace, flags=flags))
     later(slack_app, timedelta(hours=3))
     for _ in range(3):
-        await slack_app.flags.tick()
+        await slack_app.tick()
         later(slack_app, timedelta(minutes=6))
     texts = [text for _, event_type, text in await told(slack_app) if event_type == "flag_left_alone"]
     assert len(texts) == 1
     slack_app.shop.catalog = policies
-    await slack_app.flags.tick()
+    await slack_app.tick()
     assert await exposure(slack_app, "staging") == 0
 
 

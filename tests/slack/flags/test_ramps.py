@@ -45,7 +45,7 @@ async def begun(slack_app: RunningSlackApp, taken: int = 1) -> None:
     for number in range(taken):
         if number:
             later(slack_app, HALF_AN_HOUR)
-        await slack_app.flags.tick()
+        await slack_app.tick()
 
 
 async def test_a_safeguard_that_fails_keeps_no_ramp_from_its_steps(
@@ -72,13 +72,13 @@ async def test_a_ramp_is_approved_once_and_takes_each_step_in_its_time(slack_app
     assert answer.text == f"*{way}* — waits for another person's approval in #checkout."
     (request,) = await deliver(slack_app)
     assert request.text.startswith(f":raised_hand: *{way}* — <@U0DANA> asks for a ramp of")
-    await slack_app.flags.tick()
+    await slack_app.tick()
     assert await exposure(slack_app) == 0
     await slack_app.presses("sam", request, "flag.approve", "#checkout")
     seen = []
     for _ in range(4):
-        await slack_app.flags.tick()
-        await slack_app.flags.tick()
+        await slack_app.tick()
+        await slack_app.tick()
         seen.append(await exposure(slack_app))
         later(slack_app, HALF_AN_HOUR)
     assert seen == [0.01, 0.05, 0.25, 1.0]
@@ -98,7 +98,7 @@ async def test_a_ramp_without_a_reason_says_only_who_asked(slack_app: RunningSla
     (request,) = await deliver(slack_app)
     assert f"<@U0DANA> asks for a ramp of *{FLAG}* in production." in request.text.splitlines()[0]
     await slack_app.presses("sam", request, "flag.approve", "#checkout")
-    await slack_app.flags.tick()
+    await slack_app.tick()
     _, _, first = next(one for one in await told(slack_app) if one[1] == "flag_changed")
     by = "By Governor, approved by <@U0SAM>: step 1 of 4 of the ramp asked for by <@U0DANA>."
     assert by in first.splitlines()
@@ -129,8 +129,8 @@ async def test_a_ramp_holds_while_the_service_is_frozen_and_goes_on_where_it_sto
     await begun(slack_app, taken=2)
     await slack_app.types("sam", "/freeze checkout peak sale")
     later(slack_app, HALF_AN_HOUR)
-    await slack_app.flags.tick()
-    await slack_app.flags.tick()
+    await slack_app.tick()
+    await slack_app.tick()
     await evaluated(slack_app)
     assert await exposure(slack_app) == 0.05
     held = [text for _, event_type, text in await told(slack_app) if event_type == "ramp_held"]
@@ -139,7 +139,7 @@ async def test_a_ramp_holds_while_the_service_is_frozen_and_goes_on_where_it_sto
     assert "Person hold: peak sale." in held[0]
     await slack_app.types("sam", "/freeze lift checkout")
     await evaluated(slack_app)
-    await slack_app.flags.tick()
+    await slack_app.tick()
     assert await exposure(slack_app) == 0.25
     assert "ramp_goes_on" in await occasions(slack_app)
 
@@ -149,13 +149,13 @@ async def test_a_ramp_holds_while_the_service_cannot_be_measured(slack_app: Runn
     known = slack_app.shop.budgets["checkout"]
     slack_app.shop.budgets["checkout"] = []
     later(slack_app, HALF_AN_HOUR)
-    await slack_app.flags.tick()
+    await slack_app.tick()
     assert await exposure(slack_app) == 0.01
     assert (await occasions(slack_app))[-1] == "ramp_held"
     slack_app.shop.budgets["checkout"] = known
     slack_app.flags.evaluated(["checkout"])
-    await slack_app.flags.tick()
-    await slack_app.flags.tick()
+    await slack_app.tick()
+    await slack_app.tick()
     assert await exposure(slack_app) == 0.05
 
 
@@ -213,8 +213,8 @@ async def test_a_ramp_outlives_its_service_s_absence_from_the_policies(slack_app
     others = {name: each for name, each in policies.services.items() if name != "checkout"}
     slack_app.shop.catalog = replace(policies, services=others)
     later(slack_app, HALF_AN_HOUR)
-    await slack_app.flags.tick()
-    await slack_app.flags.tick()
+    await slack_app.tick()
+    await slack_app.tick()
     assert await exposure(slack_app) == 0.01
     channel, event_type, text = (await told(slack_app))[-1]
     assert (channel, event_type) == ("#releases", "ramp_held")
@@ -244,16 +244,16 @@ async def test_a_person_holds_a_ramp_lets_it_go_on_and_stops_it(slack_app: Runni
     await begun(slack_app)
     assert (await slack_app.types("dana", f"/flag ramp hold {FLAG}")).text.startswith("The ramp of")
     later(slack_app, HALF_AN_HOUR)
-    await slack_app.flags.tick()
+    await slack_app.tick()
     await evaluated(slack_app)
     assert await exposure(slack_app) == 0.01
     assert "<@U0DANA> holds it." in (await told(slack_app))[-1][2]
     await slack_app.types("dana", f"/flag ramp go {FLAG}")
-    await slack_app.flags.tick()
+    await slack_app.tick()
     assert await exposure(slack_app) == 0.05
     await slack_app.types("dana", f"/flag ramp stop {FLAG}")
     later(slack_app, HALF_AN_HOUR)
-    await slack_app.flags.tick()
+    await slack_app.tick()
     assert await exposure(slack_app) == 0.05
     assert [entry.action for entry in await audited(slack_app)][-1] == "ramp.stopped"
 
@@ -266,7 +266,7 @@ async def test_a_flag_moved_elsewhere_ends_its_ramp_and_nothing_is_overwritten(
     version = (await state(slack_app)).version
     await backend.apply(FLAG, "production", SetExposure(0.4), version=version, note="behind its back")
     later(slack_app, HALF_AN_HOUR)
-    await slack_app.flags.tick()
+    await slack_app.tick()
     assert await exposure(slack_app) == 0.4
     stopped = [text for _, event_type, text in await told(slack_app) if event_type == "ramp_stopped"]
     assert len(stopped) == 1
@@ -292,7 +292,7 @@ async def test_a_ramp_that_was_declined_or_moved_never_begins(slack_app: Running
     version = (await state(slack_app)).version
     await backend.apply(FLAG, "production", SetExposure(0.4), version=version, note="behind its back")
     await slack_app.presses("sam", request, "flag.approve", "#checkout")
-    await slack_app.flags.tick()
+    await slack_app.tick()
     assert await exposure(slack_app) == 0.4
 
 

@@ -118,7 +118,7 @@ async def test_a_ramp_without_steps_takes_those_of_the_policy_and_keeps_them(
     assert f"No second approval {rule(slack_app)}." in answer.text
     # The ramp was begun with spare: what comes then changes neither its steps nor who must approve.
     forecasts.unspent = None
-    await slack_app.flags.tick()
+    await slack_app.tick()
     assert await exposure(slack_app) == 0.1
     stored = await slack_app.flags.ramps.find(FLAG, "production")
     assert stored is not None

@@ -21,11 +21,11 @@ from bot.catalog.catalog import Catalog, Service
 from bot.deployments.records import last_to_production
 from bot.freezes.budget_judge import BudgetJudge
 from bot.freezes.exemption_requests import ExemptionRequests
-from bot.freezes.expiry import HoldExpiry
 from bot.freezes.explanation_reader import ExplanationReader
 from bot.freezes.hold_registry import HoldRegistry
 from bot.freezes.hold_writer import Announce
 from bot.freezes.status import ReadUnready, StatusReader
+from bot.freezes.tasks.hold_expiry import HoldExpiry
 from bot.incidents.cost import Costs, Downtime
 from bot.incidents.holds import ended_causes
 from bot.incidents.records.actions import unmet_requirements

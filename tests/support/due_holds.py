@@ -4,9 +4,9 @@ from collections.abc import Callable
 from datetime import datetime
 
 from bot.catalog.catalog import Service
-from bot.freezes.expiry import HoldExpiry
 from bot.freezes.hold_registry import HoldRegistry
 from bot.freezes.records import read_holds
+from bot.freezes.tasks.hold_expiry import HoldExpiry
 from bot.store.database import Database
 from bot.tasks.runner import TaskRunner
 from tests.support.clock import StoppedClock

@@ -29,10 +29,10 @@ from bot.catalog.slo import Slo
 from bot.catalog.variants import Variants
 from bot.clock import SystemClock
 from bot.freezes.exemption_requests import ExemptionRequests
-from bot.freezes.expiry import HoldExpiry
 from bot.freezes.explanation_reader import ExplanationReader
 from bot.freezes.hold_registry import HoldRegistry
 from bot.freezes.status import ReadUnready, StatusReader, all_ready
+from bot.freezes.tasks.hold_expiry import HoldExpiry
 from bot.incidents.cost import Downtime
 from bot.incidents.records.actions import unmet_requirements
 from bot.incidents.snapshot import IncidentSnapshot

@@ -82,7 +82,7 @@ async def read_page(
         beside = tuple_(_COLUMNS.service, _COLUMNS.environment, _UNIT) > tuple_(
             literal(after.service), literal(after.environment), literal(after.unit)
         )
-        query = query.having((after.ended_at > _ENDED_AT) | and_(after.ended_at == _ENDED_AT, beside))
+        query = query.having((after.ended_at > _ENDED_AT) | ((after.ended_at == _ENDED_AT) & beside))
     query = query.order_by(_ENDED_AT.desc(), _COLUMNS.service, _COLUMNS.environment, _UNIT)
     rows = (await connection.execute(query.limit(limit + 1))).all()
     place = {(row.service, row.environment, row.unit): index for index, row in enumerate(rows[:limit])}

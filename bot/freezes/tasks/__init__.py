@@ -1,0 +1,1 @@
+"""What is due for holds at a time."""

@@ -16,6 +16,7 @@ from bot.budgets.evaluator import Assessed, Evaluator
 from bot.budgets.forecast_scores import ForecastScores
 from bot.budgets.forecaster import Forecaster
 from bot.budgets.ledger.ledger import Ledger
+from bot.budgets.maintenance.recorder import MaintenanceRecorder
 from bot.budgets.sources.registry import SourceRegistry
 from bot.catalog.catalog import Catalog, Service
 from bot.deployments.records import last_to_production
@@ -74,6 +75,7 @@ class Budgets:
         self.exemption_requests = ExemptionRequests(database, announce)
         self.adjustments = AdjustmentRegistry(database, AdjustmentAnnouncer(current))
         self.adjustment_preview = AdjustmentPreview(self.ledger, current)
+        self.maintenance = MaintenanceRecorder(database, current, self.adjustments, self.adjustment_preview)
         self.forecaster = Forecaster(self.ledger, current)
         self._judge = BudgetJudge(
             database,
@@ -105,6 +107,7 @@ class Budgets:
         """Open the sources and ledgers of a catalog that has just come into force."""
         self.sources.follow(catalog.workspace)
         await self.ledger.register(catalog.slos)
+        await self.maintenance.plan(catalog, self._clock.now())
         self._gauges.follow(catalog)
         self.status_reader.invalidate()
 

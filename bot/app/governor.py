@@ -186,6 +186,7 @@ class Governor:
         self.slack = Slack(resources, announcer, installations, self._timing)
         self.launches = Launches(self.database, appeared_messages, changed_messages)
         self.budgets = Budgets(resources, announcer, self._look_after_flags, self.launches.unready)
+        self.tasks.register([self.budgets.maintenance])
         self.discovery = Discovery(
             database=self.database,
             sources=self.budgets.sources,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from bot.catalog.error_budget_policy import PRODUCTION, ErrorBudgetPolicy, PolicyMode
+from bot.catalog.maintenance import MaintenanceWindow
 from bot.catalog.slo import Slo
 from bot.catalog.teams import Teams
 from bot.catalog.variants import Variants
@@ -132,6 +133,7 @@ class Service:
     repository: str | None = None
     variants: Variants | None = None
     low_risk: tuple[str, ...] = ()
+    maintenance: tuple[MaintenanceWindow, ...] = ()
     time_zone: str = "UTC"
 
     def variants_of(self, flag: str) -> Variants | None:

@@ -87,10 +87,12 @@ def _counted(body: Mapping[str, Any]) -> Iterator[str]:
 def _adjustment(adjustment: Mapping[str, Any]) -> Iterator[str]:
     """Yield what one adjustment changes, and whose it is."""
     start, end = (_time(adjustment[key], ZoneInfo("UTC")) for key in ("start", "end"))
+    asker = adjustment["asked_by"]
     approved = f", approved by {adjustment['approved_by']}" if adjustment["approved_by"] else ""
     yield f"{_INDENT}{adjustment['id']}. bad {adjustment['bad']:.12g}, total {adjustment['total']:.12g}"
     yield f"{_INDENT * 2}{adjustment['kind']}, {adjustment['counts_as']}: {start} to {end}"
-    text = f"asked by {adjustment['asked_by']}{approved}: {adjustment['reason']}"
+    whose = "planned in the policy" if adjustment["kind"] == "maintenance" else f"asked by {asker}"
+    text = f"{whose}{approved}: {adjustment['reason']}"
     yield from (f"{_INDENT * 2}{line}" for line in _wrapped(text))
 
 

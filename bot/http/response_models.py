@@ -48,7 +48,7 @@ class AdjustmentAnswer(Answer):
     """An adjustment of the record that is in force, and what it changes in the window of an SLO."""
 
     id: int
-    kind: Literal["exclusion", "correction"]
+    kind: Literal["exclusion", "correction", "maintenance"]
     counts_as: Literal["dropped", "good"]
     """`dropped`: the events leave the total too; `good`: the total stays."""
     start: AwareDatetime

@@ -208,6 +208,7 @@ def _service(
         },
         flags=spec.flags,
         low_risk=spec.low_risk,
+        maintenance=tuple(each.window() for each in spec.maintenance),
         time_zone=spec.time_zone or workspace.time_zone,
         repository=spec.repository,
         variants=_variants(spec),

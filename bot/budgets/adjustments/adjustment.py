@@ -14,7 +14,7 @@ LONGEST = timedelta(days=7)
 """The longest time that one adjustment may cover."""
 
 MOST_OF_WINDOW = 0.25
-"""The share of an SLO's window that may be left out in all."""
+"""The share of an SLO's window that people may leave out in all, and of four weeks that maintenance may."""
 
 MOST_EVENTS = 10**12
 """The most events that one correction may name."""
@@ -27,6 +27,8 @@ class AdjustmentKind(StrEnum):
     """A time does not count."""
     CORRECTION = "correction"
     """A number of bad events is taken away or added."""
+    MAINTENANCE = "maintenance"
+    """A time does not count because the policy plans it so."""
 
 
 class CountsAs(StrEnum):

@@ -1,5 +1,7 @@
 """Adjustments as people ask for them: asked by one, approved by another, reversed, and read.
 
+Maintenance of the policies is recorded as one that counts at once.
+
 Each step is committed with its audit row and its messages. A step that was taken before is told as such and
 changes nothing, however often a button is pressed and on whichever replica.
 """
@@ -69,6 +71,32 @@ class AdjustmentRegistry:
             event = AdjustmentEvent(stored, service, asked.asked_by, asked.reason, tuple(changes))
             await self._record(connection, event, "adjustment.asked", now)
         return stored, True
+
+    async def record_maintenance(
+        self,
+        connection: AsyncConnection,
+        service: Service,
+        occurrence: Adjustment,
+        changes: Sequence[BudgetChange],
+        *,
+        window: str,
+        now: datetime,
+    ) -> Adjustment | None:
+        """Store an occurrence of a window of the policy, which counts at once; None if it is known already.
+
+        It runs in its caller's transaction.
+        """
+        request = f"maintenance {service.name}/{window} {occurrence.span.start.isoformat()}"
+        insert = self._database.insert(table).values(row_values(occurrence, request))
+        number = (
+            await connection.execute(insert.on_conflict_do_nothing().returning(table.c.id))
+        ).scalar_one_or_none()
+        if number is None:
+            return None
+        stored = replace(occurrence, id=number)
+        event = AdjustmentEvent(stored, service, occurrence.asked_by, occurrence.reason, tuple(changes))
+        await self._record(connection, event, "adjustment.maintenance", now, window=window)
+        return stored
 
     async def find(self, number: int) -> Adjustment:
         """Return an adjustment; raises `NoAdjustmentError`."""
@@ -166,15 +194,21 @@ class AdjustmentRegistry:
         return [adjustment_of(row) for row in rows]
 
     async def _record(
-        self, connection: AsyncConnection, event: AdjustmentEvent, action: str, now: datetime
+        self,
+        connection: AsyncConnection,
+        event: AdjustmentEvent,
+        action: str,
+        now: datetime,
+        *,
+        window: str | None = None,
     ) -> None:
         """Write the audit row and the messages of a step."""
-        await audit.record(connection, _audit_entry(event, action), now)
+        await audit.record(connection, _audit_entry(event, action, window), now)
         await enqueue(connection, self._announce(event), now)
 
 
-def _audit_entry(event: AdjustmentEvent, action: str) -> audit.AuditEntry:
-    """Return the audit row of a step, with the figures before and after."""
+def _audit_entry(event: AdjustmentEvent, action: str, window: str | None) -> audit.AuditEntry:
+    """Return the audit row of a step, with the figures before and after; `window` is one of the policy."""
     adjustment = event.adjustment
     about = {
         "adjustment": adjustment.id,
@@ -184,7 +218,7 @@ def _audit_entry(event: AdjustmentEvent, action: str) -> audit.AuditEntry:
         "from": adjustment.span.start.isoformat(),
         "to": adjustment.span.end.isoformat(),
         "bad_events": adjustment.bad_events or None,
-    }
+    } | ({"window": window} if window else {})
     return audit.AuditEntry(
         actor=event.by,
         action=action,

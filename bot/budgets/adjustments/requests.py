@@ -15,6 +15,7 @@ from bot.budgets.adjustments.adjustment import (
     LONGEST,
     MOST_OF_WINDOW,
     Adjustment,
+    AdjustmentKind,
     AdjustmentState,
 )
 from bot.budgets.adjustments.effects import merged, within
@@ -76,7 +77,7 @@ def check_time(asked: Adjustment, service: Service, now: datetime) -> None:
     if asked.span.end > now + timedelta(minutes=1):
         raise AdjustmentRefusedError(
             "That time is not over yet, and only what has happened can be adjusted. "
-            "Ask again when it is over."
+            "Ask again when it is over. Planned work belongs in the policy, under maintenance."
         )
     if asked.span.length > LONGEST:
         raise AdjustmentRefusedError(
@@ -94,9 +95,10 @@ def check_time(asked: Adjustment, service: Service, now: datetime) -> None:
 def check_others(asked: Adjustment, others: Iterable[Adjustment], service: Service, now: datetime) -> None:
     """Raise `OverlappingError` or `AdjustmentRefusedError` if it does not go with what people asked before.
 
-    Of each window at most a quarter may be left out so, lest a budget rest on a few good days.
+    Of each window at most a quarter may be left out so, lest a budget rest on a few good days. Maintenance
+    of the policy is not counted: it has a limit of its own.
     """
-    people = list(others)
+    people = [each for each in others if each.kind is not AdjustmentKind.MAINTENANCE]
     for other in people:
         is_same = asked.slo is None or other.slo is None or asked.slo == other.slo
         if is_same and other.overlaps(asked.span):

@@ -42,6 +42,7 @@ from bot.policy.documents.fields import (
     WarnLevel,
 )
 from bot.policy.documents.for_each import ForEach
+from bot.policy.documents.maintenance import MaintenanceSpec, broken_windows
 from bot.policy.documents.model import BrokenRule, Model
 from bot.policy.documents.notify import NotifySpec
 from bot.policy.documents.objectives import SloSpec
@@ -359,9 +360,12 @@ class ServiceSpec(Model):
     """How the service's series tell who met a flag: the guard then compares those who did with the rest."""
     slos: tuple[SloSpec, ...] = ()
     """What the service promises; it is judged by the worst of them."""
+    maintenance: tuple[MaintenanceSpec, ...] = ()
+    """Planned times that do not count; at most a quarter of four weeks."""
 
     def broken_rules(self) -> Iterator[BrokenRule]:
-        """Check that `lowRisk` and `variants` name flags of the service."""
+        """Check that `lowRisk` and `variants` name flags of the service, and `maintenance` its SLOs."""
+        yield from broken_windows(self.maintenance, [slo.name for slo in self.slos])
         for index, flag in enumerate(self.low_risk):
             if flag not in self.flags:
                 message = f"{IT} is not among the service's `flags`{did_you_mean(flag, self.flags)}"

@@ -252,6 +252,7 @@ BurnWindow = Annotated[timedelta, *_duration("1s", "400d", "1h", "5m")]
 GuardWindow = Annotated[timedelta, *_duration("1s", "6h", "5m")]
 GuardTime = Annotated[timedelta, *_duration("1s", "7d", "30m")]
 Dwell = Annotated[timedelta, PlainValidator(parse_duration), WithJsonSchema(_text(CANONICAL_FORM, "15m"))]
+MaintenanceTime = Annotated[timedelta, *_duration("1m", "7d", "1h")]
 QuietTime = Annotated[timedelta, *_duration("2d", "400d", "14d")]
 KeepTime = Annotated[timedelta, *_duration("0s", "400d", "7d")]
 

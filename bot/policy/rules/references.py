@@ -34,6 +34,7 @@ _UNIQUE_LISTS: dict[str, tuple[tuple[Path, str | None], ...]] = {
         (("spec", "flags"), None),
         (("spec", "lowRisk"), None),
         (("spec", "variants", "flags"), None),
+        (("spec", "maintenance"), "name"),
     ),
     "Workspace": ((("spec", "flags", "environments"), "name"),),
     "ErrorBudgetPolicy": ((("spec", "exemptions"), None), (("spec", "lowerWhenExhausted"), None)),

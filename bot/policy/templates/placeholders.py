@@ -48,6 +48,7 @@ _SPELLINGS = {
     "repository": Spelling.KEY,
     # Everything else under these is the same for all services.
     "slos": Spelling.NOWHERE,
+    "maintenance": Spelling.NOWHERE,
     "errorBudgetPolicy": Spelling.NOWHERE,
     "workspace": Spelling.NOWHERE,
     "forEach": Spelling.NOWHERE,
@@ -63,6 +64,8 @@ def spelling_at(path: Path) -> Spelling:
             return Spelling.QUERY
         case ("spec", "variants", "flags", *_):
             return Spelling.KEY
+        case ("spec", "maintenance", int(), "reason"):
+            return Spelling.AS_IT_IS
         case ("spec", str(key), *_):
             return _SPELLINGS.get(key, Spelling.AS_IT_IS)
         case _:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC
 
-from bot.budgets.adjustments.adjustment import Adjustment, AdjustmentState, CountsAs
+from bot.budgets.adjustments.adjustment import Adjustment, AdjustmentKind, AdjustmentState, CountsAs
 from bot.budgets.adjustments.effects import effects_of
 from bot.budgets.adjustments.figures import AdjustmentEvent, BudgetChange
 from bot.budgets.budget import Budget
@@ -40,6 +40,9 @@ class AdjustmentAnnouncer:
             asked = message(service.channel, with_buttons, service.name)
             return [replace(asked, mentions=self._approvers(event, workspace.permissions.adjusters))]
         channels = [service.channel]
+        if event.adjustment.kind is AdjustmentKind.MAINTENANCE and event.by == GOVERNOR:
+            # It was planned: the service's own channel is enough.
+            return [message(service.channel, announcement, service.name)]
         if event.adjustment.state in {AdjustmentState.APPROVED, AdjustmentState.REVERSED}:
             channels.append(workspace.announcements)
         return [message(channel, announcement, service.name) for channel in distinct(channels)]
@@ -72,6 +75,13 @@ def announcement_of(event: AdjustmentEvent) -> AnnouncementText:
                     code(f"/budget approve {adjustment.id}"),
                 ),
             )
+        case AdjustmentState.APPROVED if adjustment.kind is AdjustmentKind.MAINTENANCE:
+            return AnnouncementText(
+                "maintenance",
+                markup(":wrench: {} — {}.", service, _maintenance(adjustment)),
+                (why, changes, meaning_text(adjustment)),
+                markup("{} lists and reverses it.", code(f"/budget adjustments {event.service.name}")),
+            )
         case AdjustmentState.APPROVED:
             return AnnouncementText(
                 "adjustment_approved",
@@ -94,6 +104,15 @@ def announcement_of(event: AdjustmentEvent) -> AnnouncementText:
             text = ":bar_chart: {} — {} declined what {} asked for: {}."
             headline = markup(text, service, by, asker, what)
             return AnnouncementText("adjustment_declined", headline, following=_UNCHANGED)
+
+
+def _maintenance(adjustment: Adjustment) -> Markup:
+    """Return that maintenance has begun, or was while nobody could record it."""
+    whose = markup(" of {}", adjustment.slo) if adjustment.slo else Markup("")
+    if adjustment.span.end <= adjustment.asked_at:
+        return markup("maintenance{} was from {}", whose, time_text(adjustment))
+    length = duration_text(adjustment.span.length)
+    return markup("maintenance{} until {} ({})", whose, when(adjustment.span.end), length)
 
 
 _UNCHANGED = Markup("The budget stays as it was counted.")
@@ -155,11 +174,18 @@ def _counts(budget: Budget) -> str:
     return f"{count_text(budget.events.bad)}{unit} bad of {count_text(budget.events.total)}{unit}"
 
 
+_PLANNED = Markup("maintenance, planned in the policy")
+
+
 def state_text(adjustment: Adjustment) -> Markup:
     """Return how far an adjustment has come, and by whom."""
     match adjustment.state:
         case AdjustmentState.WAITING:
             return markup("asked by {}, waits for approval", mention(adjustment.asked_by))
+        case AdjustmentState.APPROVED if adjustment.kind is AdjustmentKind.MAINTENANCE:
+            return _PLANNED
+        case AdjustmentState.REVERSED if adjustment.kind is AdjustmentKind.MAINTENANCE:
+            return markup("{}, reversed by {}", _PLANNED, mention(adjustment.reversed_by or GOVERNOR))
         case AdjustmentState.REVERSED:
             return markup(
                 "asked by {}, reversed by {}",

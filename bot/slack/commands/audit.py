@@ -47,6 +47,7 @@ ACTION_TEXTS = {
     "adjustment.approved": "approved an adjustment of the record",
     "adjustment.declined": "declined an adjustment of the record",
     "adjustment.withdrawn": "withdrew an adjustment of the record",
+    "adjustment.maintenance": "left out a maintenance window of the policy",
     "adjustment.reversed": "reversed an adjustment of the record",
     "flag.changed": "changed it",
     "flag.asked": "asked to raise it",

@@ -12,7 +12,7 @@ adjustments = Table(
     Column("service", String(100), nullable=False),
     # Null: all SLOs of the service.
     Column("slo", String(100)),
-    # exclusion or correction; dropped or good.
+    # exclusion, correction or maintenance; dropped or good.
     Column("kind", String(20), nullable=False),
     Column("counts_as", String(10), nullable=False),
     # The time that it is about, and the bad events (seconds) that a correction adds, below 0 takes away.

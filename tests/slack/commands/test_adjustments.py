@@ -6,11 +6,14 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import select
 
-from bot.budgets.adjustments.adjustment import Adjustment
+from bot.budgets.adjustments.adjustment import Adjustment, AdjustmentKind, CountsAs
 from bot.budgets.adjustments.records import adjustment_of
+from bot.budgets.adjustments.registry import AdjustmentRegistry
 from bot.budgets.ledger.ledger import Ledger, PushedEvent
+from bot.catalog.current import CurrentCatalog
 from bot.catalog.window import Span
 from bot.sandbox.fake_slack.model import Message
+from bot.slack.announcements.adjustments import AdjustmentAnnouncer
 from bot.slack.commands.audit import ACTION_TEXTS
 from bot.store.audit import AuditEntry
 from bot.store.tables.adjustments import adjustments
@@ -217,3 +220,33 @@ async def test_who_may_not_is_told_who_may(slack_app: RunningSlackApp) -> None:
 async def test_every_step_has_words_in_the_audit_log() -> None:
     for step in ("asked", "approved", "declined", "withdrawn", "reversed"):
         assert f"adjustment.{step}" in ACTION_TEXTS
+
+
+async def test_maintenance_of_the_policy_is_told_explained_and_reversed_alike(
+    slack_app: RunningSlackApp,
+) -> None:
+    checkout = slack_app.shop.catalog.services["checkout"]
+    span = Span(NOW - 2 * HOUR, NOW - 2 * HOUR + 20 * MINUTE)
+    planned = Adjustment(
+        0, "checkout", None, AdjustmentKind.MAINTENANCE, CountsAs.DROPPED, span, "Upgrade", "governor",
+        span.start,
+    )  # fmt: skip
+    registry = AdjustmentRegistry(
+        slack_app.database, AdjustmentAnnouncer(CurrentCatalog(slack_app.shop.catalog))
+    )
+    async with slack_app.database.transaction() as connection:
+        await registry.record_maintenance(connection, checkout, planned, (), window="night", now=NOW)
+    told = (await deliver(slack_app))[-1]
+    assert told.text.startswith(":wrench: *checkout* — maintenance until <!date^")
+    assert "Why: Upgrade" in told.text
+    assert await bad_events(slack_app) == (0, 10_000)
+    listed = await slack_app.types("sam", "/budget adjustments checkout")
+    assert "Leave out" in listed.text
+    assert "maintenance, planned in the policy\nWhy: Upgrade" in listed.text
+    # People may ask about the same time, and are told what it changes.
+    assert "It changes nothing" in (await slack_app.types("sam", EXCLUDE)).text
+    assert "is reversed" in (await slack_app.types("sam", "/budget reverse 1 it was put off")).text
+    assert await bad_events(slack_app) == (120, 12_000)
+    listed = await slack_app.types("sam", "/budget adjustments checkout")
+    assert "maintenance, planned in the policy, reversed by <@U0SAM>" in listed.text
+    assert "adjustment.maintenance" in await actions(slack_app)

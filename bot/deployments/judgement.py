@@ -10,7 +10,7 @@ so that no choice of a window changes what is said of one. The rules:
 - Undoing what had undone something (a roll forward) makes no failure of it: the rollback had done its work.
   A deployment that was rolled forward and undone again has failed like any other.
 - Where no deployment and no flag explains an incident, the deployment that began last before it is suspected,
-  if it ended `attribute_within` before or later. A person who says that no deployment caused it clears them all.
+  if it ended `attribute_within` before or later. A person who says that no deployment caused it clears all.
 - Incidents that were cancelled or merged count for nothing; a merged one's links go to the other.
 """
 

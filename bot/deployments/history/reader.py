@@ -16,6 +16,7 @@ from bot.deployments.actor import Actor
 from bot.deployments.change import CarriedChange, ChangesState
 from bot.deployments.deployment import DeploymentState
 from bot.deployments.history.past_deployment import PastDeployment, ReportedOutcome, in_one
+from bot.store.tables.core import Instant
 from bot.store.tables.deployments import deployment_changes, deployments
 
 _COLUMNS = deployments.c
@@ -82,7 +83,8 @@ async def read_page(
         beside = tuple_(_COLUMNS.service, _COLUMNS.environment, _UNIT) > tuple_(
             literal(after.service), literal(after.environment), literal(after.unit)
         )
-        query = query.having((after.ended_at > _ENDED_AT) | ((after.ended_at == _ENDED_AT) & beside))
+        is_same: ColumnElement[bool] = literal(after.ended_at, Instant) == _ENDED_AT
+        query = query.having((literal(after.ended_at, Instant) > _ENDED_AT) | (is_same & beside))
     query = query.order_by(_ENDED_AT.desc(), _COLUMNS.service, _COLUMNS.environment, _UNIT)
     rows = (await connection.execute(query.limit(limit + 1))).all()
     place = {(row.service, row.environment, row.unit): index for index, row in enumerate(rows[:limit])}

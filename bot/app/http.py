@@ -17,6 +17,7 @@ from bot.app.slack import Slack
 from bot.clock import Clock
 from bot.deployments.actor import AgentAccounts
 from bot.deployments.recorder import DeploymentRecorder
+from bot.deployments.undo_detector import UndoDetector
 from bot.freezes.declared_kinds import DeclaredKinds
 from bot.http.api import Api
 from bot.http.auth import EnvironmentToken
@@ -79,7 +80,13 @@ def build_routes(
     flags.add_routes(app)
     incidents.add_routes(app, tokens)
     declared_kinds = DeclaredKinds(resources.database, declared_kind_messages)
-    recorder = DeploymentRecorder(resources.database, current, DeploymentAnnouncer(current), declared_kinds)
+    recorder = DeploymentRecorder(
+        resources.database,
+        current,
+        DeploymentAnnouncer(current),
+        declared_kinds,
+        UndoDetector(incidents.lifecycle.causes),
+    )
     agents = AgentAccounts(settings.agent_accounts.split(","))
     GitHubWebhook(settings.github_secrets, recorder, clock, tokens, agents).add_routes(app)
     DeploymentsEndpoint(recorder, current, clock, tokens).add_routes(app)

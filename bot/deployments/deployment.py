@@ -15,6 +15,11 @@ _SHORT_LENGTH = 7
 _HASH = re.compile(r"[0-9a-f]{7,64}")
 
 
+def short_commit(commit: str) -> str:
+    """Return a commit as people write it: a hash by its first seven digits, any other name in full."""
+    return commit[:_SHORT_LENGTH] if _HASH.fullmatch(commit) else commit
+
+
 class DeploymentState(StrEnum):
     """How a deployment ended."""
 
@@ -54,7 +59,7 @@ class Deployment:
     @property
     def short_commit(self) -> str:
         """The commit as people write it: a hash by its first seven digits, any other name in full."""
-        return self.commit[:_SHORT_LENGTH] if _HASH.fullmatch(self.commit) else self.commit
+        return short_commit(self.commit)
 
     def is_called(self, name: str) -> bool:
         """Return whether the name is its change, ref or commit in any case, or the beginning of the hash."""

@@ -13,6 +13,7 @@ from bot.catalog.catalog import Service
 from bot.catalog.current import CurrentCatalog
 from bot.deployments import records
 from bot.deployments.deployment import PRODUCTION, Deployment, DeploymentState
+from bot.deployments.undo_detector import UndoDetector
 from bot.freezes.declared_kinds import DeclaredKinds, DeclaredKindUse
 from bot.freezes.hold import Hold
 from bot.freezes.past_verdict import verdict_at
@@ -44,11 +45,13 @@ class DeploymentRecorder:
         current: CurrentCatalog,
         announce: Announce,
         declared_kinds: DeclaredKinds,
+        undo_detector: UndoDetector,
     ) -> None:
         self._database = database
         self._current = current
         self._announce = announce
         self._declared_kinds = declared_kinds
+        self._undo_detector = undo_detector
 
     def services_of(self, repository: str) -> Sequence[Service]:
         """Return the services that are built from the repository; GitHub ignores the case of its name."""
@@ -83,6 +86,9 @@ class DeploymentRecorder:
                 )
                 await audit.record(connection, entry, now)
                 await self._report_bypass(connection, deployment, service, by, now)
+                await self._undo_detector.examine(
+                    connection, service.name, deployment.id, now, kind=deployment.kind
+                )
         return recorded
 
     async def _report_bypass(

@@ -90,7 +90,7 @@ async def read(
     order = (columns.finished_at, columns.deployment, columns.state, columns.service)
     outcomes: dict[tuple[str, str], tuple[Deployment, list[str]]] = {}
     for row in await connection.execute(query.order_by(*order)):
-        deployment = _deployment(row)
+        deployment = deployment_of(row)
         outcomes.setdefault((row.deployment, row.state), (deployment, []))[1].append(row.service)
     return list(outcomes.values())
 
@@ -117,7 +117,7 @@ async def last_to_production(
         .subquery()
     )
     rows = await connection.execute(select(ranked).where(ranked.c.rank == 1))
-    return {row.service: _preceding(_deployment(row)) for row in rows}
+    return {row.service: _preceding(deployment_of(row)) for row in rows}
 
 
 def _preceding(deployment: Deployment) -> PrecedingDeployment:
@@ -132,7 +132,8 @@ def _preceding(deployment: Deployment) -> PrecedingDeployment:
     )
 
 
-def _deployment(row: Row[Any]) -> Deployment:
+def deployment_of(row: Row[Any]) -> Deployment:
+    """Return the deployment in a row of its table."""
     return Deployment(
         id=row.deployment,
         environment=row.environment,

@@ -15,6 +15,7 @@ from bot.catalog.catalog import Service
 from bot.catalog.current import CurrentCatalog
 from bot.incidents import holds
 from bot.incidents.audit_entries import audit_entry, difference, facts, next_version, timeline_entries
+from bot.incidents.causes.linking import CauseLinks
 from bot.incidents.downtime import Impact
 from bot.incidents.finished_channels.rules import may_be_archived
 from bot.incidents.incident import (
@@ -86,6 +87,7 @@ class IncidentLifecycle:
     def __init__(self, database: Database, current: CurrentCatalog) -> None:
         self._database = database
         self._current = current
+        self.causes = CauseLinks(database, current)
 
     async def open(self, opening: NewIncident, now: datetime) -> OpenedIncident:
         """Open an incident, or return the one that was opened with this key. Raises `IllegalChangeError`."""
@@ -117,6 +119,7 @@ class IncidentLifecycle:
         await audit.record(
             connection, audit_entry("opened", incident, opening.by, after=facts(incident)), now
         )
+        await self.causes.follow_undos(connection, incident, incident.services, now)
         await steps.open_channel(connection, id_, ChannelKind.INCIDENT, self._invitees(incident))
         if incident.wants_hold:
             await _plan_holds(connection, incident, StepName.HOLD, incident.services)
@@ -296,6 +299,8 @@ class IncidentLifecycle:
         was, became = difference(facts(before), facts(after))
         await audit.record(connection, audit_entry(action, after, by, was, became), now)
         await self._follow_services(connection, before, after)
+        if (before.services, before.started_at) != (after.services, after.started_at):
+            await self.causes.follow_undos(connection, after, after.services, now)
         if holds.reason(before) != holds.reason(after):
             await holds.update_reasons(connection, after)
         if may_see(before, ANYBODY) and not may_see(after, ANYBODY):

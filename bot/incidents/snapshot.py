@@ -6,6 +6,7 @@ from datetime import datetime
 
 from bot.freezes.transition import PrecedingDeployment
 from bot.incidents.action import Action
+from bot.incidents.causes.cause import IncidentCauses
 from bot.incidents.incident import Incident
 from bot.incidents.postmortem import Postmortem
 from bot.incidents.records.channels import ChannelKind, IncidentChannel
@@ -32,7 +33,8 @@ class IncidentSnapshot:
     """All that is shown of an incident at a time. `cost` maps `service/slo` to the budget's fraction.
 
     `asks_p0`: it cost so much that a policy asks for a P0 action; `held_until_owned` are its services whose
-    budget hold stays until their P0 actions are owned. `deployed` is what came last before it began.
+    budget hold stays until their P0 actions are owned. `deployed` is what came last before it began, `causes`
+    which deployments caused it or may have.
     """
 
     incident: Incident
@@ -45,6 +47,7 @@ class IncidentSnapshot:
     deployed: PrecedingDeployment | None = None
     asks_p0: bool = False
     held_until_owned: tuple[str, ...] = ()
+    causes: IncidentCauses = field(default_factory=IncidentCauses)
 
     def channel_id(self, kind: ChannelKind = ChannelKind.INCIDENT) -> str | None:
         """Return the channel's id; None until it is created."""

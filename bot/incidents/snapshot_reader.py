@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from bot.deployments import records as deployments
 from bot.deployments.deployment import Deployment
 from bot.incidents import audit_view
+from bot.incidents.causes.linking import CauseLinks
 from bot.incidents.cost import Costs
 from bot.incidents.incident import Incident
 from bot.incidents.records import actions as action_records
@@ -38,9 +39,15 @@ class SnapshotReader:
     """Reads snapshots; `flags` returns what its services' flags show, None where there are no flags."""
 
     def __init__(
-        self, database: Database, costs: Costs, now: Callable[[], datetime], flags: RecentFlags | None = None
+        self,
+        database: Database,
+        costs: Costs,
+        causes: CauseLinks,
+        now: Callable[[], datetime],
+        flags: RecentFlags | None = None,
     ) -> None:
         self._database = database
+        self._causes = causes
         self._flags = flags
         self._costs = costs
         self.now = now
@@ -53,6 +60,7 @@ class SnapshotReader:
             channels = await read_channels(connection, id_)
             entries = await records.read_entries(connection, id_)
             actions = await action_records.read(connection, incident_id=id_)
+            causes = await self._causes.of(connection, incident)
             preceding = await deployments.last_to_production(
                 connection, incident.services, incident.started_at
             )
@@ -72,6 +80,7 @@ class SnapshotReader:
             max(preceding.values(), key=lambda deployment: deployment.finished_at, default=None),
             asks_p0=self._costs.is_costly(incident, cost),
             held_until_owned=self._costs.held_until_owned(incident),
+            causes=causes,
         )
 
     async def list(

@@ -21,6 +21,7 @@ class EntryKind(StrEnum):
     ALERT = "alert"
     FLAG = "flag"
     DEPLOY = "deploy"
+    CAUSE = "cause"
     HOLD = "hold"
 
 

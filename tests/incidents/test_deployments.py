@@ -5,6 +5,7 @@ from dataclasses import replace
 from bot.catalog.current import CurrentCatalog
 from bot.deployments.deployment import Deployment, DeploymentState
 from bot.deployments.recorder import DeploymentRecorder
+from bot.deployments.undo_detector import UndoDetector
 from bot.freezes.declared_kinds import DeclaredKinds
 from bot.sandbox.fake_slack.model import Message
 from bot.slack.announcements.declared_kinds import declared_kind_messages
@@ -36,7 +37,9 @@ def deployment(incidents_setup: IncidentsSetup, **changes: object) -> Deployment
 
 def recorder_of(incidents_setup: IncidentsSetup) -> DeploymentRecorder:
     kinds = DeclaredKinds(incidents_setup.database, declared_kind_messages)
-    return DeploymentRecorder(incidents_setup.database, CurrentCatalog(incidents_setup.policies), TELL, kinds)
+    undo_detector = UndoDetector(incidents_setup.incidents.lifecycle.causes)
+    current = CurrentCatalog(incidents_setup.policies)
+    return DeploymentRecorder(incidents_setup.database, current, TELL, kinds, undo_detector)
 
 
 async def test_the_pinned_card_shows_deployments_of_its_services_once_each_with_a_link(

@@ -12,6 +12,7 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.incidents.audit_entries import audit_entry, next_version
+from bot.incidents.causes.records import copy_links
 from bot.incidents.downtime import Impact
 from bot.incidents.incident import IllegalChangeError, Incident, Status, set_aside
 from bot.incidents.lifecycle import IncidentLifecycle
@@ -65,6 +66,7 @@ class Merging:
                 connection, audit_entry("absorbed", after, by, after={"merged": duplicate.id}), now
             )
         await merges.follow(connection, duplicate.id, target.id)
+        await copy_links(self._database, connection, duplicate.id, target.id)
         text = f"incident {duplicate.id} was merged into this one: {duplicate.title}"
         await records.add_entry(connection, target.id, TimelineEntry(now, EntryKind.STATUS, text, by))
         channel = (await read_channels(connection, target.id)).get(ChannelKind.INCIDENT)

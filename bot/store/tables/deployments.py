@@ -76,6 +76,7 @@ deployment_incidents = Table(
     "deployment_incidents",
     metadata,
     Column("service", String(100), primary_key=True),
+    # Empty where a person says that no deployment caused it; the flag where a flag's change did.
     Column("deployment", String(200), primary_key=True),
     Column("incident_id", ForeignKey("incidents.id", ondelete="CASCADE"), primary_key=True),
     # person, revert, rollback, guard or flag

@@ -55,6 +55,36 @@ class Metrics:
             ("outcome",),
             registry=self.registry,
         )
+        self.deployments = Gauge(
+            "governor_deployments",
+            "Deployments to production in the last 30 days; all jobs of one pipeline run are one.",
+            ("service",),
+            registry=self.registry,
+        )
+        self.lead_time = Gauge(
+            "governor_lead_time_seconds",
+            "Time from writing a change to production, of the last 30 days' deployments.",
+            ("service", "quantile"),
+            registry=self.registry,
+        )
+        self.recovery_time = Gauge(
+            "governor_failed_deployment_recovery_seconds",
+            "Time from the end of a failed deployment to recovery, of the last 30 days' deployments.",
+            ("service", "quantile"),
+            registry=self.registry,
+        )
+        self.change_fail_rate = Gauge(
+            "governor_change_fail_ratio",
+            "Share of the last 30 days' deployments that failed.",
+            ("service",),
+            registry=self.registry,
+        )
+        self.rework_rate = Gauge(
+            "governor_rework_ratio",
+            "Share of the last 30 days' deployments that were unplanned work after a failure.",
+            ("service",),
+            registry=self.registry,
+        )
         self.tasks = Gauge("governor_tasks", "Tasks under way, the loops among them.", registry=self.registry)
         self.running_jobs = Gauge(
             "governor_jobs_running", "Commands being worked on.", registry=self.registry

@@ -17,6 +17,7 @@ from bot.app.installations import open_installations
 from bot.app.readiness import ReadinessChecks
 from bot.app.resources import Resources
 from bot.app.slack import Slack
+from bot.app.velocity import VelocityParts
 from bot.budgets.change_counts import ChangeCounter
 from bot.budgets.variant_counts import VariantCounter
 from bot.catalog.catalog import Catalog
@@ -57,6 +58,7 @@ _TICK_S = 1.0
 _RETENTION_EVERY_S = 3600.0
 _HOME_EVERY_S = 5.0
 _FORECAST_EVERY_S = 30.0
+_VELOCITY_EVERY_S = 60.0
 _SCHEDULED_EVERY_S = 5.0
 _RENEW_EVERY_S = 60.0
 
@@ -157,6 +159,7 @@ class Governor:
             "flags": self.flags.run(),
             "retention": self._every(_RETENTION_EVERY_S, self._drop_old_rows),
             "forecasts": self._every(_FORECAST_EVERY_S, self.budgets.forecast),
+            "velocity": self._every(_VELOCITY_EVERY_S, self.velocity.measure),
             "home": self._every(_HOME_EVERY_S, self.slack.app.workspaces.refresh_homes),
             "incidents": self.incidents.step_runner.run(),
             "tasks": self.tasks.run(),
@@ -187,6 +190,7 @@ class Governor:
         self.launches = Launches(self.database, appeared_messages, changed_messages)
         self.budgets = Budgets(resources, announcer, self._look_after_flags, self.launches.unready)
         self.tasks.register([self.budgets.maintenance])
+        self.velocity = VelocityParts(resources, self.budgets)
         self.discovery = Discovery(
             database=self.database,
             sources=self.budgets.sources,
@@ -233,6 +237,7 @@ class Governor:
                 ramps=self.flags.ramps,
                 incidents=self.incidents.capabilities,
                 launches=self.launches,
+                velocity=self.velocity.capabilities,
                 database=self.database,
                 clock=self.clock,
                 prefix=self.slack.prefix,
@@ -259,6 +264,7 @@ class Governor:
             self.incidents,
             self.flags,
             self.slack,
+            velocity=self.velocity,
             readiness=readiness,
             real_clock=self._real_clock,
         )

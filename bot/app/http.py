@@ -14,6 +14,7 @@ from bot.app.incidents import Incidents
 from bot.app.readiness import ReadinessChecks
 from bot.app.resources import Resources
 from bot.app.slack import Slack
+from bot.app.velocity import VelocityParts
 from bot.clock import Clock
 from bot.deployments.actor import AgentAccounts
 from bot.deployments.recorder import DeploymentRecorder
@@ -33,6 +34,7 @@ from bot.http.request_text import refuse_control_characters
 from bot.http.server.connections import ConnectionLimit, Deadlines, follow_requests, guarded
 from bot.http.server.encodings import refuse_encodings
 from bot.http.tokens import KnownTokens
+from bot.http.velocity.endpoint import VelocityEndpoint
 from bot.metrics import Metrics
 from bot.slack.announcements.declared_kinds import declared_kind_messages
 from bot.slack.announcements.deployments import DeploymentAnnouncer
@@ -56,6 +58,7 @@ def build_routes(
     flags: Flags,
     slack: Slack,
     *,
+    velocity: VelocityParts,
     readiness: ReadinessChecks,
     real_clock: Clock,
 ) -> web.Application:
@@ -91,6 +94,7 @@ def build_routes(
     GitHubWebhook(settings.github_secrets, recorder, clock, tokens, agents).add_routes(app)
     DeploymentsEndpoint(recorder, current, clock, tokens).add_routes(app)
     DeploymentHistoryEndpoint(resources.database, tokens).add_routes(app)
+    VelocityEndpoint(budgets.status_reader, velocity.reader, velocity.costs, clock, tokens).add_routes(app)
     OpenApi().add_routes(app)
     Api(
         status_reader=budgets.status_reader,

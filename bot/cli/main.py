@@ -17,6 +17,7 @@ from bot.cli.console import NO, UNKNOWN, YES, Json, Url, configure_logs, fail, o
 from bot.cli.doctor import doctor
 from bot.cli.explain import explain
 from bot.cli.tokens import tokens
+from bot.cli.velocity import velocity
 from bot.cli.where import where
 from bot.settings import SettingsError, read_settings
 from bot.texts import is_name
@@ -115,6 +116,7 @@ def budget(
 
 cli.command()(explain)
 cli.command()(where)
+cli.command()(velocity)
 cli.command()(backtest)
 
 

@@ -25,6 +25,8 @@ from bot.slack.typed.link_addresses import LinkAddresses
 from bot.spending.reader import SpendingReader
 from bot.store.database import Database
 from bot.teams.readiness.launches import Launches
+from bot.velocity.cost_reader import CostReader
+from bot.velocity.reader import VelocityReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,15 @@ class AdjustmentCapabilities:
     preview: AdjustmentPreview
 
 
+@dataclass(frozen=True, slots=True)
+class VelocityCapabilities:
+    """How fast services ship, and what that and their freezes cost; `docs_url` is where `docs` is read."""
+
+    reader: VelocityReader
+    costs: CostReader
+    docs_url: str = "docs"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
     """The capabilities behind the commands; `prefix` goes before the commands' names.
@@ -66,6 +77,7 @@ class Capabilities:
     ramps: RampControl
     incidents: IncidentCapabilities
     launches: Launches
+    velocity: VelocityCapabilities
     database: Database
     clock: Clock
     prefix: CommandPrefix

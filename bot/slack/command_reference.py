@@ -213,6 +213,19 @@ COMMANDS: tuple[Command, ...] = (
         mentions=True,
     ),
     Command(
+        "velocity",
+        "[service | @team] [90d]",
+        "How fast a service or a team ships, beside its budget",
+        (
+            CommandForm("", "shows the service of the channel, elsewhere all services together"),
+            CommandForm(
+                "SERVICE", "shows lead time, deployments a week, failures, recovery and rework, with budgets"
+            ),
+            CommandForm("TEAM 30d", "shows all services of a team together, over another time"),
+        ),
+        "Each measure has its number of cases, median, p90 and definition. There are none of people.",
+    ),
+    Command(
         "audit",
         "[service | @person | flag name] [since 7d]",
         "Who changed what, and why",

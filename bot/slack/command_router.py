@@ -27,6 +27,7 @@ from bot.slack.interactions import Interaction, Reply, say
 from bot.slack.permissions import People
 from bot.slack.readiness.ticking import LaunchTicking
 from bot.slack.synonyms import meant
+from bot.slack.velocity.command import VelocityCommand
 
 _SUBCOMMANDS = {"freeze": ("lift", "exempt", "replace"), "budget": SUBCOMMANDS, "governor": ("readiness",)}
 
@@ -61,6 +62,7 @@ class CommandRouter:
             "incident": incidents.incident,
             "postmortem": incidents.postmortem,
             "action": incidents.action,
+            "velocity": VelocityCommand(capabilities, incidents.access),
             "audit": AuditCommand(capabilities, incidents.access),
             "governor": GovernorCommand(
                 capabilities.status_reader, people, LaunchTicking(capabilities, people)

@@ -63,3 +63,6 @@ DEFINITIONS: Final = (
     REWORK_RATE,
 )
 """All definitions, in the order in which they are shown."""
+
+SHOWN: Final = (LEAD_TIME, DEPLOYMENT_FREQUENCY, RECOVERY_TIME, CHANGE_FAIL_RATE, REWORK_RATE)
+"""The five measures; lead time from merge stands beside lead time."""

@@ -16,6 +16,8 @@ another span could contradict.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
 
 from bot.catalog.window import Span
 from bot.store.database import Database
@@ -25,6 +27,11 @@ from bot.velocity.measures import DeliveryMeasures, measure
 from bot.velocity.periods import periods_of
 from bot.velocity.rows import read_records
 from bot.velocity.scope import VelocityScope
+
+DEFAULT_SPAN: Final = timedelta(days=90)
+"""How far back whoever names no time looks."""
+LONGEST_SPAN: Final = timedelta(days=400)
+"""As long as deployments are kept."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ A team is all services whose `teams` name its user group. People are no teams: m
 """
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -47,6 +48,14 @@ def service_scope(service: Service) -> VelocityScope:
     return VelocityScope(ScopeKind.SERVICE, service.name, (service,))
 
 
+def service_of_that_name(catalog: Catalog, name: str) -> VelocityScope:
+    """Return the scope of the service of that name, in any case; raises `UnknownScopeError`."""
+    key = name.strip().casefold()
+    if key not in catalog.services:
+        raise UnknownScopeError(name, suggest(key, catalog.services, most=3), what="service")
+    return service_scope(catalog.services[key])
+
+
 def all_services(catalog: Catalog) -> VelocityScope:
     """Return the scope of all services together."""
     return VelocityScope(ScopeKind.ALL, "all services", _in_order(catalog.services.values()))
@@ -66,14 +75,11 @@ def team_scope(catalog: Catalog, name: str) -> VelocityScope:
 
 def find_scope(catalog: Catalog, name: str) -> VelocityScope:
     """Return the service of that name, else the team; raises `UnknownScopeError`."""
-    service = catalog.services.get(name.strip().casefold())
-    if service is not None:
-        return service_scope(service)
-    try:
-        return team_scope(catalog, name)
-    except UnknownScopeError as error:
-        known = [*catalog.services, *team_names(catalog)]
-        raise UnknownScopeError(name, suggest(name.casefold(), known, most=3)) from error
+    for find in (service_of_that_name, team_scope):
+        with suppress(UnknownScopeError):
+            return find(catalog, name)
+    known = [*catalog.services, *team_names(catalog)]
+    raise UnknownScopeError(name, suggest(name.casefold(), known, most=3))
 
 
 def team_names(catalog: Catalog) -> Sequence[str]:

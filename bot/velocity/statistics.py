@@ -70,7 +70,7 @@ def proportion(count: int, n: int) -> Proportion:
     E. B. Wilson, "Probable inference", JASA 22 (1927); it stays honest for few, where the usual one does not.
     """
     if not 0 <= count <= n:
-        raise ValueError(f"{count} of {n} is no share")
+        raise ValueError(f"{count} of {n} is not a share")
     if n == 0:
         return Proportion(0, 0, None, None, None)
     share, squared = count / n, _Z * _Z

@@ -51,7 +51,14 @@ from bot.store.database import Database
 from bot.teams.readiness.launches import Launches
 from tests.support.clock import NOW
 from tests.support.examples import shop_service
-from tests.support.slack_app import build_flags, build_incidents, build_spending, new_database, shop
+from tests.support.slack_app import (
+    build_flags,
+    build_incidents,
+    build_spending,
+    build_velocity,
+    new_database,
+    shop,
+)
 from tests.support.values import slo
 
 TEXTS = 10_000
@@ -175,6 +182,7 @@ def command_router(tmp_path: Path) -> Iterator[tuple[asyncio.Runner, CommandRout
             ramps=flags.ramps,
             incidents=recorded_only(room),
             launches=Launches(database, appeared_messages, changed_messages),
+            velocity=build_velocity(of, database),
             database=database,
             clock=of.clock,
             prefix=CommandPrefix(),

@@ -41,7 +41,12 @@ from bot.sandbox.fake_slack.server import FakeSlackServer
 from bot.slack.announcements.adjustments import AdjustmentAnnouncer
 from bot.slack.announcements.freezes import FreezeAnnouncer
 from bot.slack.app import SlackApp
-from bot.slack.capabilities import AdjustmentCapabilities, Capabilities, IncidentCapabilities
+from bot.slack.capabilities import (
+    AdjustmentCapabilities,
+    Capabilities,
+    IncidentCapabilities,
+    VelocityCapabilities,
+)
 from bot.slack.command_prefix import CommandPrefix
 from bot.slack.events_endpoint import SlackEndpoint
 from bot.slack.flags.announcements import FlagAnnouncer
@@ -58,6 +63,8 @@ from bot.store.leases import Lease
 from bot.store.signals import Topic
 from bot.tasks.runner import TaskRunner
 from bot.teams.readiness.launches import Launches
+from bot.velocity.cost_reader import CostReader
+from bot.velocity.reader import VelocityReader
 from tests.support.clock import StoppedClock
 from tests.support.examples import WORKSPACE, shop_service, shrinking
 from tests.support.stores import create_tables
@@ -179,6 +186,14 @@ def build_spending(of: Shop, database: Database) -> SpendingReader:
     return SpendingReader(ledger, ServiceEventReader(database, of.current), of.clock)
 
 
+def build_velocity(of: Shop, database: Database) -> VelocityCapabilities:
+    """Return what says how fast services ship, over a ledger of its own."""
+    ledger = Ledger(database, Downtime(database).bad_seconds)
+    reader = VelocityReader(database)
+    events = ServiceEventReader(database, of.current)
+    return VelocityCapabilities(reader, CostReader(reader, events, database, ledger, of.clock))
+
+
 def immediate_incident_capabilities(incidents: Incidents) -> IncidentCapabilities:
     """Return capabilities that complete an incident's channel before they return it."""
 
@@ -292,6 +307,7 @@ async def run_slack_app(path: Path, of: Shop, prefix: str = "") -> AsyncIterator
             ramps=flags.ramps,
             incidents=immediate_incident_capabilities(incidents),
             launches=launches,
+            velocity=build_velocity(of, database),
             database=database,
             clock=of.clock,
             prefix=command_prefix,

@@ -34,7 +34,7 @@ def test_a_share_of_nothing_is_not_known() -> None:
 
 
 def test_more_than_all_is_refused() -> None:
-    with pytest.raises(ValueError, match="3 of 2 is no share"):
+    with pytest.raises(ValueError, match="3 of 2 is not a share"):
         proportion(3, 2)
 
 

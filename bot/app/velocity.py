@@ -1,0 +1,46 @@
+"""Velocity, wired: the readers of the delivery measures and of their costs, and the gauges of both."""
+
+from datetime import timedelta
+from typing import Final
+
+from bot.app.budgets import Budgets
+from bot.app.resources import Resources
+from bot.app.velocity_metrics import VelocityGauges
+from bot.catalog.window import Span
+from bot.slack.capabilities import VelocityCapabilities
+from bot.velocity.cost_reader import CostReader
+from bot.velocity.reader import VelocityReader
+from bot.velocity.scope import service_scope
+
+MEASURED_OVER: Final = timedelta(days=30)
+"""The time that the gauges are about."""
+
+
+class VelocityParts:
+    """All parts of velocity."""
+
+    def __init__(self, resources: Resources, budgets: Budgets) -> None:
+        self._current = resources.current
+        self._clock = resources.clock
+        self._gauges = VelocityGauges(resources.metrics)
+        self._docs_url = resources.settings.governor_docs_url
+        database = resources.database
+        self.reader = VelocityReader(database)
+        self.costs = CostReader(
+            self.reader, budgets.spending.events, database, budgets.ledger, resources.clock
+        )
+
+    @property
+    def capabilities(self) -> VelocityCapabilities:
+        """What commands can ask."""
+        return VelocityCapabilities(self.reader, self.costs, self._docs_url)
+
+    async def measure(self) -> None:
+        """Set the gauges anew: each replica for itself, since any of them may be asked."""
+        now = self._clock.now()
+        span = Span(now - MEASURED_OVER, now)
+        services = list(self._current.catalog.services.values())
+        for service in services:
+            velocity = await self.reader.velocity(service_scope(service), span)
+            self._gauges.show(velocity.measures, service.name)
+        self._gauges.follow({service.name for service in services})

@@ -1,0 +1,1 @@
+"""The endpoint of how fast services and teams ship."""

@@ -1,0 +1,1 @@
+"""`/velocity`: how fast services and teams ship, beside their budgets."""

@@ -11,7 +11,9 @@ from bot.budgets.statistics.forecast import HORIZONS, BudgetForecast
 from bot.catalog.error_budget_policy import Approvals, ErrorBudgetPolicy, WhenSpare
 from bot.catalog.slo import DowntimeSli
 from bot.freezes.spare import Spare, spare_of
+from bot.freezes.status import ServiceStatus
 from bot.slack.announcements.spare import spare_text
+from bot.slack.home.view import service_text
 from tests.support.clock import NOW
 from tests.support.values import budget, service, slo
 
@@ -80,3 +82,13 @@ def test_what_follows_is_said() -> None:
         "By the policy standard: `/flag ramp FLAG every 30m` takes the steps 10% → 50% → 100%, "
         "and `dark-mode` needs no second approval."
     )
+
+
+def test_the_home_tab_tells_of_room_to_go_faster() -> None:
+    shop = service(policy=replace(POLICY, when_spare=STEPS))
+    status = ServiceStatus(
+        shop, (budget(0.9, of=shop.slos[0]),), (), NOW, forecasts=leaving(availability=0.72)
+    )
+    assert service_text(status).endswith(f"\n{spare_text(status.spare)}")
+    assert "Room to go faster" in service_text(status)
+    assert "Room to go faster" not in service_text(replace(status, forecasts={}))

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from bot.budgets.adjustments.adjustment import Adjustment
+from bot.budgets.adjustments.effects import effects_of
 from bot.budgets.budget import Budget
 from bot.budgets.rolling import BudgetPoint, RollingHistory
 from bot.budgets.statistics.forecast import BudgetForecast, FanPoint
@@ -15,7 +17,8 @@ from bot.catalog.error_budget_policy import ErrorBudgetPolicy
 from bot.deployments.deployment import Deployment
 from bot.formatting import counted, duration_text
 from bot.incidents.incident import Incident
-from bot.slack.blockkit.blocks import MOST_POINTS, context, lines_chart
+from bot.slack.announcements.adjustments import what_text
+from bot.slack.blockkit.blocks import CHART_LABEL, MOST_POINTS, context, lines_chart
 from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, cut, join, link, markup, when
 from bot.spending.service_events import ServiceEvents
 from bot.store.outbox import Block
@@ -28,23 +31,33 @@ _X_LABEL, _Y_LABEL = "Time (UTC)", "Budget left, %"
 _INSTANT = timedelta(microseconds=1)
 _DAY = timedelta(days=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_INCIDENT, _DEPLOYMENT = "▲", "●"
+_INCIDENT, _DEPLOYMENT, _ADJUSTMENT = "▲", "●", "◆"
 _MOST_NAMED = 3
 _LONGEST_TITLE = 80
 
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """How many incidents began and deployments ended in the time that belongs to one label."""
+    """What happened in the time that belongs to one label.
+
+    It counts incidents and adjusted times that began, and deployments that ended.
+    """
 
     incidents: int = 0
     deployments: int = 0
+    adjustments: int = 0
 
-    @property
-    def text(self) -> str:
-        """The marks beside a label, such as `▲ ●3`; empty where nothing happened."""
-        signs = ((_INCIDENT, self.incidents), (_DEPLOYMENT, self.deployments))
-        return " ".join(f"{sign}{count if count > 1 else ''}" for sign, count in signs if count)
+    def beside(self, name: str) -> str:
+        """Return a label with its marks, such as `21 Nov ▲ ●3`, as it fits into one."""
+        signs = (
+            (_INCIDENT, self.incidents),
+            (_DEPLOYMENT, self.deployments),
+            (_ADJUSTMENT, self.adjustments),
+        )
+        marks = [f"{sign}{count if count > 1 else ''}" for sign, count in signs if count]
+        forms = (" ".join(marks), "".join(marks), "".join(mark[0] for mark in marks))
+        labels = [f"{name} {form}".strip() for form in forms]
+        return next((label for label in labels if len(label) <= CHART_LABEL), labels[-1])
 
 
 def picture(
@@ -62,7 +75,7 @@ def picture(
     fan = _fan(forecast, history.step, MOST_POINTS - len(past))
     if len(past) + len(fan) < 2 or not past:
         return []
-    labels = _labels(past, fan, _marks(past, history.step, events), budget.as_of)
+    labels = _labels(past, fan, _marks(past, history.step, events, _adjusted(budget)), budget.as_of)
     left = [_percent(point.remaining) for point in past]
     levels = {
         "Frozen at": [_percent(float(policy.freeze_at))] * len(labels),
@@ -88,7 +101,23 @@ def legend(budget: Budget, history: RollingHistory, events: ServiceEvents) -> Ma
     since = _earliest(history.points, history.step)
     incidents = [incident for incident in events.incidents if since < incident.started_at]
     deployments = [deployment for deployment in events.deployments if since < deployment.finished_at]
-    return join("\n", [_incidents(incidents), _deployments(deployments), _partial(budget, history)])
+    adjusted = [adjustment for adjustment in _adjusted(budget) if since < adjustment.span.start]
+    return join(
+        "\n",
+        [
+            _incidents(incidents),
+            _deployments(deployments),
+            _adjustments(adjusted),
+            _partial(budget, history),
+        ],
+    )
+
+
+def _adjusted(budget: Budget) -> list[Adjustment]:
+    """Return what adjusts the budget's record, the time that began first before the others."""
+    return sorted(
+        (effect.adjustment for effect in effects_of(budget.events)), key=lambda each: each.span.start
+    )
 
 
 def _incidents(incidents: Sequence[Incident]) -> Markup:
@@ -109,6 +138,11 @@ def _deployments(deployments: Sequence[Deployment]) -> Markup:
     return _named(
         _DEPLOYMENT, f"{counted(len(deployments), 'deployment')} to production", named, len(deployments)
     )
+
+
+def _adjustments(adjusted: Sequence[Adjustment]) -> Markup:
+    named = [markup("{} {}", each.id, what_text(each)) for each in reversed(adjusted)][:_MOST_NAMED]
+    return _named(_ADJUSTMENT, counted(len(adjusted), "adjustment"), named, len(adjusted))
 
 
 def deployment_name(deployment: Deployment) -> Markup:
@@ -133,16 +167,22 @@ def _partial(budget: Budget, history: RollingHistory) -> Markup:
     )
 
 
-def _marks(past: Sequence[BudgetPoint], step: timedelta, events: ServiceEvents) -> list[Marks]:
+def _marks(
+    past: Sequence[BudgetPoint], step: timedelta, events: ServiceEvents, adjusted: Sequence[Adjustment]
+) -> list[Marks]:
     """Return the marks of each point: what happened since the one before it."""
     edges = [_earliest(past, step), *(point.at for point in past)]
     began = [incident.started_at for incident in events.incidents]
     ended = [deployment.finished_at for deployment in events.deployments]
+    left_out = [adjustment.span.start for adjustment in adjusted]
 
     def within(times: Sequence[datetime], index: int) -> int:
         return sum(edges[index] < at <= edges[index + 1] for at in times)
 
-    return [Marks(within(began, index), within(ended, index)) for index in range(len(past))]
+    return [
+        Marks(within(began, index), within(ended, index), within(left_out, index))
+        for index in range(len(past))
+    ]
 
 
 def _earliest(points: Sequence[BudgetPoint], step: timedelta) -> datetime:
@@ -169,7 +209,7 @@ def _labels(
     named = _axis_labels([*dated, *(point.at for point in fan)])
     if has_present:
         named.insert(len(past) - 1, "Now")
-    of_past = [f"{name} {mark.text}".strip() for name, mark in zip(named, marks, strict=False)]
+    of_past = [mark.beside(name) for name, mark in zip(named, marks, strict=False)]
     return [*of_past, *named[len(past) :]]
 
 

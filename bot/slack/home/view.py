@@ -11,6 +11,7 @@ from bot.incidents.snapshot import IncidentSnapshot
 from bot.slack.announcements.budget_phrases import hold_text, remaining_text, unmet_requirements_text
 from bot.slack.announcements.forecast_phrases import expected_change_text
 from bot.slack.announcements.observed import would_be_frozen_text
+from bot.slack.announcements.spare import spare_text
 from bot.slack.blockkit.blocks import TEXT, actions, button, context, divider, header, section, select_menu
 from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, cut, day, join, markup, naming
 from bot.slack.flags.buttons import ramp_buttons
@@ -152,7 +153,7 @@ def slo_texts(status: ServiceStatus) -> list[Markup]:
 
 
 def service_text(status: ServiceStatus) -> Markup:
-    """Return a service's name, the budget that has the least left, and what holds it."""
+    """Return a service's name, the budget that has the least left, and what holds it or lets it go faster."""
     least = status.worst or next(iter(status.budgets), None)
     flake = Markup(":snowflake: " if status.is_frozen else "")
     first = markup(
@@ -164,7 +165,8 @@ def service_text(status: ServiceStatus) -> Markup:
     if least is not None:
         outlook = expected_change_text(least, status.forecasts.get(least.slo.name), status.as_of)
     unmet = unmet_requirements_text(status.missing, status.service.name)
-    return join("\n", [first, outlook, *held, more, unmet, would_be_frozen_text(status.observed)])
+    observed, spare = would_be_frozen_text(status.observed), spare_text(status.spare)
+    return join("\n", [first, outlook, *held, more, unmet, observed, spare])
 
 
 def service_buttons(status: ServiceStatus) -> list[Block]:

@@ -5,11 +5,14 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from bot.budgets.adjustments.adjustment import Adjustment, AdjustmentKind, CountsAs
+from bot.budgets.adjustments.effects import AdjustedCounts, Effect
 from bot.budgets.rolling import NO_HISTORY, BudgetPoint, RollingHistory
 from bot.budgets.statistics.forecast import HORIZONS, BudgetForecast, FanPoint
+from bot.catalog.window import Span
 from bot.incidents.incident import Severity
 from bot.incidents.lifecycle import NewIncident
-from bot.slack.commands.budget_charts import picture
+from bot.slack.commands.budget_charts import Marks, picture
 from bot.spending.service_events import ServiceEvents
 from bot.store.outbox import Block
 from tests.spending.happenings import deployed, happened
@@ -95,6 +98,37 @@ def test_what_happened_is_marked_where_it_happened_and_named_below() -> None:
     text = legend["elements"][0]["text"]
     assert text.startswith("▲ 1 incident: 3 *Trouble 3* <!date^")
     assert "● 3 deployments to production: `c000000` <!date^" in text
+
+
+def test_what_was_adjusted_is_marked_where_it_begins_and_named_below() -> None:
+    history = stood(0.9, 0.8, 0.7, 0.36)
+    edges = [point.at for point in history.points]
+    left_out = tuple(
+        Adjustment(
+            number, "checkout", None, AdjustmentKind.EXCLUSION, CountsAs.DROPPED,
+            Span(edges[1] + hours * HOUR, edges[1] + (hours + 1) * HOUR), "load test", "U0SAM", NOW,
+        )
+        for number, hours in ((4, 5), (7, 3))
+    )  # fmt: skip
+    given = budget(0.36, of=slo())
+    assert given.events is not None
+    effects = tuple(Effect(each, -10.0, -10.0) for each in left_out)
+    events = AdjustedCounts(given.events.bad, given.events.total, given.events, effects)
+    chart, legend = picture(replace(given, events=events), history, None, STANDARD, NOTHING)
+    first, second, third, now = labels_of(chart)
+    assert "◆" not in first + second + now
+    assert third.endswith(" ◆2")
+    text = legend["elements"][0]["text"]
+    assert text.startswith("◆ 2 adjustments: 4 leave out <!date^")
+    assert ", 7 leave out <!date^" in text
+
+
+def test_marks_fit_into_a_label() -> None:
+    assert Marks(3, 12, 2).beside("23 Nov") == "23 Nov ▲3 ●12 ◆2"
+    assert Marks(3, 1, 2).beside("23 Nov 13:00") == "23 Nov 13:00 ▲3 ● ◆2"
+    assert Marks(3, 12, 1).beside("23 Nov 13:00") == "23 Nov 13:00 ▲3●12◆"
+    assert Marks(3, 12, 20).beside("23 Nov 13:00") == "23 Nov 13:00 ▲●◆"
+    assert Marks().beside("Now") == "Now"
 
 
 def test_only_the_newest_are_named() -> None:

@@ -24,6 +24,7 @@ MOST_CARRIED: Final = 1_000
 class SizeClass(StrEnum):
     """How many changes a deployment carried."""
 
+    NONE = "no new change"
     ONE = "1 change"
     FEW = "2 to 5 changes"
     SOME = "6 to 20 changes"
@@ -126,7 +127,7 @@ def size_class(size: int | None) -> SizeClass:
     if size is None:
         return SizeClass.NOT_TOLD
     if size <= 1:
-        return SizeClass.ONE
+        return SizeClass.ONE if size else SizeClass.NONE
     return SizeClass.FEW if size <= 5 else SizeClass.SOME if size <= 20 else SizeClass.MANY
 
 

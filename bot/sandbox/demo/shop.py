@@ -8,10 +8,8 @@ numbers. Deployments go to `POST /api/v1/deployments`, as from a pipeline.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import io
 import json
-import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Final, Protocol
@@ -21,6 +19,7 @@ import structlog
 
 from bot.sandbox.demo import traffic
 from bot.sandbox.demo.exposure import Exposure
+from bot.sandbox.demo.releases import ShopReleases
 from bot.sandbox.demo.steps import SERVICE
 from bot.sandbox.demo.traffic import SCENES, Count, TrafficScenario
 from bot.sandbox.fake_slack.model import Json
@@ -79,7 +78,7 @@ class Shop:
         self._fast_until: str | None = None
         self._slowed_down = False
         self._unsent: list[Count] = []
-        self._unsent_deployments: list[Json] = []
+        self._releases = ShopReleases(clock.now())
         self._exposure = Exposure(bot_url, "new-checkout")
 
     # -- the page's controls -----------------------------------------------
@@ -138,7 +137,9 @@ class Shop:
         self.scene = SCENES[name]
         self._scene_since = self._clock.now()
         if self.scene.deploys is not None:
-            self._deploy(self.scene.deploys)
+            self._releases.deploy(self.scene.deploys, self._scene_since)
+        elif name == "recover":
+            self._roll_back()
         log.info("scene_started", name=name)
         self._on_change()
 
@@ -166,6 +167,7 @@ class Shop:
         """Send the history, then live traffic, until cancelled."""
         await self._until_bot_answers()
         self._start = self._counted_until = self._clock.now()
+        self._releases.begin(self._start)
         await self._retry(self._send_history)
         self._loading = False
         self._on_change()
@@ -189,17 +191,20 @@ class Shop:
             self._count_until(now)
         if self._unsent:
             await self._retry(self._send_unsent)
-        if self._unsent_deployments:
+        self._releases.tick(now, self.scene, self._frozen)
+        if self._releases.unsent:
             await self._retry(self._send_deployments)
 
-    def _deploy(self, service: str) -> None:
-        """Record a deployment, of another commit each time."""
-        self._unsent_deployments.append(_deployment(service, secrets.token_hex(20), self._scene_since))
+    def _roll_back(self) -> None:
+        """Report that the deploy of the last bad scene is rolled back, unless a freeze stops that too."""
+        service = self._last_bad.deploys if self._last_bad is not None else None
+        if service is not None and service not in self._frozen:
+            self._releases.roll_back(service, self._scene_since)
 
     async def _send_deployments(self) -> None:
-        while self._unsent_deployments:
-            await self._post("deployments", self._unsent_deployments[0], accepted=(200, 201))
-            del self._unsent_deployments[0]
+        while self._releases.unsent:
+            await self._post("deployments", self._releases.unsent[0], accepted=(200, 201))
+            del self._releases.unsent[0]
         self._clear_problem()
 
     async def _send_unsent(self) -> None:
@@ -238,9 +243,7 @@ class Shop:
         assert len(rows) <= _MAX_EVENTS  # noqa: S101 - the history has a known length
         await self._send(rows)
         self._problem = None
-        for service, before in traffic.EARLIER_DEPLOYMENTS:
-            commit = hashlib.sha256(f"{service} {before}".encode()).hexdigest()[:40]
-            self._unsent_deployments.append(_deployment(service, commit, self._start - before))
+        self._releases.add_past()
         log.info("history_sent", counts=len(rows))
 
     async def _send(self, rows: Sequence[Count]) -> None:
@@ -293,16 +296,3 @@ class Shop:
 def _in_words(duration: timedelta) -> str:
     minutes = duration // timedelta(minutes=1)
     return f"{minutes // 60} hours" if minutes >= 120 else f"{minutes} minutes"
-
-
-def _deployment(service: str, commit: str, at: datetime) -> dict[str, str]:
-    """Return a successful deployment of a commit as the bot is told of it."""
-    return {
-        "service": service,
-        "key": commit,
-        "state": "succeeded",
-        "commit": commit,
-        "ref": "main",
-        "by": "the pipeline",
-        "finished_at": at.isoformat(),
-    }

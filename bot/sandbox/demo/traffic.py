@@ -142,20 +142,6 @@ STREAMS: Final = (
     ),
 )
 
-EARLIER_DEPLOYMENTS: Final = (
-    ("checkout", WINDOW + timedelta(minutes=65)),
-    ("checkout", timedelta(days=26, hours=3)),
-    ("checkout", timedelta(days=21, hours=7, minutes=15)),
-    ("checkout", timedelta(days=17, hours=2)),
-    ("checkout", timedelta(days=12, hours=4, minutes=20)),
-    ("checkout", timedelta(days=5, hours=1)),
-    ("search", timedelta(days=23, hours=6)),
-    ("search", timedelta(days=9, hours=2, minutes=10)),
-    ("search", timedelta(days=4, hours=3)),
-    ("payments", timedelta(days=16, hours=5, minutes=5)),
-)
-"""What was deployed in the month before, and how long before the demo's start."""
-
 SCENES: Final = {
     scene.name: scene
     for scene in (

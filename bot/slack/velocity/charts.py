@@ -24,7 +24,7 @@ def charts(velocity: Velocity) -> list[Block]:
 def _counts(name: str, periods: Sequence[DeliveryMeasures]) -> list[Block]:
     return lines_chart(
         f"{name}: deployments by {_unit(periods)}",
-        [_label(period) for period in periods],
+        _labels(periods),
         {
             "Deployments": [period.deployment_frequency.n for period in periods],
             "Rework": [period.rework_rate.count for period in periods],
@@ -44,11 +44,12 @@ def _lead_times(name: str, periods: Sequence[DeliveryMeasures]) -> list[Block]:
     ]
     if len(known) < _LEAST_POINTS:
         return []
+    drawn = [period for period, _, _ in known]
     longest = max(p90 for _, _, p90 in known)
     unit, word = (_DAY, "days") if longest > 4 * _DAY else (_HOUR, "hours")
     return lines_chart(
         f"{name}: lead time",
-        [_label(period) for period, _, _ in known],
+        [label for label, period in zip(_labels(periods), periods, strict=True) if period in drawn],
         {
             "p90": [round(p90 / unit, 2) for _, _, p90 in known],
             "Median": [round(p50 / unit, 2) for _, p50, _ in known],
@@ -58,8 +59,11 @@ def _lead_times(name: str, periods: Sequence[DeliveryMeasures]) -> list[Block]:
     )
 
 
-def _label(period: DeliveryMeasures) -> str:
-    return f"{period.span.start.astimezone(UTC):%d %b}"
+def _labels(periods: Sequence[DeliveryMeasures]) -> list[str]:
+    """Return the first day of each period; the last one is not over yet."""
+    days = [f"{period.span.start.astimezone(UTC):%d %b}" for period in periods]
+    is_cut = periods[-1].span.length < max(period.span.length for period in periods)
+    return [*days[:-1], f"{days[-1]}, so far"] if is_cut else days
 
 
 def _unit(periods: Sequence[DeliveryMeasures]) -> str:

@@ -23,7 +23,7 @@ def budget_lines(cost: BudgetCost) -> list[Markup]:
     each, lines = cost.per_deployment, []
     if each.p50 is not None and each.p90 is not None:
         spent = markup(
-            "Each spent {} of {} at the median, {} at p90 (n {}).",
+            "Each spent {} of the {} budget at the median, {} at p90 (n {}).",
             budget_text(each.p50), cost.slo, budget_text(each.p90), each.n,
         )  # fmt: skip
         lines = [spent, _kinds("By size", cost.by_size), _kinds("By kind", cost.by_kind)]

@@ -15,6 +15,7 @@ import yaml
 from aiohttp import web
 
 from bot.sandbox import POLICIES, Sandbox
+from bot.sandbox.demo.deployments import FAILED, last_commit, past_deployments
 from bot.sandbox.demo.shop import Shop
 from bot.sandbox.demo.traffic import (
     SCENES,
@@ -265,13 +266,34 @@ async def test_a_bad_deploy_is_told_to_the_bot_until_it_takes_it_each_by_a_commi
     async with open_shop(bot, clock) as base_url, aiohttp.ClientSession() as session:
         for name in ("bad_deploy", "recover", "bad_deploy"):
             await story(session, base_url, scene=name)
-        await bot.has_deployed(3)
-    refused, first, second = bot.deployed
+        await bot.has_deployed(4)
+    refused, first, rolled_back, second = bot.deployed
     assert refused == first
     assert (first["service"], first["state"], first["finished_at"]) == (
         "checkout", "succeeded", START.isoformat()
     )  # fmt: skip
-    assert first["key"] != second["key"]
+    assert first["changes"]
+    assert first["commit"] not in {second["commit"], rolled_back["commit"]}
+    # What was in production before is there again: the bot sees by that what failed.
+    assert rolled_back["commit"] == last_commit("checkout", START)
+    assert len({each["key"] for each in (first, rolled_back, second)}) == 3
+
+
+def test_the_past_ships_failures_that_are_rolled_back_and_fixed() -> None:
+    past = past_deployments(START)
+    assert [each["finished_at"] for each in past] == sorted(each["finished_at"] for each in past)
+    assert len({(each["service"], each["key"]) for each in past}) == len(past)
+    assert all(
+        START - timedelta(days=90) <= datetime.fromisoformat(each["finished_at"]) < START for each in past
+    )
+    commits: dict[str, list[str]] = {}
+    again = 0
+    for each in past:
+        known = commits.setdefault(each["service"], [])
+        again += each["commit"] in known
+        known.append(each["commit"])
+    assert again == len(FAILED)
+    assert {each["actor"] for each in past} == {"person", "pipeline", "agent"}
 
 
 async def test_a_bot_that_has_history_is_not_told_again() -> None:

@@ -16,6 +16,7 @@ from bot.app.incidents import Incidents
 from bot.app.installations import open_installations
 from bot.app.readiness import ReadinessChecks
 from bot.app.resources import Resources
+from bot.app.rotations import Rotations
 from bot.app.slack import Slack
 from bot.app.velocity import VelocityParts
 from bot.budgets.change_counts import ChangeCounter
@@ -209,6 +210,10 @@ class Governor:
             clock=self.clock,
             lease=self.leases.lease("incidents"),
         )
+        self.rotations = Rotations(
+            database=self.database, client_of=self.slack.clients.for_team, current=current, clock=self.clock
+        )
+        self.tasks.register(self.rotations.handlers)
         self.flags = Flags(
             database=self.database,
             session=session,
@@ -238,6 +243,7 @@ class Governor:
                 incidents=self.incidents.capabilities,
                 launches=self.launches,
                 velocity=self.velocity.capabilities,
+                rotations=self.rotations.control,
                 database=self.database,
                 clock=self.clock,
                 prefix=self.slack.prefix,
@@ -265,6 +271,7 @@ class Governor:
             self.flags,
             self.slack,
             velocity=self.velocity,
+            rotations=self.rotations,
             readiness=readiness,
             real_clock=self._real_clock,
         )
@@ -279,6 +286,7 @@ class Governor:
         hide(secrets_of(catalog.workspace))
         await self.budgets.follow_policies(catalog)
         await self.launches.follow(catalog, self.clock.now())
+        await self.rotations.follow_policies(catalog)
 
     async def _policies_changed(self, catalog: Catalog) -> None:
         await self._apply_catalog(catalog)

@@ -13,6 +13,7 @@ from bot.app.flags import Flags
 from bot.app.incidents import Incidents
 from bot.app.readiness import ReadinessChecks
 from bot.app.resources import Resources
+from bot.app.rotations import Rotations
 from bot.app.slack import Slack
 from bot.app.velocity import VelocityParts
 from bot.clock import Clock
@@ -59,6 +60,7 @@ def build_routes(
     slack: Slack,
     *,
     velocity: VelocityParts,
+    rotations: Rotations,
     readiness: ReadinessChecks,
     real_clock: Clock,
 ) -> web.Application:
@@ -82,6 +84,7 @@ def build_routes(
         slack.oauth.add_routes(app)
     flags.add_routes(app)
     incidents.add_routes(app, tokens)
+    rotations.add_routes(app)
     declared_kinds = DeclaredKinds(resources.database, declared_kind_messages)
     recorder = DeploymentRecorder(
         resources.database,

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from bot.catalog.error_budget_policy import PRODUCTION, ErrorBudgetPolicy, PolicyMode
 from bot.catalog.maintenance import MaintenanceWindow
+from bot.catalog.rotation import Rotation
 from bot.catalog.slo import Slo
 from bot.catalog.teams import Teams
 from bot.catalog.variants import Variants
@@ -161,6 +162,7 @@ class Catalog:
     """The services of other workspaces, in a catalog as it is seen from one workspace."""
     hidden_flags: frozenset[str] = frozenset()
     """The flags that only hidden services name."""
+    rotations: Mapping[str, Rotation] = field(default_factory=dict)
 
     def seen_from(self, team: str | None) -> "Catalog":
         """Return the catalog as it is seen from a further Slack workspace, from the main one for None."""
@@ -174,7 +176,12 @@ class Catalog:
         other_flags = {flag for name in hidden for flag in self.services[name].flags}
         if not workspace.is_main:
             workspace = replace(workspace, flags=main.flags, evaluate_every=main.evaluate_every)
-        return Catalog(workspace, own, self.digest, hidden, frozenset(other_flags - flags))
+        rotations = {
+            name: rotation
+            for name, rotation in self.rotations.items()
+            if any(main.of(service) is workspace for service in rotation.services)
+        }
+        return Catalog(workspace, own, self.digest, hidden, frozenset(other_flags - flags), rotations)
 
     def shows(self, service: str | None) -> bool:
         """Return whether things of a service (None: of no service) are visible here."""

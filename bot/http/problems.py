@@ -47,8 +47,8 @@ def problem_response(problem: ProblemError) -> web.Response:
 
 @web.middleware
 async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn every error of the API and the webhooks into a problem document; an unexpected one into a 500."""
-    if not request.path.startswith(("/api/", "/webhooks/")):
+    """Turn errors of the API, webhooks and calendars into problem documents, unexpected ones into a 500."""
+    if not request.path.startswith(("/api/", "/webhooks/", "/rotations/")):
         return await handler(request)
     try:
         return await handler(request)

@@ -20,12 +20,14 @@ from bot.catalog.error_budget_policy import (
     UnfreezeRequirement,
     WhenSpare,
 )
+from bot.catalog.rotation import Rotation
 from bot.catalog.slo import CounterSli, DowntimeSli, EventsSli, LatencySli, Sli, Slo
 from bot.catalog.teams import Team, Teams, each_once
 from bot.catalog.variants import Variants
 from bot.catalog.window import CalendarUnit, CalendarWindow, RollingWindow, Window
 from bot.policy.documents import documents, objectives
 from bot.policy.documents.notify import NotifySpec
+from bot.policy.documents.rotation import RotationDocument
 from bot.policy.notify import notify_of
 from bot.store.addresses import qualified
 
@@ -56,6 +58,11 @@ def assemble(all_documents: Sequence[documents.Document]) -> catalog.Catalog:
         workspace=workspace,
         services=dict(sorted(services.items())),
         digest=digest(all_documents),
+        rotations={
+            document.metadata.name: _rotation(document, services, workspace)
+            for document in all_documents
+            if isinstance(document, RotationDocument)
+        },
     )
 
 
@@ -212,6 +219,26 @@ def _service(
         time_zone=spec.time_zone or workspace.time_zone,
         repository=spec.repository,
         variants=_variants(spec),
+    )
+
+
+def _rotation(
+    document: RotationDocument, services: Mapping[str, catalog.Service], main: catalog.Workspace
+) -> Rotation:
+    """Return the rotation; what it does not name is as its first service has it that there is."""
+    spec = document.spec
+    workspace = main.of(spec.services[0])
+    first = next((services[name] for name in spec.services if name in services), None)
+    teams = first.teams if first is not None else Teams()
+    return Rotation(
+        name=document.metadata.name,
+        services=spec.services,
+        development=_team(workspace.elsewhere, spec.development) or teams.development,
+        reliability=_team(workspace.elsewhere, spec.reliability) or teams.reliability,
+        every=spec.every,
+        starts_on=spec.starts_on,
+        at=spec.at,
+        time_zone=spec.time_zone or (first or workspace).time_zone,
     )
 
 

@@ -18,6 +18,7 @@ from bot.policy.documents.documents import API_VERSION, KINDS, Document, Service
 from bot.policy.faults import PolicyError, PolicyFault, did_you_mean, quoted
 from bot.policy.policy_set import PolicySet
 from bot.policy.rules.references import clashes, unknown_references, workspace_faults
+from bot.policy.rules.rotations import rotation_faults
 from bot.policy.rules.validation import ParsedDocument, refusals, validate
 from bot.policy.rules.variables import with_variables_checked
 from bot.policy.rules.workspaces import main_workspace
@@ -221,6 +222,7 @@ class _Reading:
                 self.faults += workspace_faults(source, main_workspace(self.sources))
         self.faults += clashes(self.sources)
         self.faults += unknown_references(self.sources, self.may_be_unread)
+        self.faults += rotation_faults(self.sources, self.may_be_unread)
         return PolicySet(tuple(documents), names, tuple(templates))
 
 

@@ -46,6 +46,7 @@ from bot.slack.request_handling import (
     target_of,
 )
 from bot.slack.response_url import ReplyTarget
+from bot.slack.rotations.buttons import ROTATION_BUTTONS
 from bot.slack.uninstall import EVENTS as UNINSTALL_EVENTS
 from bot.slack.uninstall import UninstallHandler
 from bot.slack.webapi.clients import Clients
@@ -60,6 +61,7 @@ _KNOWN_ACTIONS = (
     | ADJUSTMENT_DECISIONS
     | COMMAND_BUTTONS
     | FREEZE_BUTTONS
+    | ROTATION_BUTTONS
 )
 
 
@@ -190,7 +192,7 @@ class SlackApp:
             work = partial(self._decide, ApprovalDecision.of_press(press), request)
         elif name in ADJUSTMENT_DECISIONS:
             work = partial(self._decide_adjustment, replace(press, request=None), request)
-        elif name in FREEZE_BUTTONS | {REVERSE_ADJUSTMENT}:
+        elif name in FREEZE_BUTTONS | ROTATION_BUTTONS | {REVERSE_ADJUSTMENT}:
             work = partial(self._answer, replace(press, query=Query.from_value(value)), request)
         elif name in COMMAND_BUTTONS:
             work = partial(self._press_command, press, request, is_ephemeral=_is_ephemeral(body))

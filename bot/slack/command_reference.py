@@ -226,6 +226,26 @@ COMMANDS: tuple[Command, ...] = (
         "Each measure has its number of cases, median, p90 and definition. There are none of people.",
     ),
     Command(
+        "rotation",
+        "[name] | history | away until friday | back | swap @colleague",
+        "Which developer and which SRE serve together",
+        (
+            CommandForm("", "shows who serves now and next, and who is away"),
+            CommandForm("NAME", "shows one of several rotations, by its name or a service of it"),
+            CommandForm("history [NAME]", "lists who has served, the newest first"),
+            CommandForm("away [@PERSON] until friday", "keeps turns from you or a colleague; also `for 2w`"),
+            CommandForm("away from 2026-12-21 until 2027-01-04", "says so ahead of time"),
+            CommandForm("back [@PERSON]", "ends an absence early"),
+            CommandForm("swap @COLLEAGUE", "asks a colleague of your team to exchange turns"),
+            CommandForm("agree NUMBER", "agrees to a swap that you were asked for; the button does the same"),
+            CommandForm("decline NUMBER", "declines a swap, or takes back your own"),
+            CommandForm("calendar [NAME]", "gives you the address of its calendar, `renew` a new one"),
+        ),
+        "Whoever is away until Friday is back on Friday. Somebody is passed over who is away when a period "
+        "begins, or for at least half of it.",
+        mentions=True,
+    ),
+    Command(
         "audit",
         "[service | @person | flag name] [since 7d]",
         "Who changed what, and why",

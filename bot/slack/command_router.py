@@ -26,6 +26,7 @@ from bot.slack.incidents.interactions import IncidentInteractions
 from bot.slack.interactions import Interaction, Reply, say
 from bot.slack.permissions import People
 from bot.slack.readiness.ticking import LaunchTicking
+from bot.slack.rotations.command import RotationCommand
 from bot.slack.synonyms import meant
 from bot.slack.velocity.command import VelocityCommand
 
@@ -63,6 +64,7 @@ class CommandRouter:
             "postmortem": incidents.postmortem,
             "action": incidents.action,
             "velocity": VelocityCommand(capabilities, incidents.access),
+            "rotation": RotationCommand(capabilities, people),
             "audit": AuditCommand(capabilities, incidents.access),
             "governor": GovernorCommand(
                 capabilities.status_reader, people, LaunchTicking(capabilities, people)

@@ -10,6 +10,7 @@ from bot.store.tables import incidents as incident_tables
 from bot.store.tables import installations as installation_tables
 from bot.store.tables import label_values as label_value_table
 from bot.store.tables import replicas as replica_tables
+from bot.store.tables import rotations as rotation_tables
 
 __all__ = [
     "adjustment_table",
@@ -21,4 +22,5 @@ __all__ = [
     "installation_tables",
     "label_value_table",
     "replica_tables",
+    "rotation_tables",
 ]

@@ -25,6 +25,7 @@ from bot.store.tables import (
     label_values,
     readiness,
     replicas,
+    rotations,
     tasks,
 )
 from bot.store.tables.threads import threads
@@ -135,6 +136,16 @@ RULES: Final[Mapping[Table, RetentionRule]] = {
     ),
     readiness.known_services: RetentionRule("one row a service: each is asked once"),
     readiness.launch_ticks: RetentionRule("one row a service and ticked item"),
+    rotations.rotation_periods: RetentionRule("for good: whose turn it is follows from all that there were"),
+    rotations.rotation_turns: RetentionRule("for good: whose turn it is follows from all that there were"),
+    rotations.rotation_absences: RetentionRule(
+        _A_YEAR, lambda now: rotations.rotation_absences.c.until_at < now - HISTORY
+    ),
+    rotations.rotation_swaps: RetentionRule(
+        f"{HISTORY.days} days after it was asked",
+        lambda now: rotations.rotation_swaps.c.asked_at < now - HISTORY,
+    ),
+    rotations.rotation_calendars: RetentionRule("one row a rotation"),
     label_values.label_values: RetentionRule("until the value is dropped from its document"),
     replicas.replicas: RetentionRule("while the replica lives"),
     replicas.leases: RetentionRule("while the replica lives"),

@@ -51,6 +51,7 @@ from bot.store.database import Database
 from bot.teams.readiness.launches import Launches
 from tests.support.clock import NOW
 from tests.support.examples import shop_service
+from tests.support.rotations import control_of
 from tests.support.slack_app import (
     build_flags,
     build_incidents,
@@ -183,6 +184,7 @@ def command_router(tmp_path: Path) -> Iterator[tuple[asyncio.Runner, CommandRout
             incidents=recorded_only(room),
             launches=Launches(database, appeared_messages, changed_messages),
             velocity=build_velocity(of, database),
+            rotations=control_of(of.current, database, of.clock),
             database=database,
             clock=of.clock,
             prefix=CommandPrefix(),

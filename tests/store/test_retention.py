@@ -19,6 +19,7 @@ from bot.store.tables import (
     forecasts,
     incidents,
     installations,
+    rotations,
     tasks,
 )
 from bot.store.tables.core import metadata
@@ -163,6 +164,15 @@ async def test_what_is_over_goes_and_what_is_not_stays(database: Database) -> No
     }  # fmt: skip
     for key, ended in (("1", OLD), ("2", NOW), ("3", None)):
         await add(database, tasks.due_tasks, **task, key=key, ended_at=ended)
+    absence = {"team": "", "person": "U1", "from_at": OLD - DAY, "set_by": "U1", "set_at": OLD}
+    for end in (OLD, NOW):
+        await add(database, rotations.rotation_absences, **absence, until_at=end)
+    swap = {
+        "rotation": "shop", "side": "development", "first_number": 1, "first_person": "U1",
+        "later_number": 2, "later_person": "U2", "asked_by": "U2", "asked_of": "U1", "state": "agreed",
+    }  # fmt: skip
+    for asked_at in (OLD, NOW):
+        await add(database, rotations.rotation_swaps, **swap, asked_at=asked_at)
     await delete_expired(database, NOW)
     left = {table.name: await count(database, table) for table, rule in RULES.items() if rule.expired}
     assert left == {
@@ -171,6 +181,7 @@ async def test_what_is_over_goes_and_what_is_not_stays(database: Database) -> No
         "flag_ramps": 1,
         "flag_promises": 1, "oauth_states": 0, "forecasts": 1, "forecast_scores": 1,
         "adjustments": 1, "deployment_changes": 1, "due_tasks": 2,
+        "rotation_absences": 1, "rotation_swaps": 1,
     }  # fmt: skip
 
 

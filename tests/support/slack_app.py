@@ -13,6 +13,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.app.flags import Flags
 from bot.app.incidents import Incidents
+from bot.app.rotations import Rotations
 from bot.backtests.runner import BacktestRunner
 from bot.budgets.adjustment_preview import AdjustmentPreview
 from bot.budgets.adjustments.registry import AdjustmentRegistry
@@ -308,6 +309,9 @@ async def run_slack_app(path: Path, of: Shop, prefix: str = "") -> AsyncIterator
             incidents=immediate_incident_capabilities(incidents),
             launches=launches,
             velocity=build_velocity(of, database),
+            rotations=Rotations(
+                database=database, client_of=clients.for_team, current=of.current, clock=of.clock
+            ).control,
             database=database,
             clock=of.clock,
             prefix=command_prefix,

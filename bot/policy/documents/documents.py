@@ -1,4 +1,4 @@
-"""Models of the three kinds of policy documents, from which their JSON Schema is generated.
+"""Models of the kinds of policy documents, from which their JSON Schema is generated.
 
 They define the keys of one document; rules between documents are in `rules/references.py`. Editors and
 `docs/policies.md` show the docstrings of models and keys.
@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
+from bot.policy.documents.envelope import Envelope
 from bot.policy.documents.fields import (
     BurnFactor,
     BurnWindow,
@@ -47,6 +48,7 @@ from bot.policy.documents.model import BrokenRule, Model
 from bot.policy.documents.notify import NotifySpec
 from bot.policy.documents.objectives import SloSpec
 from bot.policy.documents.quantities import parse_duration
+from bot.policy.documents.rotation import RotationDocument
 from bot.policy.documents.spare import WhenSpareSpec
 from bot.policy.documents.variants import VariantsSpec
 from bot.policy.faults import IT, InvalidValueError, did_you_mean
@@ -55,13 +57,6 @@ API_VERSION = "governor/v1"
 FLAG_BACKENDS = ("local", "unleash", "flagd", "launchdarkly", "flagsmith")
 FLAG_BACKEND_ENTRY_POINTS = "governor.flag_backends"
 """The entry points by which installed packages add flag backends."""
-
-
-class Metadata(Model):
-    """What a document is called."""
-
-    name: Slug
-    """Name of the document, unique among those of its kind: 1 to 63 of a-z, 0-9 and `-`."""
 
 
 class ChannelsSpec(Model):
@@ -381,14 +376,7 @@ class ServiceSpec(Model):
                 yield BrokenRule(("variants", "flags", index), message, ", ".join(self.flags))
 
 
-class _Document(Model):
-    api_version: Literal["governor/v1"]
-    """Version of the format."""
-    metadata: Metadata
-    """What the document is called."""
-
-
-class WorkspaceDocument(_Document):
+class WorkspaceDocument(Envelope):
     """What holds for the whole workspace. One is the main one; further ones name their Slack workspace."""
 
     kind: Literal["Workspace"]
@@ -397,7 +385,7 @@ class WorkspaceDocument(_Document):
     """The workspace."""
 
 
-class ErrorBudgetPolicyDocument(_Document):
+class ErrorBudgetPolicyDocument(Envelope):
     """What a team agreed to do as an error budget shrinks."""
 
     kind: Literal["ErrorBudgetPolicy"]
@@ -406,7 +394,7 @@ class ErrorBudgetPolicyDocument(_Document):
     """The policy; every key has a default."""
 
 
-class ServiceDocument(_Document):
+class ServiceDocument(Envelope):
     """A service, its people and its promises."""
 
     kind: Literal["Service"]
@@ -415,9 +403,10 @@ class ServiceDocument(_Document):
     """The service."""
 
 
-Document = WorkspaceDocument | ErrorBudgetPolicyDocument | ServiceDocument
+Document = WorkspaceDocument | ErrorBudgetPolicyDocument | ServiceDocument | RotationDocument
 KINDS: dict[str, type[Document]] = {
     "Workspace": WorkspaceDocument,
     "ErrorBudgetPolicy": ErrorBudgetPolicyDocument,
     "Service": ServiceDocument,
+    "Rotation": RotationDocument,
 }

@@ -4,7 +4,7 @@ It covers one document by itself. Rules between keys and documents (the order of
 exist) are checked only by the loader.
 """
 
-from datetime import timedelta
+from datetime import time, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -12,7 +12,7 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
 from bot.formatting import duration_code
-from bot.policy.documents.documents import Document
+from bot.policy.documents.documents import KINDS, Document
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -30,6 +30,8 @@ class _AsWritten(GenerateJsonSchema):
                 for name, field in fields.items()
                 if field.is_required() or getattr(dft, name) != field.get_default(call_default_factory=True)
             }
+        if isinstance(dft, time):
+            return f"{dft:%H:%M}"
         if isinstance(dft, tuple):
             return [self.encode_default(item) for item in dft]
         return super().encode_default(float(dft) if isinstance(dft, Decimal) else dft)
@@ -42,7 +44,9 @@ def json_schema() -> dict[str, Any]:
     described: dict[str, Any] = {
         "$schema": DIALECT,
         "title": "Governor policy document",
-        "description": "A document of apiVersion governor/v1: Workspace, ErrorBudgetPolicy or Service.",
+        "description": "A document of apiVersion governor/v1, of one of these kinds: "
+        + ", ".join(KINDS)
+        + ".",
         "oneOf": alternatives,
         **schema,
     }

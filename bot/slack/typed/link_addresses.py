@@ -43,6 +43,11 @@ class LinkAddresses:
         """Return the address of a service, None without a public address."""
         return f"{self._base}/services/{quote(name, safe='')}" if self._base else None
 
+    def calendar(self, rotation: str, secret: str) -> str | None:
+        """Return the address of a rotation's calendar, None without a public address."""
+        query = f"token={quote(secret, safe='')}"
+        return f"{self._base}/rotations/{quote(rotation, safe='')}.ics?{query}" if self._base else None
+
     def read(self, url: str) -> LinkedIncident | LinkedService | None:
         """Return what an address leads to; None for every other address."""
         try:

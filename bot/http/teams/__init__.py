@@ -1,0 +1,1 @@
+"""HTTP for what both teams do regularly."""

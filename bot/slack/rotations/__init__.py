@@ -1,0 +1,1 @@
+"""Rotations in Slack: the command, what is announced, and the buttons of swaps."""

@@ -24,7 +24,7 @@ from bot.freezes.budget_judge import BudgetJudge
 from bot.freezes.exemption_requests import ExemptionRequests
 from bot.freezes.explanation_reader import ExplanationReader
 from bot.freezes.hold_registry import HoldRegistry
-from bot.freezes.hold_writer import Announce
+from bot.freezes.hold_writer import Announce, Follow
 from bot.freezes.status import ReadUnready, StatusReader
 from bot.freezes.tasks.hold_expiry import HoldExpiry
 from bot.incidents.cost import Costs, Downtime
@@ -45,7 +45,8 @@ _SHORTEST_HISTORY = timedelta(days=1)
 class Budgets:
     """All parts of budgets and freezes. `on_evaluated` gets the services whose flags are to be looked after.
 
-    `read_unready` returns what keeps services from their first production deployment.
+    `read_unready` returns what keeps services from their first production deployment; `follow` writes what
+    follows where holds were placed or lifted.
     `evaluator.run` evaluates; `follow_holds` reacts to holds that are placed or lifted in between, on
     whichever replica.
     """
@@ -55,7 +56,9 @@ class Budgets:
         resources: Resources,
         announce: Announce,
         on_evaluated: Callable[[Collection[str]], None],
+        *,
         read_unready: ReadUnready,
+        follow: Follow,
     ) -> None:
         database, current, clock = resources.database, resources.current, resources.clock
         self._clock = clock
@@ -71,7 +74,7 @@ class Budgets:
         self.sources = SourceRegistry(resources.session)
         self.collector = Collector(self.ledger, self.sources)
         reports = ReportReader(database, Costs(current, self.ledger.counts))
-        self.hold_registry = HoldRegistry(database, announce, unmet_requirements, ended_causes)
+        self.hold_registry = HoldRegistry(database, announce, unmet_requirements, ended_causes, follow=follow)
         self.exemption_requests = ExemptionRequests(database, announce)
         self.adjustments = AdjustmentRegistry(database, AdjustmentAnnouncer(current))
         self.adjustment_preview = AdjustmentPreview(self.ledger, current)
@@ -84,6 +87,7 @@ class Budgets:
             explain=reports.where_it_went,
             read_preceding=last_to_production,
             forecast=self.forecaster.forecast_all,
+            follow=follow,
         )
         self.evaluator = Evaluator(
             self.collector, self.ledger, current, clock, self._assessed, leases=resources.leases

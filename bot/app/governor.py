@@ -16,6 +16,7 @@ from bot.app.incidents import Incidents
 from bot.app.installations import open_installations
 from bot.app.readiness import ReadinessChecks
 from bot.app.resources import Resources
+from bot.app.reviews import Reviews
 from bot.app.rotations import Rotations
 from bot.app.slack import Slack
 from bot.app.velocity import VelocityParts
@@ -189,7 +190,15 @@ class Governor:
         self.tasks = TaskRunner(self.database, self.clock, self.leases)
         self.slack = Slack(resources, announcer, installations, self._timing)
         self.launches = Launches(self.database, appeared_messages, changed_messages)
-        self.budgets = Budgets(resources, announcer, self._look_after_flags, self.launches.unready)
+        self.reviews = Reviews(self.database, current)
+        self.budgets = Budgets(
+            resources,
+            announcer,
+            self._look_after_flags,
+            read_unready=self.launches.unready,
+            follow=self.reviews.planner.follow,
+        )
+        self.tasks.register(self.reviews.handlers(self.budgets.status_reader, self.budgets.spending))
         self.tasks.register([self.budgets.maintenance])
         self.velocity = VelocityParts(resources, self.budgets)
         self.discovery = Discovery(
@@ -244,6 +253,7 @@ class Governor:
                 launches=self.launches,
                 velocity=self.velocity.capabilities,
                 rotations=self.rotations.control,
+                reviews=self.reviews.agreements,
                 database=self.database,
                 clock=self.clock,
                 prefix=self.slack.prefix,
@@ -287,6 +297,7 @@ class Governor:
         await self.budgets.follow_policies(catalog)
         await self.launches.follow(catalog, self.clock.now())
         await self.rotations.follow_policies(catalog)
+        await self.reviews.planner.reconcile(catalog, self.clock.now())
 
     async def _policies_changed(self, catalog: Catalog) -> None:
         await self._apply_catalog(catalog)

@@ -135,6 +135,8 @@ class Service:
     variants: Variants | None = None
     low_risk: tuple[str, ...] = ()
     maintenance: tuple[MaintenanceWindow, ...] = ()
+    leads: Teams = field(default_factory=Teams)
+    """Who leads each of its teams, where somebody is named."""
     time_zone: str = "UTC"
 
     def variants_of(self, flag: str) -> Variants | None:

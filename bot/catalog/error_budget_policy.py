@@ -148,6 +148,10 @@ class ErrorBudgetPolicy:
     when_spare: WhenSpare = WhenSpare()
     notify: Notify = DEFAULT_NOTIFY
     launch_requires: LaunchRequirement | None = None
+    review_after: timedelta | None = None
+    """How long a freeze may last before both teams are asked to review it; None for ever."""
+    review_escalate_after: timedelta = timedelta(days=1)
+    review_escalate_to: tuple[str, ...] = ()
 
     @property
     def enforces(self) -> bool:

@@ -52,8 +52,12 @@ from bot.slack.incidents.postmortem_view import document_blocks
 from bot.slack.incidents.queries.listing import incident_list
 from bot.slack.interactions import Interaction, Query
 from bot.slack.readiness.messages import checklist_reply
+from bot.slack.reviews.forms import work_form
+from bot.slack.reviews.messages import review_reply
 from bot.store.outbox import Block, OutboxMessage
 from bot.teams.readiness.checklist import LaunchChecklist, LaunchItem, Tick
+from bot.teams.reviews.agreeing import ReviewState
+from bot.teams.reviews.review import FreezeReview, ReviewedWork
 
 _SERVICE, _FLAG, _ENVIRONMENT = "sample", "new-sample", "production"
 _PERSON, _CHANNEL = "U0SAMPLE", "C0SAMPLE"
@@ -93,9 +97,10 @@ def slack_samples(now: datetime) -> list[SlackSample]:
         "ramp": list(_ramp_approval(now).blocks),
         "incident": card_blocks(incident),
         "postmortem": document_blocks(incident),
+        "review": review_reply(_review(now)).blocks,
         "launch checklist": checklist_reply(status.service, _checklist(now)).blocks,
     }
-    forms = {f"{form.title} form": form.view(_CHANNEL, "") for form in _forms(incident.incident)}
+    forms = {f"{form.title} form": form.view(_CHANNEL, "") for form in _forms(incident.incident, now)}
     forms |= {f"{form.title} dialog": form.view("", "") for form in (help_dialog(), service_dialog(status))}
     views = forms | {"home tab": home_view(_contents(status, incident, now), now)}
     return [
@@ -107,11 +112,17 @@ def slack_samples(now: datetime) -> list[SlackSample]:
     ]
 
 
+def _review(now: datetime) -> ReviewState:
+    work = (ReviewedWork("Limit the pool", "60% of what was spent went in incidents (4)"),)
+    return ReviewState(FreezeReview(1, _SERVICE, 1, now, asked_at=now, work=work), {})
+
+
 def _checklist(now: datetime) -> LaunchChecklist:
     return LaunchChecklist(_SERVICE, {LaunchItem.RUNBOOK: Tick(_PERSON, now)})
 
 
-def _forms(incident: Incident) -> Iterator[ModalForm]:
+def _forms(incident: Incident, now: datetime) -> Iterator[ModalForm]:
+    yield work_form(_review(now))
     yield modals.opening_form([_SERVICE, "other"], [_SERVICE])
     yield modals.timeline_form([incident], "")
     yield modals.resolve_form(incident)

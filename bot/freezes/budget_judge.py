@@ -21,7 +21,7 @@ from bot.freezes.burn import QUIET_AFTER, burn_of, is_quiet
 from bot.freezes.decision import Decision, FreezeState
 from bot.freezes.hold import GOVERNOR, Hold
 from bot.freezes.hold_registry import ReadUnmet, nothing_unmet
-from bot.freezes.hold_writer import Announce, HoldWriter, log_transitions
+from bot.freezes.hold_writer import Announce, Follow, HoldWriter, log_transitions, nothing_follows
 from bot.freezes.records import read_freeze_states, read_holds
 from bot.freezes.service_decision import budget_hold, decide_on_service, judged_budgets, placed_hold
 from bot.freezes.transition import (
@@ -84,7 +84,8 @@ class BudgetJudge:
     """Places and lifts the bot's own budget holds.
 
     `read_unmet` returns what else keeps a service's hold, `explain` where a spent budget went,
-    `read_preceding` what was deployed last, `forecast` what will become of budgets.
+    `read_preceding` what was deployed last, `forecast` what will become of budgets; `follow` writes what
+    follows where holds were placed or lifted.
     """
 
     def __init__(
@@ -96,9 +97,10 @@ class BudgetJudge:
         explain: ExplainSpending = nothing_known,
         read_preceding: ReadPreceding = nothing_deployed,
         forecast: Forecast = nothing_foreseen,
+        follow: Follow = nothing_follows,
     ) -> None:
         self._database = database
-        self._writer = HoldWriter(database, announce)
+        self._writer = HoldWriter(database, announce, follow)
         self._read_unmet = read_unmet
         self._explain = explain
         self._read_preceding = read_preceding

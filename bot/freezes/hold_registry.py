@@ -16,7 +16,7 @@ from bot.catalog.catalog import Service
 from bot.catalog.error_budget_policy import ErrorBudgetPolicy, PolicyMode, UnmetRequirement
 from bot.freezes.decision import still_required
 from bot.freezes.hold import GOVERNOR, EndedCause, Hold, HoldKind, current_holds, holds_in_force
-from bot.freezes.hold_writer import Announce, HoldWriter, log_transitions
+from bot.freezes.hold_writer import Announce, Follow, HoldWriter, log_transitions, nothing_follows
 from bot.freezes.records import hold_of, read_exemptions, read_freeze_states, read_holds
 from bot.freezes.transition import ExemptionGranted, HoldExpired, HoldLifted, HoldPlaced
 from bot.freezes.verdict import Exemption
@@ -76,7 +76,7 @@ class HoldRegistry:
     """Places, lifts and reads holds. `announce` returns the messages of each change.
 
     `read_unmet` returns what keeps a budget hold on a service, besides the budget; `read_ended` which holds
-    of others have no cause any more.
+    of others have no cause any more; `follow` writes what follows where holds were placed or lifted.
     """
 
     def __init__(
@@ -85,9 +85,11 @@ class HoldRegistry:
         announce: Announce,
         read_unmet: ReadUnmet = nothing_unmet,
         read_ended: ReadEndedCauses = nothing_ended,
+        *,
+        follow: Follow = nothing_follows,
     ) -> None:
         self._database = database
-        self._writer = HoldWriter(database, announce)
+        self._writer = HoldWriter(database, announce, follow)
         self._read_unmet = read_unmet
         self._read_ended = read_ended
 

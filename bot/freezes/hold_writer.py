@@ -3,7 +3,7 @@
 Everything is written on the caller's connection, so that it is committed together with the change itself.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -61,12 +61,23 @@ Announce = Callable[[TransitionContext], Sequence[OutboxMessage]]
 """Returns the messages that announce a transition; pure, because it runs within the transaction."""
 
 
-class HoldWriter:
-    """Writes transitions; `announce` returns their messages."""
+Follow = Callable[[AsyncConnection, Service, Sequence[Hold], datetime], Awaitable[None]]
+"""Writes what follows where the holds in force on a service, which it is given, may have changed."""
 
-    def __init__(self, database: Database, announce: Announce) -> None:
+
+async def nothing_follows(
+    _connection: AsyncConnection, _service: Service, _in_force: Sequence[Hold], _now: datetime
+) -> None:
+    """Write nothing."""
+
+
+class HoldWriter:
+    """Writes transitions; `announce` returns their messages, `follow` writes what else follows."""
+
+    def __init__(self, database: Database, announce: Announce, follow: Follow = nothing_follows) -> None:
         self._database = database
         self._announce = announce
+        self._follow = follow
 
     async def plan_expiry(self, connection: AsyncConnection, hold: Hold, now: datetime) -> None:
         """Plan the end of a hold that has just been placed, if it has one."""
@@ -172,6 +183,7 @@ class HoldWriter:
         await enqueue(connection, messages, now)
         if ends_burn(transition):
             await end_threads(connection, burn_of(service.name), now)
+        await self._follow(connection, service, in_force, now)
 
     async def record_burn_ended(
         self, connection: AsyncConnection, service: Service, budget: Budget, now: datetime

@@ -182,6 +182,9 @@ def _policy(name: str, spec: documents.ErrorBudgetPolicySpec, general: NotifySpe
         spare_at=spec.spare_at,
         notify=notify_of(spec.notify, general),
         when_spare=WhenSpare(spec.when_spare.ramp_steps, Approvals(spec.when_spare.approvals)),
+        review_after=spec.review_after,
+        review_escalate_after=spec.review_escalate_after,
+        review_escalate_to=spec.review_escalate_to,
         launch_requires=None
         if spec.launch_requires == "nothing"
         else LaunchRequirement(spec.launch_requires),
@@ -216,6 +219,7 @@ def _service(
         flags=spec.flags,
         low_risk=spec.low_risk,
         maintenance=tuple(each.window() for each in spec.maintenance),
+        leads=Teams(_team(team, spec.teams.leads.development), _team(team, spec.teams.leads.reliability)),
         time_zone=spec.time_zone or workspace.time_zone,
         repository=spec.repository,
         variants=_variants(spec),

@@ -36,6 +36,7 @@ from bot.slack.incident_listeners import IncidentListeners
 from bot.slack.interactions import NEXT_PAGE, PREVIOUS_PAGE, SHARE, SHOW, Interaction, Query
 from bot.slack.listeners.links import LinkListeners
 from bot.slack.listeners.readiness import ReadinessListeners
+from bot.slack.listeners.reviews import ReviewListeners
 from bot.slack.request_handling import (
     Body,
     SlackRequest,
@@ -130,6 +131,7 @@ class SlackApp:
         self._incidents.listen(app)
         FormListeners(self.workspaces, self.tasks).listen(app)
         ReadinessListeners(self.workspaces, self.tasks).listen(app)
+        ReviewListeners(self.workspaces, self.tasks).listen(app)
         self._links.listen(app)
         app.action(re.compile(""))(self._on_action)
         app.error(self._on_error)

@@ -25,6 +25,7 @@ from bot.slack.typed.link_addresses import LinkAddresses
 from bot.spending.reader import SpendingReader
 from bot.store.database import Database
 from bot.teams.readiness.launches import Launches
+from bot.teams.reviews.agreeing import ReviewAgreements
 from bot.teams.rotations.control import RotationControl
 from bot.velocity.cost_reader import CostReader
 from bot.velocity.reader import VelocityReader
@@ -80,6 +81,7 @@ class Capabilities:
     launches: Launches
     velocity: VelocityCapabilities
     rotations: RotationControl
+    reviews: ReviewAgreements
     database: Database
     clock: Clock
     prefix: CommandPrefix

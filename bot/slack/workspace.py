@@ -18,6 +18,7 @@ from bot.slack.links.unfurls import LinkPreviews
 from bot.slack.permissions import People
 from bot.slack.readiness.ticking import LaunchTicking
 from bot.slack.response_url import ReplyTarget, Responder
+from bot.slack.reviews.reviewing import FreezeReviewing
 from bot.slack.webapi.clients import Clients
 from bot.store.item_failures import ItemFailures
 
@@ -45,6 +46,7 @@ class SlackWorkspace:
         self.router = CommandRouter(seen, self.people, self.incidents)
         self.exemptions = ExemptionRequesting(seen, self.people)
         self.readiness = LaunchTicking(seen, self.people)
+        self.reviews = FreezeReviewing(seen, self.people)
         self.home_dialogs = HomeDialogs(seen.status_reader)
         self.home = HomePublisher(HomeContents(self.incidents.access, seen.ramps), client, seen.clock)
 

@@ -25,6 +25,7 @@ from bot.store.tables import (
     label_values,
     readiness,
     replicas,
+    reviews,
     rotations,
     tasks,
 )
@@ -146,6 +147,9 @@ RULES: Final[Mapping[Table, RetentionRule]] = {
         lambda now: rotations.rotation_swaps.c.asked_at < now - HISTORY,
     ),
     rotations.rotation_calendars: RetentionRule("one row a rotation"),
+    reviews.freeze_reviews: RetentionRule(
+        _A_YEAR, lambda now: reviews.freeze_reviews.c.ended_at < now - HISTORY
+    ),
     label_values.label_values: RetentionRule("until the value is dropped from its document"),
     replicas.replicas: RetentionRule("while the replica lives"),
     replicas.leases: RetentionRule("while the replica lives"),

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.app.incidents import Incidents
+from bot.app.reviews import Reviews
 from bot.backtests.runner import BacktestRunner
 from bot.budgets.adjustment_preview import AdjustmentPreview
 from bot.budgets.adjustments.registry import AdjustmentRegistry
@@ -185,6 +186,7 @@ def command_router(tmp_path: Path) -> Iterator[tuple[asyncio.Runner, CommandRout
             launches=Launches(database, appeared_messages, changed_messages),
             velocity=build_velocity(of, database),
             rotations=control_of(of.current, database, of.clock),
+            reviews=Reviews(database, of.current).agreements,
             database=database,
             clock=of.clock,
             prefix=CommandPrefix(),

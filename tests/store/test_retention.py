@@ -19,6 +19,7 @@ from bot.store.tables import (
     forecasts,
     incidents,
     installations,
+    reviews,
     rotations,
     tasks,
 )
@@ -173,6 +174,9 @@ async def test_what_is_over_goes_and_what_is_not_stays(database: Database) -> No
     }  # fmt: skip
     for asked_at in (OLD, NOW):
         await add(database, rotations.rotation_swaps, **swap, asked_at=asked_at)
+    freeze = {"service": "checkout", "hold_id": 1, "began_at": OLD, "work": []}
+    for ended in (OLD, NOW, None):
+        await add(database, reviews.freeze_reviews, **freeze, ended_at=ended)
     await delete_expired(database, NOW)
     left = {table.name: await count(database, table) for table, rule in RULES.items() if rule.expired}
     assert left == {
@@ -182,6 +186,7 @@ async def test_what_is_over_goes_and_what_is_not_stays(database: Database) -> No
         "flag_promises": 1, "oauth_states": 0, "forecasts": 1, "forecast_scores": 1,
         "adjustments": 1, "deployment_changes": 1, "due_tasks": 2,
         "rotation_absences": 1, "rotation_swaps": 1,
+        "freeze_reviews": 2,
     }  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.app.flags import Flags
 from bot.app.incidents import Incidents
+from bot.app.reviews import Reviews
 from bot.app.rotations import Rotations
 from bot.backtests.runner import BacktestRunner
 from bot.budgets.adjustment_preview import AdjustmentPreview
@@ -221,6 +222,8 @@ class RunningSlackApp:
     incidents: Incidents
     client: SlackClient
     launches: Launches
+    reviews: Reviews
+    status_reader: StatusReader
 
     async def tick(self) -> None:
         """Let the flags' loop run once, and do what is due now."""
@@ -286,9 +289,15 @@ async def run_slack_app(path: Path, of: Shop, prefix: str = "") -> AsyncIterator
         new_database(path) as database,
     ):
         command_prefix = CommandPrefix(prefix)
+        reviews = Reviews(database, of.current)
         clients = Clients(slack.api_url, session, single_token=slack.bot_token, prefix=command_prefix)
         client = clients.for_team(None)
-        hold_registry = HoldRegistry(database, FreezeAnnouncer(of.current), read_unmet=unmet_requirements)
+        hold_registry = HoldRegistry(
+            database,
+            FreezeAnnouncer(of.current),
+            read_unmet=unmet_requirements,
+            follow=reviews.planner.follow,
+        )
         launches = Launches(database, appeared_messages, changed_messages)
         status_reader = of.status_reader(hold_registry, launches.unready)
         flags = build_flags(of, status_reader, hold_registry, database, session)
@@ -312,6 +321,7 @@ async def run_slack_app(path: Path, of: Shop, prefix: str = "") -> AsyncIterator
             rotations=Rotations(
                 database=database, client_of=clients.for_team, current=of.current, clock=of.clock
             ).control,
+            reviews=reviews.agreements,
             database=database,
             clock=of.clock,
             prefix=command_prefix,
@@ -339,6 +349,8 @@ async def run_slack_app(path: Path, of: Shop, prefix: str = "") -> AsyncIterator
                 incidents,
                 client,
                 launches,
+                reviews,
+                status_reader,
             )
             await face.drain(10)
         finally:

@@ -1,6 +1,6 @@
 """Actions as rows, and the operations that people carry out on them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -137,6 +137,12 @@ async def read(
     if service is not None:
         query = query.where(actions.c.service == service)
     return actions_of(await connection.execute(query))
+
+
+async def read_numbered(connection: AsyncConnection, ids: Collection[int]) -> Mapping[int, Action]:
+    """Return the actions of these numbers."""
+    found = await connection.execute(select(actions).where(actions.c.id.in_(list(ids))))
+    return {action.id: action for action in actions_of(found)}
 
 
 def actions_of(rows: Iterable[Row[Any]]) -> Sequence[Action]:

@@ -29,6 +29,7 @@ from bot.policy.documents.fields import (
     People,
     QuietTime,
     Repository,
+    ReviewTime,
     Secret,
     Share,
     Slug,
@@ -300,6 +301,13 @@ class ErrorBudgetPolicySpec(Model):
     """What follows while there is spare."""
     notify: NotifySpec = NotifySpec()
     """Who is mentioned, and when nobody is; what is left out is as `notify` of the main Workspace says."""
+    review_after: ReviewTime | None = None
+    """A freeze that lasts longer asks both teams' leads to agree on the reliability work, 1s to 90d; never if
+    left out."""
+    review_escalate_after: ReviewTime = parse_duration("1d")
+    """How long after that those in `reviewEscalateTo` are told that the two have not agreed, 1s to 90d."""
+    review_escalate_to: People = ()
+    """Channels, user groups or people who are told then; nobody if left out."""
     launch_requires: Literal["nothing", "readiness"] = "nothing"
     """What a service's first production deployment needs; `readiness`: its launch checklist, complete."""
 
@@ -318,6 +326,15 @@ class ErrorBudgetPolicySpec(Model):
             seen.add(key)
 
 
+class LeadsSpec(Model):
+    """Who leads each of the two teams, written as the teams are."""
+
+    development: Team = ()
+    """Who leads those who change the service."""
+    reliability: Team = ()
+    """Who leads those who answer for it."""
+
+
 class TeamsSpec(Model):
     """The two teams that share a service: a user group (`@group`), a person's id, or a list of them."""
 
@@ -326,6 +343,8 @@ class TeamsSpec(Model):
     groups, as on Slack's free plan."""
     reliability: Team = ()
     """Those who answer for it when it breaks, written alike."""
+    leads: LeadsSpec = LeadsSpec()
+    """Who speaks for each team in reviews of long freezes; the teams if left out."""
 
 
 class ServiceSpec(Model):

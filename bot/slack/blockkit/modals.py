@@ -165,9 +165,10 @@ def day_input(name: str, label: str, day: date | None = None) -> Block:
     return _input(name, label, {"type": "datepicker"} | initial, optional=True)
 
 
-def person_input(name: str, label: str) -> Block:
+def person_input(name: str, label: str, person: str | None = None) -> Block:
     """Return an input for a person; optional."""
-    return _input(name, label, {"type": "users_select"}, optional=True)
+    initial = {"initial_user": person} if person else {}
+    return _input(name, label, {"type": "users_select"} | initial, optional=True)
 
 
 def tick_input(name: str, label: str, text: str) -> Block:

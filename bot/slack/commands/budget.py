@@ -51,6 +51,7 @@ from bot.slack.interactions import (
     show_button,
     show_menu,
 )
+from bot.slack.reviews.messages import review_line
 from bot.slack.typed.words import plain
 from bot.spending.reader import chosen_budgets
 from bot.spending.service_events import ServiceEvents
@@ -82,6 +83,7 @@ class BudgetCommand:
         self._explanations = capabilities.explanations
         self._what_if = WhatIf(capabilities.status_reader, capabilities.backtests)
         self._spending = capabilities.spending
+        self._reviews = capabilities.reviews
         self._access = access
         self._adjustments = adjustments
         # The statuses that were listed last, and their pages: many people ask for the same within a second.
@@ -124,6 +126,10 @@ class BudgetCommand:
         viewer = await self._access.viewer(interaction)
         seen = happened.seen_by(lambda incident: self._access.may_see(incident, viewer))
         reply = one_service(status, history, interaction.query, recoveries, seen)
+        review = await self._reviews.of_service(status.service.name)
+        if review is not None:
+            line = review_line(review)
+            reply = replace(reply, text=join("\n", [reply.text, line]), body=(*reply.body, context(line)))
         # Shared, it would show everybody what this person may see.
         return reply.unshareable() if any(incident.private for incident in seen.incidents) else reply
 

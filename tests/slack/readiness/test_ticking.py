@@ -5,6 +5,7 @@ from dataclasses import replace
 from bot.catalog.error_budget_policy import LaunchRequirement
 from bot.catalog.teams import Teams
 from bot.sandbox.fake_slack.model import Message
+from bot.slack.delivery.context import DeliveryTiming
 from bot.slack.readiness.messages import TICK, block_id
 from bot.teams.readiness.checklist import LaunchItem
 from tests.support.clock import NOW
@@ -35,7 +36,7 @@ async def asked(slack_app: RunningSlackApp, **teams: str) -> Message:
 
 async def shown(slack_app: RunningSlackApp) -> list[Message]:
     """Deliver what waits; return what the channel shows then."""
-    async with working(slack_app.database, slack_app.client):
+    async with working(slack_app.database, slack_app.client, timing=DeliveryTiming()):
         await until_done(slack_app.database)
     return list(slack_app.slack.messages("#search"))
 

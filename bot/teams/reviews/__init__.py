@@ -1,0 +1,1 @@
+"""Reviews of freezes that last: both teams agree on the reliability work, its owners and dates."""

@@ -36,6 +36,7 @@ from bot.http.server.connections import ConnectionLimit, Deadlines, follow_reque
 from bot.http.server.encodings import refuse_encodings
 from bot.http.tokens import KnownTokens
 from bot.http.velocity.endpoint import VelocityEndpoint
+from bot.http.velocity.goals import GoalsEndpoint
 from bot.metrics import Metrics
 from bot.slack.announcements.declared_kinds import declared_kind_messages
 from bot.slack.announcements.deployments import DeploymentAnnouncer
@@ -98,6 +99,7 @@ def build_routes(
     DeploymentsEndpoint(recorder, current, clock, tokens).add_routes(app)
     DeploymentHistoryEndpoint(resources.database, tokens).add_routes(app)
     VelocityEndpoint(budgets.status_reader, velocity.reader, velocity.costs, clock, tokens).add_routes(app)
+    GoalsEndpoint(budgets.status_reader, velocity.goals, clock, tokens).add_routes(app)
     OpenApi().add_routes(app)
     Api(
         status_reader=budgets.status_reader,

@@ -9,6 +9,7 @@ from bot.app.velocity_metrics import VelocityGauges
 from bot.catalog.window import Span
 from bot.slack.capabilities import VelocityCapabilities
 from bot.velocity.cost_reader import CostReader
+from bot.velocity.goals.reader import GoalReader
 from bot.velocity.reader import VelocityReader
 from bot.velocity.scope import service_scope
 
@@ -30,10 +31,12 @@ class VelocityParts:
             self.reader, budgets.spending.events, database, budgets.ledger, resources.clock
         )
 
+        self.goals = GoalReader(budgets.ledger, self.reader)
+
     @property
     def capabilities(self) -> VelocityCapabilities:
         """What commands can ask."""
-        return VelocityCapabilities(self.reader, self.costs, self._docs_url)
+        return VelocityCapabilities(self.reader, self.costs, self.goals, self._docs_url)
 
     async def measure(self) -> None:
         """Set the gauges anew: each replica for itself, since any of them may be asked."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from bot.catalog.error_budget_policy import PRODUCTION, ErrorBudgetPolicy, PolicyMode
+from bot.catalog.goal import Goal
 from bot.catalog.maintenance import MaintenanceWindow
 from bot.catalog.rotation import Rotation
 from bot.catalog.slo import Slo
@@ -165,6 +166,7 @@ class Catalog:
     hidden_flags: frozenset[str] = frozenset()
     """The flags that only hidden services name."""
     rotations: Mapping[str, Rotation] = field(default_factory=dict)
+    goals: Mapping[str, Goal] = field(default_factory=dict)
 
     def seen_from(self, team: str | None) -> "Catalog":
         """Return the catalog as it is seen from a further Slack workspace, from the main one for None."""
@@ -183,7 +185,8 @@ class Catalog:
             for name, rotation in self.rotations.items()
             if any(main.of(service) is workspace for service in rotation.services)
         }
-        return Catalog(workspace, own, self.digest, hidden, frozenset(other_flags - flags), rotations)
+        goals = {name: goal for name, goal in self.goals.items() if goal.services[0] not in hidden}
+        return Catalog(workspace, own, self.digest, hidden, frozenset(other_flags - flags), rotations, goals)
 
     def shows(self, service: str | None) -> bool:
         """Return whether things of a service (None: of no service) are visible here."""

@@ -26,6 +26,7 @@ from bot.catalog.teams import Team, Teams, each_once
 from bot.catalog.variants import Variants
 from bot.catalog.window import CalendarUnit, CalendarWindow, RollingWindow, Window
 from bot.policy.documents import documents, objectives
+from bot.policy.documents.goal import GoalDocument, goal_of
 from bot.policy.documents.notify import NotifySpec
 from bot.policy.documents.rotation import RotationDocument
 from bot.policy.notify import notify_of
@@ -62,6 +63,11 @@ def assemble(all_documents: Sequence[documents.Document]) -> catalog.Catalog:
             document.metadata.name: _rotation(document, services, workspace)
             for document in all_documents
             if isinstance(document, RotationDocument)
+        },
+        goals={
+            document.metadata.name: goal_of(document, services, workspace.of(document.spec.services[0]))
+            for document in all_documents
+            if isinstance(document, GoalDocument)
         },
     )
 

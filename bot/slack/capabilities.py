@@ -28,6 +28,7 @@ from bot.teams.readiness.launches import Launches
 from bot.teams.reviews.agreeing import ReviewAgreements
 from bot.teams.rotations.control import RotationControl
 from bot.velocity.cost_reader import CostReader
+from bot.velocity.goals.reader import GoalReader
 from bot.velocity.reader import VelocityReader
 
 
@@ -58,6 +59,7 @@ class VelocityCapabilities:
 
     reader: VelocityReader
     costs: CostReader
+    goals: GoalReader
     docs_url: str = "docs"
 
 

@@ -214,7 +214,7 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         "velocity",
-        "[service | @team] [90d]",
+        "[service | @team] [90d] | goals",
         "How fast a service or a team ships, beside its budget",
         (
             CommandForm("", "shows the service of the channel, elsewhere all services together"),
@@ -222,6 +222,7 @@ COMMANDS: tuple[Command, ...] = (
                 "SERVICE", "shows lead time, deployments a week, failures, recovery and rework, with budgets"
             ),
             CommandForm("TEAM 30d", "shows all services of a team together, over another time"),
+            CommandForm("goals [GOAL]", "shows what both teams want to reach, and how far they have come"),
         ),
         "Each measure has its number of cases, median, p90 and definition. There are none of people.",
     ),

@@ -48,7 +48,8 @@ class SlackWorkspace:
         self.readiness = LaunchTicking(seen, self.people)
         self.reviews = FreezeReviewing(seen, self.people)
         self.home_dialogs = HomeDialogs(seen.status_reader)
-        self.home = HomePublisher(HomeContents(self.incidents.access, seen.ramps), client, seen.clock)
+        contents = HomeContents(self.incidents.access, seen.ramps, seen.velocity.goals, seen.clock)
+        self.home = HomePublisher(contents, client, seen.clock)
 
     async def respond(
         self,

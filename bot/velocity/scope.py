@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from bot.catalog.catalog import Catalog, Service
+from bot.catalog.goal import Goal
 from bot.suggestions import did_you_mean, suggest
 
 
@@ -17,6 +18,7 @@ class ScopeKind(StrEnum):
 
     SERVICE = "service"
     TEAM = "team"
+    GOAL = "goal"
     ALL = "all"
 
 
@@ -94,3 +96,9 @@ def _teams_of(service: Service) -> frozenset[str]:
 
 def _in_order(services: Iterable[Service]) -> tuple[Service, ...]:
     return tuple(sorted(services, key=lambda service: service.name))
+
+
+def goal_scope(catalog: Catalog, goal: Goal) -> VelocityScope:
+    """Return the scope of a goal: those of its services that there are."""
+    named = (catalog.services[name] for name in goal.services if name in catalog.services)
+    return VelocityScope(ScopeKind.GOAL, goal.name, _in_order(named))

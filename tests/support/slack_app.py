@@ -66,6 +66,7 @@ from bot.store.signals import Topic
 from bot.tasks.runner import TaskRunner
 from bot.teams.readiness.launches import Launches
 from bot.velocity.cost_reader import CostReader
+from bot.velocity.goals.reader import GoalReader
 from bot.velocity.reader import VelocityReader
 from tests.support.clock import StoppedClock
 from tests.support.examples import WORKSPACE, shop_service, shrinking
@@ -193,7 +194,8 @@ def build_velocity(of: Shop, database: Database) -> VelocityCapabilities:
     ledger = Ledger(database, Downtime(database).bad_seconds)
     reader = VelocityReader(database)
     events = ServiceEventReader(database, of.current)
-    return VelocityCapabilities(reader, CostReader(reader, events, database, ledger, of.clock))
+    costs = CostReader(reader, events, database, ledger, of.clock)
+    return VelocityCapabilities(reader, costs, GoalReader(ledger, reader))
 
 
 def immediate_incident_capabilities(incidents: Incidents) -> IncidentCapabilities:

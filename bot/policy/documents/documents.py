@@ -44,6 +44,7 @@ from bot.policy.documents.fields import (
     WarnLevel,
 )
 from bot.policy.documents.for_each import ForEach
+from bot.policy.documents.goal import GoalDocument
 from bot.policy.documents.maintenance import MaintenanceSpec, broken_windows
 from bot.policy.documents.model import BrokenRule, Model
 from bot.policy.documents.notify import NotifySpec
@@ -422,10 +423,11 @@ class ServiceDocument(Envelope):
     """The service."""
 
 
-Document = WorkspaceDocument | ErrorBudgetPolicyDocument | ServiceDocument | RotationDocument
+Document = WorkspaceDocument | ErrorBudgetPolicyDocument | ServiceDocument | RotationDocument | GoalDocument
 KINDS: dict[str, type[Document]] = {
     "Workspace": WorkspaceDocument,
     "ErrorBudgetPolicy": ErrorBudgetPolicyDocument,
     "Service": ServiceDocument,
     "Rotation": RotationDocument,
+    "Goal": GoalDocument,
 }

@@ -38,6 +38,7 @@ _UNIQUE_LISTS: dict[str, tuple[tuple[Path, str | None], ...]] = {
     ),
     "Workspace": ((("spec", "flags", "environments"), "name"),),
     "Rotation": (),
+    "Goal": (),
     "ErrorBudgetPolicy": ((("spec", "exemptions"), None), (("spec", "lowerWhenExhausted"), None)),
 }
 """The lists of each kind whose entries, or the values of a key of theirs, must be unique."""

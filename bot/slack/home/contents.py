@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
+from bot.clock import Clock
 from bot.flags.ownership import owners
 from bot.flags.ramps.control import RampControl
 from bot.flags.records.ramps import StoredRamp
@@ -19,6 +20,8 @@ from bot.slack.incidents.access import IncidentAccess
 from bot.slack.incidents.action_command import by_urgency
 from bot.slack.permissions import UNKNOWN_ZONE, Allowed, Zone
 from bot.store.addresses import local
+from bot.velocity.goals.progress import GoalProgress
+from bot.velocity.goals.reader import GoalReader
 
 _MOST_READ = 200
 
@@ -31,6 +34,7 @@ class WorkspaceStatus:
     incidents: Sequence[IncidentSnapshot]
     actions: Sequence[Action]
     ramps: Sequence[StoredRamp]
+    goals: Sequence[GoalProgress] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +51,18 @@ class Contents:
     incidents: Sequence[IncidentSnapshot] = ()
     actions: Sequence[Action] = ()
     ramps: Sequence[StoredRamp] = ()
+    goals: Sequence[GoalProgress] = ()
     zone: Zone = UNKNOWN_ZONE
 
 
 class HomeContents:
     """Collects contents: `workspace_status` once for everybody, then `for_person` for each."""
 
-    def __init__(self, access: IncidentAccess, ramps: RampControl) -> None:
+    def __init__(self, access: IncidentAccess, ramps: RampControl, goals: GoalReader, clock: Clock) -> None:
         self._access = access
         self._ramps = ramps
+        self._goals = goals
+        self._clock = clock
 
     async def workspace_status(self) -> WorkspaceStatus:
         """Return the status of the workspace's services."""
@@ -66,6 +73,7 @@ class HomeContents:
             await access.snapshots.list(OPERATOR, unresolved=True, limit=_MOST_READ),
             [one for one in await access.actions.of_service(None, OPERATOR) if catalog.shows(one.service)],
             [one for one in await self._ramps.running() if catalog.shows_flag(one.ramp.flag)],
+            await self._goals.current(catalog, self._clock.now()),
         )
 
     async def for_person(self, user: str, status: WorkspaceStatus) -> Contents:
@@ -86,6 +94,7 @@ class HomeContents:
             # The owner of an action knows its text, even if its incident is private.
             actions=by_urgency([action for action in status.actions if action.owner == user]),
             ramps=[stored for stored in status.ramps if not services.isdisjoint(self._owners(stored))],
+            goals=[each for each in status.goals if not services.isdisjoint(each.goal.services)],
             zone=await self._access.people.zone(user),
         )
 

@@ -21,8 +21,10 @@ from bot.slack.incidents.buttons import DONE, OPEN_FORM, progress_buttons
 from bot.slack.incidents.card import headline, spent
 from bot.slack.interactions import Query
 from bot.slack.permissions import Zone
+from bot.slack.velocity.goals import goal_text
 from bot.store.addresses import local
 from bot.store.outbox import Block
+from bot.velocity.goals.progress import GoalProgress
 
 HOME_SHOW = "home.show"
 """The action id of the home tab's buttons that run a query."""
@@ -31,8 +33,8 @@ HELP, OTHER_SERVICE = "home.help", "home.service"
 
 MOST_VIEW_BLOCKS = 100
 _MOST_SLOS = 50
-MOST_INCIDENTS, MOST_ACTIONS, MOST_RAMPS, MOST_SERVICES = 5, 8, 5, 20
-"""An incident or ramp takes two blocks, an action one, a service three, each list two more.
+MOST_INCIDENTS, MOST_ACTIONS, MOST_RAMPS, MOST_GOALS, MOST_SERVICES = 5, 8, 4, 3, 19
+"""An incident or ramp takes two blocks, an action or goal one, a service three, each list two more.
 
 The buttons above them and the menu of other services take one each.
 """
@@ -49,6 +51,7 @@ def home_view(contents: Contents, now: datetime) -> Block:
         *_incidents(contents.incidents),
         *_actions(contents.actions, contents.zone, now),
         *_ramps(contents.ramps),
+        *_goals(contents.goals),
         *_services(contents.statuses, is_all=contents.is_all),
         *_other_services(others, is_all=contents.is_all),
     ]
@@ -116,6 +119,12 @@ def _ramp(stored: StoredRamp) -> Markup:
     )
     first = markup("{} in {} — {}", bold(ramp.flag), ramp.environment, now_at)
     return join("\n", [first, ramp_text(stored)])
+
+
+def _goals(goals: Sequence[GoalProgress]) -> list[Block]:
+    blocks = [header("Goals of both teams")] if goals else []
+    blocks += [section(goal_text(goal)) for goal in goals[:MOST_GOALS]]
+    return blocks + _more(len(goals) - MOST_GOALS, "/velocity goals")
 
 
 def _services(statuses: Sequence[ServiceStatus], *, is_all: bool) -> list[Block]:

@@ -11,12 +11,15 @@ from bot.slack.capabilities import Capabilities
 from bot.slack.incidents.access import IncidentAccess
 from bot.slack.interactions import Interaction, Reply
 from bot.slack.typed.lengths import read_length
+from bot.slack.velocity.goals import goals_reply
 from bot.slack.velocity.reply import VelocityView, velocity_reply
+from bot.suggestions import suggest
 from bot.velocity.reader import DEFAULT_SPAN
 from bot.velocity.scope import UnknownScopeError, VelocityScope, all_services, find_scope, service_scope
 
 SHORTEST: Final = timedelta(days=1)
 LONGEST: Final = timedelta(days=366)
+_GOALS = frozenset({"goal", "goals"})
 _FORM = code("/velocity SERVICE 90d")
 _PREPOSITIONS = frozenset({"last", "since", "the", "for"})
 
@@ -35,7 +38,10 @@ class VelocityCommand:
 
         Without a name they are those of the service whose channel this is, elsewhere of all services.
         """
-        named, length = _read(split(interaction.text))
+        words = split(interaction.text)
+        if words and words[0].casefold() in _GOALS:
+            return await self._goals(words[1:])
+        named, length = _read(words)
         scope = self._scope(named) if named else self._scope_here(interaction)
         now = self._clock.now()
         span = Span(now - length, now)
@@ -45,6 +51,18 @@ class VelocityCommand:
         costs = await self._velocity.costs.costs(scope, span, budgets)
         view = VelocityView(velocity, costs, statuses, self._status_reader.catalog, self._velocity.docs_url)
         return velocity_reply(view)
+
+    async def _goals(self, words: Sequence[str]) -> Reply:
+        """Return the goals that are under way, or those that are named."""
+        catalog, now = self._status_reader.catalog, self._clock.now()
+        if not words:
+            return goals_reply(await self._velocity.goals.current(catalog, now))
+        named = name(words[0])
+        goal = catalog.goals.get(named)
+        if goal is None:
+            instead = markup("{} shows those under way.", code("/velocity goals"))
+            raise unknown("goal", named, suggest(named, catalog.goals, most=3), instead)
+        return goals_reply([await self._velocity.goals.progress(catalog, goal, now)])
 
     def _scope(self, named: str) -> VelocityScope:
         catalog = self._status_reader.catalog

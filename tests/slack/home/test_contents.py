@@ -17,13 +17,22 @@ from bot.incidents.snapshot import IncidentSnapshot
 from bot.incidents.visibility import OPERATOR
 from bot.sandbox.fake_slack.block_kit.validation import view_faults
 from bot.slack.home.contents import Contents
-from bot.slack.home.view import MOST_ACTIONS, MOST_INCIDENTS, MOST_RAMPS, MOST_SERVICES, home_view
+from bot.slack.home.view import (
+    MOST_ACTIONS,
+    MOST_GOALS,
+    MOST_INCIDENTS,
+    MOST_RAMPS,
+    MOST_SERVICES,
+    home_view,
+)
+from bot.velocity.goals.progress import progress
 from tests.support.clock import NOW
 from tests.support.examples import WORKSPACE, shop_service
 from tests.support.slack_app import RunningSlackApp
 from tests.support.slack_flags import FLAG
 from tests.support.slack_home import blocks_of, buttons, open_home, ramp_begun, run_slack_app_with_home, texts
 from tests.support.values import catalog
+from tests.velocity.goals.test_progress import LEAD, goal
 
 
 @pytest.fixture
@@ -166,12 +175,13 @@ async def test_however_much_there_is_the_view_keeps_slacks_limits_and_counts_the
         (MOST_INCIDENTS, "`/incident list`"),
         (MOST_ACTIONS, "`/action list`"),
         (MOST_RAMPS, "`/flag list`"),
+        (MOST_GOALS, "`/velocity goals`"),
         (MOST_SERVICES, "`/budget`"),
     ):
         assert f"and {30 - most} more: type {lists}" in str(blocks)
     menu = blocks[-1]["accessory"]
     options = [option["value"] for group in menu["option_groups"] for option in group["options"]]
-    assert (len(options), options[0], options[-1]) == (280, "other-000", "service-29")
+    assert (len(options), options[0], options[-1]) == (30 - MOST_SERVICES + 270, "other-000", "service-29")
 
 
 def full(count: int, incident: IncidentSnapshot, ramp: StoredRamp) -> Contents:
@@ -185,7 +195,10 @@ def full(count: int, incident: IncidentSnapshot, ramp: StoredRamp) -> Contents:
     ramps = [replace(ramp, id=number, state=RampState.RUNNING) for number in range(count)]
     rest = catalog(*(shop_service(f"other-{number:03}") for number in range(9 * count)), workspace=WORKSPACE)
     others = [ServiceStatus(service, (), (), NOW) for service in rest.services.values()]
-    return Contents(statuses, others=others, incidents=[incident] * count, actions=actions, ramps=ramps)
+    goals = [progress(goal(LEAD), None, {}, NOW)] * count
+    return Contents(
+        statuses, others=others, incidents=[incident] * count, actions=actions, ramps=ramps, goals=goals
+    )
 
 
 async def test_services_of_other_teams_are_in_a_menu(slack_app: RunningSlackApp) -> None:

@@ -11,8 +11,14 @@ from bot.sandbox.fake_slack.fault_injection import InjectedFault
 from bot.slack.home.contents import HomeContents
 from bot.slack.home.publisher import HomePublisher
 from bot.slack.home.view import HOME_SHOW
-from tests.support.slack_app import RunningSlackApp, run_slack_app, shop
+from bot.slack.incidents.access import IncidentAccess
+from tests.support.slack_app import RunningSlackApp, build_velocity, run_slack_app, shop
 from tests.support.slack_home import open_home, presses_home
+
+
+def home_contents(slack_app: RunningSlackApp, access: IncidentAccess) -> HomeContents:
+    goals = build_velocity(slack_app.shop, slack_app.database).goals
+    return HomeContents(access, slack_app.flags.ramps, goals, slack_app.shop.clock)
 
 
 @pytest.fixture
@@ -43,7 +49,7 @@ async def test_a_freeze_is_shown_at_the_next_refresh_and_nothing_is_published_tw
 ) -> None:
     now_s = [1_000.0]
     status_reader = slack_app.app.workspaces.main.incidents.access.status_reader
-    contents = HomeContents(slack_app.app.workspaces.main.incidents.access, slack_app.flags.ramps)
+    contents = home_contents(slack_app, slack_app.app.workspaces.main.incidents.access)
     home = HomePublisher(contents, slack_app.client, slack_app.shop.clock, now_s=lambda: now_s[0], pause_s=0)
     sam = slack_app.slack.person("sam")
     await home.publish(sam.id)
@@ -70,7 +76,7 @@ async def test_what_was_done_is_shown_after_seconds_and_what_only_moves_after_a_
 ) -> None:
     now_s = [1_000.0]
     access = slack_app.app.workspaces.main.incidents.access
-    contents = HomeContents(access, slack_app.flags.ramps)
+    contents = home_contents(slack_app, access)
     home = HomePublisher(contents, slack_app.client, slack_app.shop.clock, now_s=lambda: now_s[0], pause_s=0)
     sam = slack_app.slack.person("sam")
     await home.publish(sam.id)
@@ -89,7 +95,7 @@ async def test_while_slack_limits_the_rate_no_tab_is_published(slack_app: Runnin
     now_s = [1_000.0]
     access = slack_app.app.workspaces.main.incidents.access
     home = HomePublisher(
-        HomeContents(access, slack_app.flags.ramps),
+        home_contents(slack_app, access),
         slack_app.client,
         slack_app.shop.clock,
         now_s=lambda: now_s[0],

@@ -1,0 +1,1 @@
+"""Goals that development and reliability share: how far each half of them has come."""

@@ -175,7 +175,7 @@ class GoalSpec(Model):
             service, _, slo = key.partition("/")
             if not slo or service not in self.services:
                 known = ", ".join(f"{name}/…" for name in self.services)
-                yield BrokenRule(("reliability", key), f"`{key}` is no SLO of these services", known)
+                yield BrokenRule(("reliability", key), f"`{key}` is not an SLO of these services", known)
 
     def _broken_time(self) -> Iterator[BrokenRule]:
         if self.quarter is not None:

@@ -121,7 +121,7 @@ def _description(progress: GoalProgress) -> Markup:
 def _time_text(progress: GoalProgress) -> str:
     goal = progress.goal
     if not progress.has_begun:
-        return f"{goal.period}, not begun yet"
+        return f"{goal.period}, not started yet"
     if progress.has_ended:
         return f"{goal.period}, over"
     days = max(1, round(goal.span.length / _DAY))

@@ -71,7 +71,11 @@ def test_a_goal_may_be_for_any_days(write: Write) -> None:
         ("quarter: 2026-Q4", 'from: "2026-01-01"\n  until: "2027-01-02"', "a goal is for a year at most"),
         ("services: checkout", "services: chekout", "unknown Service `chekout`"),
         ("checkout/availability", "checkout/avaliability", "checkout has no SLO `avaliability`"),
-        ("checkout/availability", "search/availability", "`search/availability` is not an SLO of these services"),
+        (
+            "checkout/availability",
+            "search/availability",
+            "`search/availability` is not an SLO of these services",
+        ),
         ("{p50: 1d, p90: 4d}", "{}", "it names neither `p50` nor `p90`"),
         ("{p50: 1d, p90: 4d}", "{p50: 4d, p90: 1d}", "the p90 is never shorter than the median"),
         ("{perWeek: 2.5}", "{perWeek: 0}", "`0` is out of range"),

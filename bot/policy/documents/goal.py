@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
+from pydantic import Field, PlainValidator, WithJsonSchema
 
 from bot.catalog.catalog import Service, Workspace
 from bot.catalog.goal import (
@@ -23,35 +23,22 @@ from bot.catalog.goal import (
 from bot.catalog.window import Span
 from bot.durations import CANONICAL_FORM
 from bot.policy.documents.envelope import Envelope
-from bot.policy.documents.fields import SLUG, Channel, Objective, Share, Slug, TimeZone
+from bot.policy.documents.fields import Channel, Objective, Share, TimeZone
 from bot.policy.documents.model import BrokenRule, Model
+from bot.policy.documents.planning_fields import Day, Services
 from bot.policy.documents.quantities import duration_between
 from bot.policy.faults import IT, InvalidValueError
 from bot.store.addresses import qualified
 
-_DATES = 'a quoted date such as "2026-11-30"'
 _QUARTERS = "a quarter such as 2026-Q4"
 _MOST_A_WEEK = 10_000
 _LONGEST = timedelta(days=366)
-
-
-def _one_or_more(value: object) -> object:
-    return [value] if isinstance(value, str) else value
 
 
 def _quarter(value: object) -> str:
     if not isinstance(value, str) or not re.fullmatch(r"2[01][0-9]{2}-Q[1-4]", value):
         raise InvalidValueError(f"{IT} is not a quarter", _QUARTERS)
     return value
-
-
-def _date(value: object) -> date:
-    if not isinstance(value, str) or not re.fullmatch(r"2[01][0-9]{2}-[0-9]{2}-[0-9]{2}", value):
-        raise InvalidValueError(f"{IT} is not a date", _DATES)
-    try:
-        return date.fromisoformat(value)
-    except ValueError:
-        raise InvalidValueError(f"there is no such day as {IT}", _DATES) from None
 
 
 def _time(value: object) -> timedelta:
@@ -71,22 +58,10 @@ def _per_week(value: object) -> Decimal:
     return number
 
 
-_ONE = {"type": "string", "pattern": f"^(?:{SLUG})$"}
-GoalServices = Annotated[
-    tuple[Slug, ...],
-    BeforeValidator(_one_or_more),
-    Field(min_length=1),
-    WithJsonSchema({"anyOf": [_ONE, {"type": "array", "items": _ONE, "minItems": 1}]}),
-]
 Quarter = Annotated[
     str,
     PlainValidator(_quarter),
     WithJsonSchema({"type": "string", "pattern": "^2[01][0-9]{2}-Q[1-4]$", "examples": ["2026-Q4"]}),
-]
-GoalDay = Annotated[
-    date,
-    PlainValidator(_date),
-    WithJsonSchema({"type": "string", "format": "date", "examples": ["2026-10-01"]}),
 ]
 GoalTime = Annotated[
     timedelta,
@@ -148,15 +123,15 @@ class GoalSpec(Model):
 
     description: str = ""
     """One sentence that says why."""
-    services: GoalServices
+    services: Services
     """Names of the services, one or a list, all of one Slack workspace; their teams share the goal."""
     channel: Channel | None = None
     """Where it belongs, `#name` or an id; the channel of the first service if left out."""
     quarter: Quarter | None = None
     """The quarter of a year, such as `2026-Q4`; or `from` and `until`."""
-    begins: GoalDay | None = Field(None, alias="from")
+    begins: Day | None = Field(None, alias="from")
     """The first day, in quotes."""
-    until: GoalDay | None = None
+    until: Day | None = None
     """The last day, in quotes."""
     time_zone: TimeZone | None = None
     """IANA time zone in which the days begin; that of the first service if left out."""

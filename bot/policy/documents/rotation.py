@@ -2,25 +2,21 @@
 
 import re
 from collections.abc import Iterator
-from datetime import date, time, timedelta
+from datetime import time, timedelta
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
+from pydantic import Field, PlainValidator, WithJsonSchema
 
 from bot.durations import CANONICAL_FORM
 from bot.policy.documents.envelope import Envelope
-from bot.policy.documents.fields import SLUG, Slug, Team, TimeZone
+from bot.policy.documents.fields import Team, TimeZone
 from bot.policy.documents.model import BrokenRule, Model
+from bot.policy.documents.planning_fields import Day, Services
 from bot.policy.documents.quantities import duration_between
 from bot.policy.faults import IT, InvalidValueError
 
 _DAY = timedelta(days=1)
-_DATES = 'a quoted date such as "2026-11-30"'
 _CLOCKS = 'a quoted time of day from "00:00" to "23:59"'
-
-
-def _one_or_more(value: object) -> object:
-    return [value] if isinstance(value, str) else value
 
 
 def _whole_days(value: object) -> timedelta:
@@ -30,40 +26,16 @@ def _whole_days(value: object) -> timedelta:
     return length
 
 
-def _date(value: object) -> date:
-    if not isinstance(value, str) or not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
-        raise InvalidValueError(f"{IT} is not a date", _DATES)
-    try:
-        day = date.fromisoformat(value)
-    except ValueError:
-        raise InvalidValueError(f"there is no such day as {IT}", _DATES) from None
-    if not date(2000, 1, 1) <= day < date(2200, 1, 1):
-        raise InvalidValueError(f"{IT} is out of range", "a date from 2000 to 2199")
-    return day
-
-
 def _clock(value: object) -> time:
     if not isinstance(value, str) or not re.fullmatch(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]", value):
         raise InvalidValueError(f"{IT} is not a time of day", _CLOCKS)
     return time.fromisoformat(value)
 
 
-_ONE = {"type": "string", "pattern": f"^(?:{SLUG})$"}
-Services = Annotated[
-    tuple[Slug, ...],
-    BeforeValidator(_one_or_more),
-    Field(min_length=1),
-    WithJsonSchema({"anyOf": [_ONE, {"type": "array", "items": _ONE, "minItems": 1}]}),
-]
 Period = Annotated[
     timedelta,
     PlainValidator(_whole_days),
     WithJsonSchema({"type": "string", "pattern": f"^(?:{CANONICAL_FORM})$", "examples": ["2w"]}),
-]
-Day = Annotated[
-    date,
-    PlainValidator(_date),
-    WithJsonSchema({"type": "string", "format": "date", "examples": ["2026-11-30"]}),
 ]
 Clock = Annotated[
     time,

@@ -130,7 +130,7 @@ def test_shipped_files_point_editors_at_the_schema(file: Path) -> None:
 def test_the_documented_examples_load(tmp_path: Path) -> None:
     blocks = reference.GUIDE.read_text().split("```yaml\n")[1:]
     examples = [block.partition("```")[0] for block in blocks if block.startswith("apiVersion")]
-    assert len(examples) == 6
+    assert len(examples) == 5
     for index, example in enumerate(examples):
         file = tmp_path / f"{index}.yaml"
         file.write_text(example)

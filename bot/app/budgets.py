@@ -36,6 +36,7 @@ from bot.spending.event_reader import ServiceEventReader
 from bot.spending.reader import SpendingReader
 from bot.store.signals import Topic
 from bot.tasks.handler import TaskHandler
+from bot.teams.paging.follower import PageFollower
 
 log = structlog.get_logger(__name__)
 
@@ -88,6 +89,7 @@ class Budgets:
             read_preceding=last_to_production,
             forecast=self.forecaster.forecast_all,
             follow=follow,
+            follow_alerts=PageFollower(database),
         )
         self.evaluator = Evaluator(
             self.collector, self.ledger, current, clock, self._assessed, leases=resources.leases

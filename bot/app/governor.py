@@ -14,6 +14,7 @@ from bot.app.flags import Flags
 from bot.app.http import AddRoutes, build_routes, serving
 from bot.app.incidents import Incidents
 from bot.app.installations import open_installations
+from bot.app.paging import paging_handlers
 from bot.app.readiness import ReadinessChecks
 from bot.app.resources import Resources
 from bot.app.reviews import Reviews
@@ -189,6 +190,7 @@ class Governor:
         self._retention = self.leases.lease("compaction")
         self.tasks = TaskRunner(self.database, self.clock, self.leases)
         self.slack = Slack(resources, announcer, installations, self._timing)
+        self.tasks.register(paging_handlers(resources, self.slack.addresses))
         self.launches = Launches(self.database, appeared_messages, changed_messages)
         self.reviews = Reviews(self.database, current)
         self.budgets = Budgets(
@@ -293,7 +295,7 @@ class Governor:
         self.flags.evaluated(services)
 
     async def _apply_catalog(self, catalog: Catalog) -> None:
-        hide(secrets_of(catalog.workspace))
+        hide(secrets_of(catalog))
         await self.budgets.follow_policies(catalog)
         await self.launches.follow(catalog, self.clock.now())
         await self.rotations.follow_policies(catalog)

@@ -10,6 +10,7 @@ from datetime import timedelta
 from bot.catalog.error_budget_policy import PRODUCTION, ErrorBudgetPolicy, PolicyMode
 from bot.catalog.goal import Goal
 from bot.catalog.maintenance import MaintenanceWindow
+from bot.catalog.paging import PagingDestination
 from bot.catalog.rotation import Rotation
 from bot.catalog.slo import Slo
 from bot.catalog.teams import Teams
@@ -139,6 +140,8 @@ class Service:
     leads: Teams = field(default_factory=Teams)
     """Who leads each of its teams, where somebody is named."""
     time_zone: str = "UTC"
+    paging: tuple[PagingDestination, ...] = ()
+    """To whom its `page` alerts are handed over."""
 
     def variants_of(self, flag: str) -> Variants | None:
         """Return how its series tell who met the flag; None where they do not."""

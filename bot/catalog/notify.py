@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta, tzinfo
 from enum import StrEnum
+from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from bot.catalog.teams import Team, Teams, each_once
@@ -128,6 +129,20 @@ class Notify:
                 return self.ticket
             case Occasion.APPROVAL:
                 return self.approval
+
+
+class HasTimeZone(Protocol):
+    """A service, or whatever else has an IANA time zone."""
+
+    @property
+    def time_zone(self) -> str:
+        """The name of the zone."""
+        ...
+
+
+def zone_of(service: HasTimeZone) -> ZoneInfo:
+    """Return the zone by whose clock a service's quiet hours are meant."""
+    return ZoneInfo(service.time_zone)
 
 
 DEFAULT_NOTIFY = Notify()

@@ -22,6 +22,7 @@ from bot.clock import Clock, SystemClock
 from bot.diagnostics.database_file import file_damage, wal_damage, writing
 from bot.diagnostics.findings import Finding, fault, ok, skipped
 from bot.diagnostics.flag_guards import guard_findings
+from bot.diagnostics.paging_checks import paging_findings
 from bot.diagnostics.slack_workspaces import WorkspaceChecks
 from bot.flags.backend import FlagError
 from bot.flags.registry import BackendContext, open_backend
@@ -54,6 +55,7 @@ async def examine(settings: Settings, clock: Clock | None = None) -> list[Findin
         findings += await workspaces.examine()
         if catalog is not None:
             findings += await _with_timeout("sources", _sources(catalog, session, clock))
+            findings += await _with_timeout("paging", paging_findings(catalog, session))
             context = BackendContext(
                 session,
                 database,
@@ -62,7 +64,7 @@ async def examine(settings: Settings, clock: Clock | None = None) -> list[Findin
                 lambda: [flag for service in catalog.services.values() for flag in service.flags],
             )
             findings += await _with_timeout("flags", _flags(catalog, context))
-    secrets = (*settings.secrets, *(secrets_of(catalog.workspace) if catalog else ()))
+    secrets = (*settings.secrets, *(secrets_of(catalog) if catalog else ()))
     return [
         replace(finding, detail=mask_secrets(finding.detail, secrets), fix=mask_secrets(finding.fix, secrets))
         for finding in findings

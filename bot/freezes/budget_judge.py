@@ -59,6 +59,11 @@ ReadPreceding = Callable[
 Forecast = Callable[[Sequence[Budget]], Awaitable[Sequence[BudgetForecast | None]]]
 """Returns what will become of each budget; None where nothing can be said."""
 
+FollowAlerts = Callable[
+    [AsyncConnection, Service, Sequence[Budget], tuple[FreezeState, FreezeState], datetime], Awaitable[None]
+]
+"""Writes what follows from the burn alerts of a service, as they fired before and fire now."""
+
 _MAY_FOLLOW_A_DEPLOYMENT = (BudgetWarned, BurnAlertFired, BudgetExhausted, DataMissing, EnforcementBegan)
 _FORESEEN = (BudgetWarned, BurnAlertFired, BudgetExhausted)
 
@@ -80,12 +85,23 @@ async def nothing_foreseen(budgets: Sequence[Budget]) -> Sequence[BudgetForecast
     return [None] * len(budgets)
 
 
+async def no_alerts_followed(
+    _connection: AsyncConnection,
+    _service: Service,
+    _budgets: Sequence[Budget],
+    _states: tuple[FreezeState, FreezeState],
+    _now: datetime,
+) -> None:
+    """Write nothing."""
+
+
 class BudgetJudge:
     """Places and lifts the bot's own budget holds.
 
     `read_unmet` returns what else keeps a service's hold, `explain` where a spent budget went,
     `read_preceding` what was deployed last, `forecast` what will become of budgets; `follow` writes what
     follows where holds were placed or lifted.
+    `follow_alerts` writes what else follows from burn alerts.
     """
 
     def __init__(
@@ -98,6 +114,7 @@ class BudgetJudge:
         read_preceding: ReadPreceding = nothing_deployed,
         forecast: Forecast = nothing_foreseen,
         follow: Follow = nothing_follows,
+        follow_alerts: FollowAlerts = no_alerts_followed,
     ) -> None:
         self._database = database
         self._writer = HoldWriter(database, announce, follow)
@@ -105,6 +122,7 @@ class BudgetJudge:
         self._explain = explain
         self._read_preceding = read_preceding
         self._forecast = forecast
+        self._follow_alerts = follow_alerts
 
     async def judge(
         self, service: Service, budgets: Sequence[Budget], now: datetime
@@ -174,6 +192,8 @@ class BudgetJudge:
                     await self._change_hold(connection, service, transition, now)
                     await self._writer.record(connection, service, transition, now, backgrounds[service.name])
                 await self._store_state(connection, service.name, decision.state)
+                if decision.state.alerts != state.alerts:
+                    await self._follow_alerts(connection, service, budgets, (state, decision.state), now)
                 if not decision.transitions and is_quiet(decision.state, held=is_held):
                     await self._end_burn(connection, service, budgets, decision.state, now)
                 happened[service.name] = decision.transitions

@@ -28,11 +28,13 @@ from bot.catalog.window import CalendarUnit, CalendarWindow, RollingWindow, Wind
 from bot.policy.documents import documents, objectives
 from bot.policy.documents.goal import GoalDocument, goal_of
 from bot.policy.documents.notify import NotifySpec
+from bot.policy.documents.paging import PagingSpec
 from bot.policy.documents.rotation import RotationDocument
 from bot.policy.notify import notify_of
+from bot.policy.paging import destinations_of
 from bot.store.addresses import qualified
 
-MAIN_ONLY = frozenset({"evaluate_every", "sources", "flags", "notify"})
+MAIN_ONLY = frozenset({"evaluate_every", "sources", "flags", "notify", "paging"})
 """Fields that only the main Workspace document may set."""
 STANDARD = "standard"
 """The policy of services that name none; built-in values if no document has this name."""
@@ -51,7 +53,9 @@ def assemble(all_documents: Sequence[documents.Document]) -> catalog.Catalog:
     further = tuple(_further(document, all_documents) for document in workspaces if document is not main)
     workspace = replace(_workspace(main), further=further)
     services = {
-        document.metadata.name: _service(document, policies, workspace.of(document.metadata.name))
+        document.metadata.name: _service(
+            document, policies, workspace.of(document.metadata.name), main.spec.paging
+        )
         for document in all_documents
         if isinstance(document, documents.ServiceDocument)
     }
@@ -206,6 +210,7 @@ def _service(
     document: documents.ServiceDocument,
     policies: Mapping[str, ErrorBudgetPolicy],
     workspace: catalog.Workspace,
+    paging: PagingSpec,
 ) -> catalog.Service:
     name, spec, team = document.metadata.name, document.spec, workspace.elsewhere
     return catalog.Service(
@@ -227,6 +232,7 @@ def _service(
         maintenance=tuple(each.window() for each in spec.maintenance),
         leads=Teams(_team(team, spec.teams.leads.development), _team(team, spec.teams.leads.reliability)),
         time_zone=spec.time_zone or workspace.time_zone,
+        paging=tuple(destinations_of(spec.paging, paging)),
         repository=spec.repository,
         variants=_variants(spec),
     )

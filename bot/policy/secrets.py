@@ -2,14 +2,19 @@
 
 from collections.abc import Iterator, Mapping
 
-from bot.catalog.catalog import Workspace
+from bot.catalog.catalog import Catalog
 
 _SECRET_WORDS = ("token", "key", "secret", "password")
 
 
-def secrets_of(workspace: Workspace) -> tuple[str, ...]:
-    """Return every secret of the sources and of the flag backend."""
+def secrets_of(catalog: Catalog) -> tuple[str, ...]:
+    """Return every secret of the sources, the flag backend and the paging systems."""
+    workspace = catalog.workspace
     secrets: list[str] = []
+    for service in catalog.services.values():
+        for destination in service.paging:
+            secrets += [destination.key or "", *destination.headers.values()]
+            secrets += destination.basic_auth[1:] if destination.basic_auth else ()
     for source in workspace.sources.values():
         secrets += [source.bearer_token or "", *source.headers.values()]
         secrets += source.basic_auth[1:] if source.basic_auth else ()

@@ -49,6 +49,7 @@ from bot.policy.documents.maintenance import MaintenanceSpec, broken_windows
 from bot.policy.documents.model import BrokenRule, Model
 from bot.policy.documents.notify import NotifySpec
 from bot.policy.documents.objectives import SloSpec
+from bot.policy.documents.paging import PagingSpec, ServicePagingSpec
 from bot.policy.documents.quantities import parse_duration
 from bot.policy.documents.rotation import RotationDocument
 from bot.policy.documents.spare import WhenSpareSpec
@@ -206,6 +207,8 @@ class WorkspaceSpec(Model):
     members of the Slack workspace only, unless `guests` allows others."""
     notify: NotifySpec = NotifySpec()
     """Who is mentioned when something happens, and when nobody is, unless a policy says otherwise."""
+    paging: PagingSpec = PagingSpec()
+    """Which systems wake people when a burn alert of severity `page` fires."""
     variables: tuple[VariableName, ...] = ()
     """Environment variables that any value of any document may refer to, not only addresses and credentials:
     what they hold may be seen by everybody."""
@@ -367,6 +370,8 @@ class ServiceSpec(Model):
     """Name of the ErrorBudgetPolicy that judges it; `standard`, or built-in values, if left out."""
     flags: tuple[FlagKey, ...] = ()
     """Keys of the feature flags that belong to the service; they exist from the start, off."""
+    paging: ServicePagingSpec = ServicePagingSpec()
+    """The service's own keys of the paging systems; those of the main Workspace document if left out."""
     low_risk: tuple[FlagKey, ...] = ()
     """Those of the service's flags that are of low risk; what follows says `whenSpare` of its policy."""
     repository: Repository | None = None

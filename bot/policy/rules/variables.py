@@ -13,7 +13,7 @@ from bot.policy.rules.workspaces import main_workspace
 from bot.policy.yaml.substitution import is_own
 
 _ALLOWED = (
-    "addresses and credentials of sources and flag backends, "
+    "addresses and credentials of sources, flag backends and paging systems, "
     "or the name under `spec.variables` of the Workspace document"
 )
 
@@ -43,9 +43,11 @@ def _checked(source: ParsedDocument, named: frozenset[str]) -> ParsedDocument:
 
 def _is_secret_or_address(kind: str, path: Path) -> bool:
     """Return whether a value of a document of this kind is a secret, an address or part of its settings."""
-    if kind != "Workspace":
-        return False
     match path:
+        case ("spec", "paging", _, *_):
+            return kind in {"Workspace", "Service"}
+        case _ if kind != "Workspace":
+            return False
         case ("spec", "sources", _, "url" | "bearerToken"):
             return True
         case ("spec", "sources", _, "basicAuth" | "headers", _):

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC
 
 from bot.budgets.adjustments.adjustment import Adjustment, AdjustmentKind, AdjustmentState, CountsAs
 from bot.budgets.adjustments.effects import effects_of
@@ -10,7 +9,7 @@ from bot.budgets.adjustments.figures import AdjustmentEvent, BudgetChange
 from bot.budgets.budget import Budget
 from bot.catalog.catalog import EVERYONE, Service
 from bot.catalog.current import CurrentCatalog
-from bot.catalog.notify import Occasion
+from bot.catalog.notify import Occasion, zone_of
 from bot.catalog.slo import DowntimeSli
 from bot.formatting import duration_text
 from bot.freezes.explanation import count_text
@@ -53,7 +52,7 @@ class AdjustmentAnnouncer:
         of_service = [entry for entry in event.service.teams.entries if entry in allowed]
         service, asked_at = event.service, event.adjustment.asked_at
         mentioned = service.error_budget_policy.notify.mentioned(
-            Occasion.APPROVAL, service.teams, asked_at, UTC, approvers=of_service or allowed
+            Occasion.APPROVAL, service.teams, asked_at, zone_of(service), approvers=of_service or allowed
         )
         return [entry for entry in mentioned if entry != event.by]
 

@@ -1,10 +1,9 @@
 """Whom a service's announcements mention, as the policy's `notify` says. Pure."""
 
 from collections.abc import Sequence
-from datetime import UTC
 
 from bot.catalog.error_budget_policy import AlertSeverity, ErrorBudgetPolicy
-from bot.catalog.notify import Occasion
+from bot.catalog.notify import Occasion, zone_of
 from bot.freezes.hold_writer import TransitionContext
 from bot.freezes.transition import (
     BudgetExhausted,
@@ -25,8 +24,8 @@ def mentioned_in(context: TransitionContext, approvers: Sequence[str] = ()) -> S
     occasion = occasion_of(context)
     if occasion is None:
         return ()
-    notify = _policy_of(context).notify
-    return notify.mentioned(occasion, context.service.teams, context.now, UTC, approvers=approvers)
+    notify, service = _policy_of(context).notify, context.service
+    return notify.mentioned(occasion, service.teams, context.now, zone_of(service), approvers=approvers)
 
 
 def must_act(context: TransitionContext) -> bool:

@@ -3,12 +3,12 @@
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, timedelta
+from datetime import timedelta
 from typing import assert_never
 
 from bot.catalog.catalog import EVERYONE, Workspace
 from bot.catalog.current import CurrentCatalog
-from bot.catalog.notify import Occasion
+from bot.catalog.notify import Occasion, zone_of
 from bot.catalog.teams import each_once
 from bot.flags.change import Direction
 from bot.flags.change_request import ChangeApplied, ChangeCause
@@ -98,7 +98,7 @@ class FlagAnnouncer:
             entry
             for service in services
             for entry in service.error_budget_policy.notify.mentioned(
-                Occasion.APPROVAL, service.teams, context.now, UTC, approvers=approvers
+                Occasion.APPROVAL, service.teams, context.now, zone_of(service), approvers=approvers
             )
         )
         return [entry for entry in mentioned if entry != event.by]

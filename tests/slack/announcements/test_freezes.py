@@ -89,6 +89,15 @@ def test_in_quiet_hours_only_a_page_and_answers_to_people_mention_anybody() -> N
     assert told == {"paged", "exempted on request", "exemption declined"}
 
 
+def test_quiet_hours_are_by_the_clock_of_the_service() -> None:
+    night = Notify(open=(TEAMS,), quiet_hours=(QuietHours(time(17), time(19)),))
+    tokyo = replace(shop_service(), teams=Teams(("U0DANA",)), time_zone="Asia/Tokyo")
+    for service, expected in ((tokyo, ()), (replace(tokyo, time_zone="UTC"), ("U0DANA",))):
+        quiet = replace(service, error_budget_policy=replace(POLICY, notify=night), policies={})
+        # Nine in the morning in UTC.
+        assert announce(contexts(quiet)["lifted"])[0].mentions == expected
+
+
 def mentioned(notify: Notify, *, policy: bool = True) -> dict[str, tuple[str, ...]]:
     """Return whom the announcement of each transition mentions under a policy that says `notify`."""
     own = replace(POLICY, notify=notify)

@@ -74,6 +74,8 @@ class Budgets:
         self.ledger = Ledger(database, Downtime(database).bad_seconds)
         self.sources = SourceRegistry(resources.session)
         self.collector = Collector(self.ledger, self.sources)
+        reports = ReportReader(database, Costs(current, self.ledger.counts, self.ledger.left_out))
+        self.hold_registry = HoldRegistry(database, announce, unmet_requirements, ended_causes)
         reports = ReportReader(database, Costs(current, self.ledger.counts))
         self.hold_registry = HoldRegistry(database, announce, unmet_requirements, ended_causes, follow=follow)
         self.exemption_requests = ExemptionRequests(database, announce)

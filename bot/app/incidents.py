@@ -82,7 +82,7 @@ class Incidents:
         self._people: dict[str | None, People] = {}
         self._recent_changes = RecentChanges(database, current)
         messages = IncidentMessages(current)
-        costs = Costs(current, ledger.counts)
+        costs = Costs(current, ledger.counts, ledger.left_out)
         self.lifecycle = IncidentLifecycle(database, current)
         self.snapshots = SnapshotReader(database, costs, self.lifecycle.causes, clock.now, self._recent_flags)
         self.reports = ReportReader(database, costs)

@@ -88,6 +88,8 @@ class ServiceBacktest:
     """From when on each SLO is judged, by its name."""
     met: tuple[HeldDeployment, ...] = ()
     """The deployments that began during a freeze, those with an exemption too."""
+    is_adjusted: bool = False
+    """Whether adjustments changed what was counted."""
 
     @property
     def held(self) -> tuple[HeldDeployment, ...]:

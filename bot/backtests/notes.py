@@ -24,6 +24,12 @@ def notes(span: Span, services: Sequence[ServiceBacktest]) -> Iterator[str]:
             "Counts older than four days are kept by the hour, and taken as spread evenly within it: what "
             "was over in minutes may show weaker than it was."
         )
+    if any(tested.is_adjusted for tested in services):
+        yield (
+            "Counts are taken as the record is adjusted now: times that were left out, and corrections, "
+            "count as if they had been known at once. A window that a policy adds to `maintenance` "
+            "changes no past."
+        )
     policies = [
         policy
         for tested in services

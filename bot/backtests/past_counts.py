@@ -91,7 +91,6 @@ def edges_of(rollups: Sequence[Rollup], start: datetime, end: datetime) -> list[
     ]
 
 
-def counted_past(times: PastTimes, cells: Cells) -> PastCounts:
-    """Return the past of an SLO from its stored buckets; a part without a bucket had no events."""
-    parts = pairwise(times.edges)
-    return PastCounts(times, [cells.get(end - at, {}).get(at, (0.0, 0.0)) for at, end in parts])
+def counted_cells(times: PastTimes, cells: Cells) -> list[Cell]:
+    """Return the stored bucket of each part of the past; one without a bucket had no events."""
+    return [cells.get(end - at, {}).get(at, (0.0, 0.0)) for at, end in pairwise(times.edges)]

@@ -1,4 +1,4 @@
-"""Reads SLOs' pasts from the ledger. It only reads: neither a ledger nor anything else comes of it."""
+"""Reads SLOs' pasts from the ledger, after adjustments. Neither a ledger nor anything else comes of it."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,10 +8,15 @@ from itertools import pairwise
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.backtests.past_counts import Cells, PastCounts, PastTimes, counted_past, edges_of
+from bot.backtests.past_counts import Cells, PastCounts, PastTimes, counted_cells, edges_of
 from bot.backtests.replay import SloPast
+from bot.budgets.adjustments.effects import AdjustmentPlanner
+from bot.budgets.budget import EventCounts
 from bot.budgets.downtime import BadSeconds
 from bot.budgets.ledger import buckets as bucket_rows
+from bot.budgets.ledger.adjusted_sums import SumAdjuster, SumSpans, adjusted_by, seconds_of
+from bot.budgets.ledger.covers import segments_of
+from bot.budgets.ledger.exact_sums import exact_sums
 from bot.budgets.ledger.ledger import fingerprint
 from bot.budgets.ledger.rollups import FIVE_MINUTES, HOUR, MINUTE, ceil, instant, rollups_at, seconds
 from bot.budgets.ledger.state import LedgerState
@@ -54,13 +59,18 @@ class PastReader:
             stored = await self._stored(connection, slos)
             start = min((_first_needed(slo.window, since) for slo in slos), default=since)
             cells = await self._cells(connection, sorted({each.id for each in stored.values()}), start)
-        for slo in slos:
-            if isinstance(slo.sli, DowntimeSli):
-                found[slo] = await self._recorded(slo, _first_needed(slo.window, since), since)
-            elif slo not in stored:
-                found[slo] = _NEVER_COUNTED
-            else:
-                found[slo] = self._past(slo, stored[slo], cells.get(stored[slo].id, {}), start, since)
+            planners = await SumAdjuster(self._database).planners(connection, slos, start)
+            for slo in slos:
+                planner = planners.get(slo)
+                if isinstance(slo.sli, DowntimeSli):
+                    found[slo] = await self._recorded(slo, _first_needed(slo.window, since), since, planner)
+                elif slo not in stored:
+                    found[slo] = _NEVER_COUNTED
+                else:
+                    ledger, own = stored[slo], cells.get(stored[slo].id, {})
+                    found[slo] = await self._past(
+                        slo, connection, ledger, own, (start, since), planner=planner
+                    )
         return found
 
     async def _stored(self, connection: AsyncConnection, slos: Iterable[Slo]) -> dict[Slo, _Stored]:
@@ -102,25 +112,70 @@ class PastReader:
                 found[slo_id][width] = cells
         return found
 
-    def _past(
-        self, slo: Slo, stored: _Stored, cells: Cells, start: datetime, since: datetime
+    async def _past(
+        self,
+        slo: Slo,
+        connection: AsyncConnection,
+        stored: _Stored,
+        cells: Cells,
+        times_needed: tuple[datetime, datetime],
+        *,
+        planner: AdjustmentPlanner | None,
     ) -> SloPast | str:
+        """Return a counted past; `times_needed` are from when it is read and from when it is judged."""
+        start, since = times_needed
         whole_from = _whole_from(slo.window, stored.first, since)
         if whole_from >= self._now:
             return _too_short(slo, stored.first)
         times = self._times_of(edges_of(rollups_at(stored.state, self._now), start, self._now))
-        return SloPast(counted_past(times, cells), whole_from)
+        counted = counted_cells(times, cells)
 
-    async def _recorded(self, slo: Slo, start: datetime, since: datetime) -> SloPast:
-        """Return the recorded downtime as a past: every minute of the last hours, hours before."""
+        async def sum_spans(needed: Sequence[Span]) -> Sequence[EventCounts]:
+            covers = [(span, segments_of(stored.state, span, self._now)) for span in needed]
+            return await exact_sums(self._database, connection, (stored.id, stored.state), covers)
+
+        is_adjusted = planner is not None and await _adjust(planner, times, counted, sum_spans)
+        return SloPast(PastCounts(times, counted), whole_from, is_adjusted=is_adjusted)
+
+    async def _recorded(
+        self, slo: Slo, start: datetime, since: datetime, planner: AdjustmentPlanner | None
+    ) -> SloPast:
+        """Return the recorded downtime as a past: every minute of the last hours, hours before.
+
+        Its total is what adjustments add to the length of the time.
+        """
         times = self._times_of(edges_of(rollups_at(LedgerState(base=MINUTE), self._now), start, self._now))
-        instants = [instant(edge) for edge in times.edges]
-        spans = [Span(begin, end) for begin, end in pairwise(instants)]
-        bad = await self._downtime(slo.service, spans)
-        return SloPast(PastCounts(times, [(seconds_, 0.0) for seconds_ in bad]), since)
+        recorded = await self._downtime(slo.service, _parts(times))
+        lengths = [end - begin for begin, end in pairwise(times.edges)]
+        cells: list[bucket_rows.Cell] = list(zip(recorded, map(float, lengths), strict=True))
+
+        async def sum_spans(needed: Sequence[Span]) -> Sequence[EventCounts]:
+            return seconds_of(needed, await self._downtime(slo.service, needed))
+
+        is_adjusted = planner is not None and await _adjust(planner, times, cells, sum_spans)
+        added = [(bad, total - length) for (bad, total), length in zip(cells, lengths, strict=True)]
+        return SloPast(PastCounts(times, added), since, is_adjusted=is_adjusted)
 
     def _times_of(self, edges: Sequence[int]) -> PastTimes:
         return self._times.setdefault(tuple(edges), PastTimes(edges))
+
+
+async def _adjust(
+    planner: AdjustmentPlanner, times: PastTimes, cells: list[bucket_rows.Cell], sum_spans: SumSpans
+) -> bool:
+    """Put adjusted events in place of those of the parts that adjustments reach; return whether any is."""
+    reached = [(index, span) for index, span in enumerate(_parts(times)) if planner.plan(span).parts]
+    counted = [EventCounts(*cells[index]) for index, _ in reached]
+    spans = [span for _, span in reached]
+    adjusted = await adjusted_by(planner, spans, counted, sum_spans)
+    for (index, _), after in zip(reached, adjusted, strict=True):
+        cells[index] = after.bad, after.total
+    return bool(reached)
+
+
+def _parts(times: PastTimes) -> list[Span]:
+    instants = [instant(edge) for edge in times.edges]
+    return [Span(begin, end) for begin, end in pairwise(instants)]
 
 
 _NEVER_COUNTED = (

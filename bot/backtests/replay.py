@@ -50,6 +50,8 @@ class SloPast:
 
     counts: PastCounts
     since: datetime
+    is_adjusted: bool = False
+    """Whether adjustments of the record changed it."""
 
 
 def replay(
@@ -177,7 +179,8 @@ class _JudgedSlo:
 
     def _events(self, span: Span, length: timedelta) -> EventCounts:
         counted = self._counts.events(span)
-        return EventCounts(counted.bad, length / _SECOND) if self._is_downtime else counted
+        # Of downtime the length is the total, but for what adjustments add or drop.
+        return EventCounts(counted.bad, length / _SECOND + counted.total) if self._is_downtime else counted
 
     def signature(self, at_s: int) -> _Signature:
         """Return on which side of everything that the rules look at the figures are."""
@@ -239,5 +242,5 @@ class _JudgedSlo:
         if not self._is_downtime:
             return bad, total
         if window_at is None:
-            return bad, end_s - start_s
-        return bad, self.slo.window.full_length(instant(window_at)) / _SECOND
+            return bad, end_s - start_s + total
+        return bad, self.slo.window.full_length(instant(window_at)) / _SECOND + total

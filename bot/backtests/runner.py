@@ -162,4 +162,5 @@ def _tested(
         tuple(freezes),
         {name: past.since for name, past in known.items()},
         tuple(held_deployments(service, freezes, deployed, own.end, catalog.workspace.flags)),
+        is_adjusted=any(past.is_adjusted for past in known.values()),
     )

@@ -68,25 +68,37 @@ def own_time(
 
 
 def own_seconds(
-    incidents: Iterable[Incident], service: str, now: datetime, within: Span | None = None
+    incidents: Iterable[Incident],
+    service: str,
+    now: datetime,
+    within: Span | None = None,
+    left_out: Sequence[Span] = (),
 ) -> Sequence[tuple[Incident, Charge]]:
-    """Return the seconds of full outage of a service that each incident added, in the order they began."""
+    """Return the seconds of full outage of a service that each incident added, in the order they began.
+
+    Those in times that are `left_out` of the record count for nothing.
+    """
     before: list[Incident] = []
     result = []
     for incident in in_order(incidents):
         full_span = _clipped(lasted(incident, now), within)
         overlapping = [other for other in before if _overlap(lasted(other, now), full_span)]
-        charged = _seconds(overlapping, service, full_span)
-        charge = _seconds([*overlapping, incident], service, full_span) - charged
+        charged = counted_seconds(overlapping, service, full_span, left_out)
+        charge = counted_seconds([*overlapping, incident], service, full_span, left_out) - charged
         early = Span(full_span.start, max(full_span.start, min(full_span.end, incident.opened_at)))
-        unseen = _seconds([*overlapping, incident], service, early) - _seconds(overlapping, service, early)
+        unseen = counted_seconds([*overlapping, incident], service, early, left_out)
+        unseen -= counted_seconds(overlapping, service, early, left_out)
         result.append((incident, Charge(charge, unseen)))
         before.append(incident)
     return result
 
 
-def _seconds(incidents: Iterable[Incident], service: str, span: Span) -> float:
-    return bad_seconds((impact for incident in incidents for impact in incident.impacts_on(service)), span)
+def counted_seconds(
+    incidents: Iterable[Incident], service: str, span: Span, left_out: Sequence[Span] = ()
+) -> float:
+    """Return the seconds of full outage of a service within a span, outside of times that are left out."""
+    impacts = [impact for incident in incidents for impact in incident.impacts_on(service)]
+    return sum(bad_seconds(impacts, part) for part in _without(span, left_out))
 
 
 def _clipped(span: Span, within: Span | None) -> Span:

@@ -9,6 +9,7 @@ Sums over several incidents are of charges instead, which `attribution.py` divid
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
+from bot.budgets.adjustments.effects import NOTHING_LEFT_OUT, LeftOutTime, within
 from bot.budgets.budget import EventCounts
 from bot.budgets.exact import allowed, share
 from bot.budgets.ledger.rollups import BEYOND_LONGEST
@@ -16,7 +17,7 @@ from bot.catalog.current import CurrentCatalog
 from bot.catalog.error_budget_policy import UnfreezeRequirement
 from bot.catalog.slo import DowntimeSli, Slo
 from bot.catalog.window import Span
-from bot.incidents.attribution import Charge, lasted, own_seconds, own_time
+from bot.incidents.attribution import Charge, counted_seconds, lasted, own_seconds, own_time
 from bot.incidents.downtime import bad_seconds
 from bot.incidents.incident import Incident
 from bot.incidents.records import incidents as records
@@ -25,7 +26,15 @@ from bot.store.database import Database
 Counts = Callable[[Slo, Sequence[Span], datetime], Awaitable[Sequence[EventCounts]]]
 """Sums an SLO's events within spans, as the ledger does."""
 
+ReadLeftOut = Callable[[Slo, datetime], Awaitable[LeftOutTime]]
+"""Returns the times of an SLO that end after a moment and do not count."""
+
 _SECOND = timedelta(seconds=1)
+
+
+async def nothing_left_out(_slo: Slo, _since: datetime) -> LeftOutTime:
+    """Return that all times count."""
+    return NOTHING_LEFT_OUT
 
 
 class Downtime:
@@ -45,11 +54,18 @@ class Downtime:
 
 
 class Costs:
-    """Weighs incidents against the budgets of the policies in force."""
+    """Weighs incidents against the budgets of the policies in force.
 
-    def __init__(self, current: CurrentCatalog, counts: Counts) -> None:
+    Where the record is adjusted, `counts` sums what is left, and what happened in a time of `left_out`
+    costs nothing.
+    """
+
+    def __init__(
+        self, current: CurrentCatalog, counts: Counts, left_out: ReadLeftOut = nothing_left_out
+    ) -> None:
         self._current = current
         self._counts = counts
+        self._left_out = left_out
 
     async def of(self, incident: Incident, now: datetime) -> Mapping[str, float]:
         """Return the fraction of each budget that the incident spent, by `service/slo`.
@@ -113,7 +129,8 @@ class Costs:
         """Return the bad events, or seconds of downtime, that each incident added in the SLO's window."""
         window = slo.window.span(now)
         if isinstance(slo.sli, DowntimeSli):
-            seconds = own_seconds(incidents, slo.service, now, window)
+            left_out = await self._left_out(slo, window.start)
+            seconds = own_seconds(incidents, slo.service, now, window, left_out.spans)
             return {incident.id: charge.spent for incident, charge in seconds}
         owned = own_time(incidents, now, window)
         spans = [span for own in owned for span in own.spans]
@@ -122,11 +139,11 @@ class Costs:
 
     async def _charged(self, incidents: Sequence[Incident], slo: Slo, now: datetime) -> Mapping[int, Charge]:
         if isinstance(slo.sli, DowntimeSli):
+            since = min(slo.window.span(lasted(incident, now).start).start for incident in incidents)
+            left_out = await self._left_out(slo, since)
             return {
-                incident.id: charge.of(
-                    _allowed(slo.window.full_length(lasted(incident, now).end) / _SECOND, slo)
-                )
-                for incident, charge in own_seconds(incidents, slo.service, now)
+                incident.id: charge.of(_allowed(_seconds_of(slo, lasted(incident, now).end, left_out), slo))
+                for incident, charge in own_seconds(incidents, slo.service, now, left_out=left_out.spans)
             }
         bad, windows = await self._counted(incidents, slo, now)
         budgets = {id_: _allowed(window.total, slo) for id_, window in windows.items()}
@@ -169,8 +186,9 @@ class Costs:
         during = lasted(incident, now)
         end = during.end
         if isinstance(slo.sli, DowntimeSli):
-            bad = bad_seconds(incident.impacts_on(slo.service), during)
-            total = slo.window.full_length(end) / _SECOND
+            left_out = await self._left_out(slo, min(during.start, slo.window.span(end).start))
+            bad = counted_seconds([incident], slo.service, during, left_out.spans)
+            total = _seconds_of(slo, end, left_out)
         else:
             if not self._is_retained(during, now):
                 return None
@@ -178,6 +196,12 @@ class Costs:
             bad, total = counted.bad, window.total
         # The binary fraction nearest to the exact one: it compares with a policy's share as on paper.
         return float(share(bad, allowed(total, slo.objective))) if total > 0 else None
+
+
+def _seconds_of(slo: Slo, end: datetime, left_out: LeftOutTime) -> float:
+    """Return the seconds that count of the window that ended with a time."""
+    dropped = sum((span.length for span in within(left_out.dropped, slo.window.span(end))), timedelta())
+    return (slo.window.full_length(end) - dropped) / _SECOND
 
 
 def _allowed(total: float, slo: Slo) -> float:

@@ -103,3 +103,14 @@ def test_no_moment_is_owned_twice_and_none_by_nobody(incidents: list[Incident]) 
         Span(NOW - HOUR, NOW),
     )
     assert sum(span.length / SECOND for span in owned) == pytest.approx(whole, abs=1e-6)
+
+
+def test_what_happened_in_a_time_that_is_left_out_is_charged_to_nobody() -> None:
+    both = [outage(1, 40, 10, opened=35), outage(2, 30, 20, 1.0)]
+    left_out = (Span(ago(38), ago(25)), Span(ago(12), ago(5)))
+    found = {one.id: charge for one, charge in own_seconds(both, "checkout", NOW, left_out=left_out)}
+    # From 40 to 38 and from 25 to 12 minutes ago.
+    assert found[1] == Charge(15 * 60, 2 * 60)
+    assert found[2].spent == 0
+    everything = (Span(ago(60), ago(0)),)
+    assert [charge.spent for _, charge in own_seconds(both, "checkout", NOW, left_out=everything)] == [0, 0]

@@ -4,15 +4,23 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import insert
 
+from bot.budgets.adjustments.adjustment import Adjustment, AdjustmentKind, CountsAs
+from bot.budgets.adjustments.records import row_values
 from bot.budgets.assessment import AssessmentRequest, assess_all
 from bot.budgets.downtime import equal_parts
 from bot.budgets.ledger.ledger import Ledger
+from bot.catalog.current import CurrentCatalog
 from bot.catalog.window import CalendarUnit, CalendarWindow, Span
+from bot.incidents.cost import Costs
 from bot.incidents.downtime import Impact, bad_seconds
 from bot.store.database import Database
+from bot.store.tables.adjustments import adjustments
+from tests.incidents.values import incident
 from tests.support.clock import DAY, HOUR, MINUTE, NOW
 from tests.support.incidents import UPTIME, IncidentsSetup
+from tests.support.values import catalog, service
 
 
 def recorded(*impacts: Impact) -> Ledger:
@@ -52,3 +60,26 @@ async def test_a_calendar_window_has_the_whole_periods_budget_from_the_start(
     )
     (left,) = await assess_all(ledger, [AssessmentRequest(month)], NOW, MINUTE)
     assert left.remaining_minutes == pytest.approx(43.2 - 5)
+
+
+async def test_an_incident_within_maintenance_costs_nothing_there(incidents_setup: IncidentsSetup) -> None:
+    start = NOW - DAY
+    out = incident(opened_at=start, impacts=(Impact(start, start + 30 * MINUTE),))
+    ledger = Ledger(incidents_setup.database, recorded(*out.impacts).downtime)
+    shop = CurrentCatalog(catalog(service(slos=(UPTIME,))))
+    costs = Costs(shop, ledger.counts, ledger.left_out)
+    seconds = 7 * DAY.total_seconds()
+    assert (await costs.of(out, NOW))[UPTIME.key] == pytest.approx(1_800 / (seconds * 0.001))
+    window = Span(start, start + 20 * MINUTE)
+    planned = Adjustment(
+        0, "checkout", None, AdjustmentKind.MAINTENANCE, CountsAs.DROPPED, window, "move", "governor", NOW
+    )
+    async with incidents_setup.database.transaction() as connection:
+        await connection.execute(insert(adjustments).values(row_values(planned, "planned")))
+    left = (seconds - 1_200) * 0.001
+    assert (await costs.of(out, NOW))[UPTIME.key] == pytest.approx(600 / left)
+    assert (await costs.charges([out], NOW))[1][UPTIME.key].spent == pytest.approx(600 / left)
+    assert await costs.spent_within_window([out], UPTIME, NOW) == {1: 600}
+    (budget,) = await assess_all(ledger, [AssessmentRequest(UPTIME)], NOW, MINUTE)
+    assert budget.remaining is not None
+    assert float(budget.remaining) == pytest.approx(1 - 600 / left)

@@ -70,6 +70,17 @@ SumOf = Callable[[Span], EventCounts]
 """Returns the recorded events of one of the spans that were needed."""
 
 
+@dataclass(frozen=True, slots=True)
+class LeftOutTime:
+    """The times of an SLO that do not count, in order and apart; of `dropped` ones the total shrinks too."""
+
+    spans: tuple[Span, ...] = ()
+    dropped: tuple[Span, ...] = ()
+
+
+NOTHING_LEFT_OUT = LeftOutTime()
+
+
 class AdjustmentPlanner:
     """Plans sums under some adjustments, all of one SLO and in force."""
 
@@ -84,6 +95,15 @@ class AdjustmentPlanner:
         self._corrected = [
             (each, tuple(without([each.span], covered))) for each in in_order if each.is_correction
         ]
+
+    @property
+    def left_out(self) -> LeftOutTime:
+        """The times that do not count, whatever happened in them."""
+        dropped = [
+            span for each, spans in self._excluded if each.counts_as is CountsAs.DROPPED for span in spans
+        ]
+        every = [span for _, spans in self._excluded for span in spans]
+        return LeftOutTime(tuple(merged(every)), tuple(merged(dropped)))
 
     def plan(self, span: Span) -> AdjustedSpan:
         """Return how a span is adjusted."""

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import select, update
 
+from bot.budgets.adjustments.effects import NOTHING_LEFT_OUT, LeftOutTime
 from bot.budgets.budget import EventCounts
 from bot.budgets.downtime import BadSeconds, none_recorded
 from bot.budgets.ledger import buckets as bucket_rows
@@ -266,6 +267,12 @@ class Ledger:
             since = min(span.start for span in spans)
             planner = (await self._adjuster.planners(connection, [slo], since)).get(slo)
         return counted if planner is None else await adjusted_by(planner, spans, counted, sum_spans)
+
+    async def left_out(self, slo: Slo, since: datetime) -> LeftOutTime:
+        """Return the times of an SLO that adjustments in force leave out and that end after `since`."""
+        async with self._database.reading() as connection:
+            planner = (await self._adjuster.planners(connection, [slo], since)).get(slo)
+        return NOTHING_LEFT_OUT if planner is None else planner.left_out
 
     def supposing(self, supposition: Supposition) -> "Ledger":
         """Return this ledger as its sums would be under a supposition; it is not to be written to."""

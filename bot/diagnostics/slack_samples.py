@@ -17,6 +17,7 @@ from bot.catalog.error_budget_policy import ErrorBudgetPolicy
 from bot.catalog.slo import EventsSli, Slo
 from bot.catalog.teams import Teams
 from bot.catalog.window import RollingWindow
+from bot.deployments.deployment import PRODUCTION, Deployment, DeploymentState
 from bot.flags.events import ApprovalRequested, FlagEventContext
 from bot.flags.flag import FlagState
 from bot.flags.guard import Guard
@@ -27,6 +28,7 @@ from bot.freezes.hold_writer import TransitionContext
 from bot.freezes.status import ServiceStatus
 from bot.freezes.transition import BudgetExhausted
 from bot.incidents.action import Action
+from bot.incidents.causes.cause import CausingDeployment
 from bot.incidents.downtime import Impact
 from bot.incidents.incident import Incident, Severity, Status
 from bot.incidents.postmortem import PostmortemPart
@@ -48,6 +50,7 @@ from bot.slack.home.dialogs import help_dialog, service_dialog
 from bot.slack.home.view import home_view
 from bot.slack.incidents import correction_forms, modals
 from bot.slack.incidents.card import card_blocks
+from bot.slack.incidents.causes.form import cause_form
 from bot.slack.incidents.postmortem_view import document_blocks
 from bot.slack.incidents.queries.listing import incident_list
 from bot.slack.interactions import Interaction, Query
@@ -129,6 +132,7 @@ def _forms(incident: Incident, now: datetime) -> Iterator[ModalForm]:
     yield modals.note_form(incident)
     yield modals.impact_form(incident)
     yield modals.cause_form(incident)
+    yield cause_form(IncidentSnapshot(incident, {}, incident.opened_at), [_causing(incident.opened_at)])
     yield modals.times_form(incident)
     yield from (modals.part_form(incident, part) for part in PostmortemPart)
     yield modals.action_form(incident)
@@ -139,6 +143,11 @@ def _forms(incident: Incident, now: datetime) -> Iterator[ModalForm]:
     decisions = [ApprovalDecision("key", _PERSON, approves) for approves in (True, False)]
     asked = [comment_form(decision, Markup("A change waits.")).form for decision in decisions]
     yield from (form for form in asked if form is not None)
+
+
+def _causing(at: datetime) -> CausingDeployment:
+    deployment = Deployment("sample", PRODUCTION, "3f1c2ab", _PERSON, DeploymentState.SUCCEEDED, at, at)
+    return CausingDeployment(deployment, (_SERVICE,))
 
 
 def _service() -> Service:

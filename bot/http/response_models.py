@@ -196,6 +196,31 @@ class ChannelAnswer(Answer):
     name: str
 
 
+class CausingDeploymentAnswer(Answer):
+    """A deployment that caused an incident, or may have."""
+
+    id: str
+    services: list[str]
+    environment: str
+    commit: str
+    state: Literal["succeeded", "failed"]
+    started_at: AwareDatetime
+    ended_at: AwareDatetime
+    by: str
+    url: str | None
+    confirmed: bool = Field(description="False where it is only near in time, and nothing explains more.")
+    means: Literal["person", "revert", "rollback"] | None = Field(description="How it became known.")
+    linked_by: str | None
+
+
+class CausingFlagAnswer(Answer):
+    """A flag, with its environment, whose change caused an incident."""
+
+    flag: str
+    means: Literal["guard", "flag"]
+    by: str
+
+
 class IncidentAnswer(Answer):
     """An incident as it stands."""
 
@@ -213,6 +238,11 @@ class IncidentAnswer(Answer):
     impact: float | None = Field(description="The share of requests that failed.")
     cost: dict[str, float | None]
     """Maps `service/slo` to the fraction of its budget that the incident spent."""
+    deployments: list[CausingDeploymentAnswer] = Field(
+        description="Those that caused it; where nothing is known, the one that is suspected."
+    )
+    deployments_cleared_by: str | None = Field(description="Who said that no deployment caused it.")
+    flags: list[CausingFlagAnswer] = Field(description="The flags whose changes caused it.")
 
 
 class IncidentsAnswer(Answer):

@@ -13,6 +13,7 @@ from bot.freezes.hold import Hold
 from bot.freezes.spare import Spare
 from bot.freezes.status import ServiceStatus
 from bot.freezes.verdict import Verdict
+from bot.incidents.causes.cause import CausingDeployment
 from bot.incidents.incident import Severity
 from bot.incidents.records.channels import ChannelKind
 from bot.incidents.report import WORK, DurationSummary, IncidentReport
@@ -176,6 +177,15 @@ def incident_json(snapshot: IncidentSnapshot) -> dict[str, Any]:
             }
             for impact in incident.impacts
         ],
+        "deployments": [
+            *(_cause_json(cause, is_confirmed=True) for cause in snapshot.causes.confirmed),
+            *(_cause_json(cause, is_confirmed=False) for cause in snapshot.causes.suspected),
+        ],
+        "deployments_cleared_by": snapshot.causes.cleared_by,
+        "flags": [
+            {"flag": flag.name, "means": flag.means.value, "by": flag.linked_by}
+            for flag in snapshot.causes.flags
+        ],
         "summary": incident.summary or None,
         "cost": dict(snapshot.cost),
         "cause": incident.cause.value if incident.cause else None,
@@ -185,6 +195,24 @@ def incident_json(snapshot: IncidentSnapshot) -> dict[str, Any]:
         "acknowledged_at": instant(incident.acknowledged_at),
         "mitigated_at": instant(incident.mitigated_at),
         "resolved_at": instant(incident.resolved_at),
+    }
+
+
+def _cause_json(cause: CausingDeployment, *, is_confirmed: bool) -> dict[str, Any]:
+    deployment = cause.deployment
+    return {
+        "id": deployment.id,
+        "services": list(cause.services),
+        "environment": deployment.environment,
+        "commit": deployment.commit,
+        "state": deployment.state.value,
+        "started_at": instant(deployment.started_at),
+        "ended_at": instant(deployment.finished_at),
+        "by": deployment.by,
+        "url": deployment.url or None,
+        "confirmed": is_confirmed,
+        "means": cause.means.value if cause.means else None,
+        "linked_by": cause.linked_by,
     }
 
 

@@ -5,13 +5,14 @@ the work that they did, and no one as a cause.
 """
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from bot.formatting import duration_text, percent_text
 from bot.incidents.action import Action
+from bot.incidents.causes.cause import IncidentCauses, describe, known_by
 from bot.incidents.incident import CauseClass, Incident, Role, Status, times
 from bot.incidents.timeline import TimelineEntry
 from bot.texts import clean, people_in, with_people
@@ -110,6 +111,8 @@ class Postmortem:
     now: datetime
     names: Mapping[str, str] = field(default_factory=dict)
     """People's names by their Slack user id, where they are known."""
+    causes: IncidentCauses = field(default_factory=IncidentCauses)
+    """Which deployments caused it; nobody who deployed is named."""
 
     @property
     def people(self) -> Collection[str]:
@@ -188,9 +191,25 @@ class Postmortem:
 
     def _cause(self) -> str:
         cause = self.incident.cause
-        if cause is None:
-            return f"Not classified yet. One of: {', '.join(CauseClass)}."
-        return f"{cause.value.capitalize()}. {POINTS_TO[cause]}"
+        kind = f"Not classified yet. One of: {', '.join(CauseClass)}."
+        if cause is not None:
+            kind = f"{cause.value.capitalize()}. {POINTS_TO[cause]}"
+        return "\n\n".join([kind, *self._changes()])
+
+    def _changes(self) -> Iterator[str]:
+        """Yield the deployments and flags that caused it, a sentence each."""
+        for cause in self.causes.confirmed:
+            deployment = cause.deployment
+            how = f"; {known_by(cause.means)}" if cause.means and known_by(cause.means) else ""
+            details = _details(deployment.url or None)
+            yield (
+                f"Caused by the deployment of {_line(describe(deployment, cause.services))}, which ended "
+                f"{stamp(deployment.finished_at)}{how}.{details}"
+            )
+        for flag in self.causes.flags:
+            yield f"Caused by the flag {_line(flag.name)}; {known_by(flag.means)}."
+        if self.causes.cleared_by is not None:
+            yield "No deployment caused it."
 
     def _written(self, part: PostmortemPart) -> str:
         text = self._naming(self.incident.document.get(part, "").strip())

@@ -75,4 +75,4 @@ class IncidentSnapshot:
     @property
     def postmortem(self) -> Postmortem:
         """The postmortem's document in its present state."""
-        return Postmortem(self.incident, self.timeline, self.actions, self.cost, self.now)
+        return Postmortem(self.incident, self.timeline, self.actions, self.cost, self.now, causes=self.causes)

@@ -99,8 +99,15 @@ class SnapshotReader:
                 connection, unresolved=unresolved, service=service, without=hidden.incidents, limit=limit
             )
             channels = {incident.id: await read_channels(connection, incident.id) for incident in incidents}
+            causes = {incident.id: await self._causes.of(connection, incident) for incident in incidents}
         return [
-            IncidentSnapshot(incident, channels[incident.id], now, await self._costs.of(incident, now))
+            IncidentSnapshot(
+                incident,
+                channels[incident.id],
+                now,
+                await self._costs.of(incident, now),
+                causes=causes[incident.id],
+            )
             for incident in incidents
         ]
 

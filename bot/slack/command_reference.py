@@ -158,6 +158,9 @@ COMMANDS: tuple[Command, ...] = (
             CommandForm(
                 "severity sev1", "sets the severity, sev1 to sev4; sev1 and sev2 freeze the services"
             ),
+            CommandForm(
+                "caused-by COMMIT", "says which deployment caused it, or `none`; a form without a commit"
+            ),
             CommandForm("cancel [REASON]", "says that it was a false alarm; no budget counts it then"),
             CommandForm("merge [ID]", "merges it, as a duplicate, into another incident"),
             CommandForm("reopen [ID]", "opens one again that is resolved, closed, cancelled or merged"),

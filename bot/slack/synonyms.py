@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from bot.suggestions import MISSPELT, suggest
 
 _MOST_WORD = 60
-_PLACEHOLDER = re.compile(r"\b(?:FLAG|SERVICE|ID|TITLE|TEXT)\b")
+_PLACEHOLDER = re.compile(r"\b(?:FLAG|SERVICE|ID|TITLE|TEXT|COMMIT)\b")
 _WHOLE_TEXTS = {"TITLE", "TEXT"}
 
 
@@ -27,6 +27,7 @@ _OF_COMMAND: Mapping[str, Mapping[str, str]] = {
         role_commander="assign commander lead owner scribe comms",
         snooze_2h="mute quiet silence remind",
         private="hide secret confidential",
+        **{"caused-by_COMMIT": "cause because blame culprit deployment deploy"},
         report="stats statistics metrics summary",
         list="ls all search",
     ),

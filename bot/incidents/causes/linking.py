@@ -7,6 +7,7 @@ timeline and in the audit log, in one transaction with the link.
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -19,13 +20,16 @@ from bot.deployments.undo_detector import DetectedUndo
 from bot.freezes.hold import GOVERNOR
 from bot.incidents.audit_entries import audit_entry, next_version
 from bot.incidents.causes import records as causes
-from bot.incidents.causes.cause import HOW, IncidentCauses, describe, is_explained_by_undo
+from bot.incidents.causes.cause import HOW, CausingDeployment, IncidentCauses, describe, is_explained_by_undo
 from bot.incidents.incident import IllegalChangeError, Incident
 from bot.incidents.records import incidents as records
 from bot.incidents.timeline import EntryKind, TimelineEntry
 from bot.store import audit
 from bot.store.database import Database
 from bot.store.tables.deployments import deployments
+
+AROUND = timedelta(minutes=30)
+"""How long after its recorded start a deployment may still have caused an incident."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +43,20 @@ class UndoneFlag:
     by: str
 
 
+class CauseEvent(StrEnum):
+    """What the audit log calls it that something became known of a cause."""
+
+    CAUSED_BY = "caused_by"
+    CLEARED = "cleared_deployments"
+    TAKEN_BACK = "cause_taken_back"
+    FOUND = "cause_found"
+
+
 @dataclass(frozen=True, slots=True)
 class _Said:
     """What became known of a cause, for the timeline and the audit log."""
 
-    action: str
+    action: CauseEvent
     text: str
     deployment: str | None
     by: str
@@ -61,6 +74,15 @@ class CauseLinks:
         """Return what is known of the causes of an incident."""
         within = {service: self._attribute_within(service) for service in incident.services}
         return await causes.read_causes(connection, incident, within)
+
+    async def candidates(self, incident: Incident) -> Sequence[CausingDeployment]:
+        """Return the deployments that may have caused an incident, the newest first.
+
+        Those that began shortly after it are among them: when it began is often only known roughly.
+        """
+        until = incident.started_at + AROUND
+        async with self._database.reading() as connection:
+            return await causes.read_candidates(connection, incident.services, until)
 
     async def blame(self, id_: int, deployment: str, *, by: str, now: datetime) -> bool:
         """Record that a deployment, by its id, caused an incident, and nothing else did.
@@ -87,10 +109,10 @@ class CauseLinks:
             for service in services:
                 link = DeploymentLink(service, deployment, id_, LinkMeans.PERSON, by, now)
                 await causes.set_link(self._database, connection, link)
-            action, text = "cleared_deployments", "no deployment caused it"
+            action, text = CauseEvent.CLEARED, "no deployment caused it"
             found = await causes.find_deployment(connection, deployment) if deployment else None
             if found is not None:
-                action, text = "caused_by", f"caused by {describe(found, services)}"
+                action, text = CauseEvent.CAUSED_BY, f"caused by {describe(found, services)}"
             await _note(connection, incident, _Said(action, text, deployment, by, now))
         return True
 
@@ -107,7 +129,7 @@ class CauseLinks:
             if not links:
                 return False
             text = "what caused it is open again"
-            await _note(connection, incident, _Said("cause_taken_back", text, None, by, now))
+            await _note(connection, incident, _Said(CauseEvent.TAKEN_BACK, text, None, by, now))
         return True
 
     async def link_undone(self, connection: AsyncConnection, undo: DetectedUndo, now: datetime) -> None:
@@ -130,7 +152,7 @@ class CauseLinks:
         """Take back what was linked since a deployment seemed to be undone, until others became known."""
         for link in await causes.drop_found(connection, service, deployment):
             incident = await records.read(connection, link.incident_id, lock=True)
-            said = _Said("cause_taken_back", "what caused it is open again", deployment, GOVERNOR, now)
+            said = _Said(CauseEvent.TAKEN_BACK, "what caused it is open again", deployment, GOVERNOR, now)
             await _note(connection, incident, said)
 
     async def link_flag(self, connection: AsyncConnection, undone: UndoneFlag, now: datetime) -> None:
@@ -190,7 +212,7 @@ class CauseLinks:
         if not await causes.add_link(self._database, connection, link):
             return
         told = f"{text}: {HOW[link.means]}"
-        said = _Said("cause_found", told, link.deployment, link.by, now)
+        said = _Said(CauseEvent.FOUND, told, link.deployment, link.by, now)
         await _note(connection, incident, said, is_changed=is_changed)
 
     def _attribute_within(self, service: str) -> timedelta:

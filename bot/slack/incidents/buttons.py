@@ -30,6 +30,8 @@ RENAME = "incident.rename"
 CANCEL = "incident.cancel"
 REOPEN = "incident.reopen"
 MERGE = "incident.merge"
+CAUSED_BY = "incident.caused_by"
+"""The button that asks which deployment caused it."""
 OPEN_POSTMORTEM = "postmortem.open"
 SHOW_POSTMORTEM = "postmortem.show"
 EDIT = "postmortem.edit."
@@ -83,6 +85,7 @@ def incident_buttons(incident: Incident) -> list[Block]:
     if not incident.status.counts:
         return actions(button("Reopen", REOPEN, number))
     correct = (
+        *((button("Caused by…", CAUSED_BY, number),) if incident.services else ()),
         button("Title and services", RENAME, number),
         button("Duplicate", MERGE, number),
         button("False alarm", CANCEL, number),

@@ -10,6 +10,7 @@ from bot.incidents.records.channels import ChannelKind
 from bot.incidents.snapshot import IncidentSnapshot, RecentFlag
 from bot.incidents.timeline import EntryKind, TimelineEntry
 from bot.slack.announcements.budget_phrases import own_action_command
+from bot.slack.announcements.cause_phrases import causes_text
 from bot.slack.announcements.deployment_phrases import last_deployment_text
 from bot.slack.blockkit.blocks import context, fields, fit, header, section
 from bot.slack.blockkit.mrkdwn import (
@@ -68,6 +69,7 @@ def card_blocks(snapshot: IncidentSnapshot) -> list[Block]:
         *titled("Summary", cut(incident.summary, LONGEST_SUMMARY)),
         fields(facts(snapshot)),
         *titled("Spent so far" if incident.status.is_active else "Spent", spent(snapshot)),
+        *titled("Cause", causes_text(incident, snapshot.causes)),
         *titled("Changed lately", _changes(snapshot)),
         *[_flag_section(incident, flag) for flag in snapshot.flags[:_MOST_CHANGES]],
         *titled("Actions missing", missing_actions(snapshot)),

@@ -22,6 +22,7 @@ from bot.slack.incidents.arguments import (
 )
 from bot.slack.incidents.buttons import incident_buttons
 from bot.slack.incidents.card import card_blocks
+from bot.slack.incidents.causes.command import CauseCommand
 from bot.slack.incidents.corrections import IncidentCorrections
 from bot.slack.incidents.modals import opening_form
 from bot.slack.incidents.operations import IncidentOperations
@@ -47,6 +48,7 @@ class IncidentCommand:
         reports: ReportReader,
         operations: IncidentOperations,
         corrections: IncidentCorrections,
+        causes: CauseCommand,
     ) -> None:
         self._access = access
         self._snapshots = access.snapshots
@@ -64,6 +66,8 @@ class IncidentCommand:
             "private": self._private,
             "snooze": self._snooze,
             "report": self._report,
+            "caused-by": causes.answer,
+            "caused": causes.answer,
             **corrections.subcommands,
         }
 

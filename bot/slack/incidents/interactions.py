@@ -15,6 +15,7 @@ from bot.slack.capabilities import Capabilities
 from bot.slack.incidents import buttons, modals
 from bot.slack.incidents.access import IncidentAccess
 from bot.slack.incidents.action_command import ActionCommand
+from bot.slack.incidents.causes.command import CauseCommand
 from bot.slack.incidents.command import IncidentCommand, form_reply
 from bot.slack.incidents.correction_forms import rename_faults
 from bot.slack.incidents.corrections import IncidentCorrections
@@ -58,7 +59,10 @@ class IncidentInteractions:
         self.access = access = IncidentAccess(capabilities, people)
         self._operations = IncidentOperations(access, incidents)
         self._corrections = IncidentCorrections(access, incidents.lifecycle, incidents.merging)
-        self.incident = IncidentCommand(access, incidents.reports, self._operations, self._corrections)
+        self._causes = CauseCommand(access, incidents.lifecycle.causes)
+        self.incident = IncidentCommand(
+            access, incidents.reports, self._operations, self._corrections, self._causes
+        )
         self.postmortem = PostmortemCommand(access, incidents, SlackFiles(client), SlackCanvases(client))
         self.action = ActionCommand(access)
         self.pins = TimelinePins(access, incidents.lifecycle, client)
@@ -73,6 +77,7 @@ class IncidentInteractions:
             buttons.RENAME: self._corrections.save,
             buttons.CANCEL: self._corrections.submit_cancel,
             buttons.MERGE: self._corrections.submit_merge,
+            buttons.CAUSED_BY: self._causes.submit,
         }
 
     async def press(self, interaction: Interaction) -> Reply:
@@ -163,6 +168,8 @@ class IncidentInteractions:
             return form_reply(form, _NO_FORM)
         if button == buttons.MERGE:
             return await self._corrections.ask_target(snapshot.incident, interaction.user)
+        if button == buttons.CAUSED_BY:
+            return await self._causes.ask(snapshot)
         return await self._change(button, snapshot.incident.id, interaction.user)
 
     async def _change(self, button: str, id_: int, by: str) -> Reply:

@@ -8,6 +8,7 @@ from bot.incidents.incident import Incident, times
 from bot.incidents.postmortem import HEADINGS, POINTS_TO, PROMPTS, PostmortemPart
 from bot.incidents.snapshot import IncidentSnapshot
 from bot.incidents.timeline import TimelineEntry
+from bot.slack.announcements.cause_phrases import confirmed_text
 from bot.slack.blockkit.blocks import context, divider, fields, fit, header, section
 from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, cut, join, markup, mention, naming
 from bot.slack.incidents.buttons import document_buttons, done_button
@@ -22,8 +23,6 @@ _LONGEST_PART = 2_500
 def document_blocks(snapshot: IncidentSnapshot) -> list[Block]:
     """Return the blocks that show the document; long parts are cut, the Markdown export has all of them."""
     incident = snapshot.incident
-    cause = incident.cause
-    classified = f"{cause.value}. {POINTS_TO[cause]}" if cause else "not classified yet"
     body = [
         header(f"Postmortem: {incident.title}"),
         fields(facts(snapshot)),
@@ -31,7 +30,7 @@ def document_blocks(snapshot: IncidentSnapshot) -> list[Block]:
         *titled("Spent", spent(snapshot) or Markup("nothing that was measured")),
         *_part(incident, PostmortemPart.SUMMARY),
         *titled("Timeline", _timeline(snapshot.timeline)),
-        *titled("Cause", classified),
+        *titled("Cause", _cause(snapshot)),
         *_part(incident, PostmortemPart.FACTORS),
         *_part(incident, PostmortemPart.WENT_WELL),
         *_actions(snapshot.actions),
@@ -41,6 +40,12 @@ def document_blocks(snapshot: IncidentSnapshot) -> list[Block]:
     closed = "Closed. " if incident.finished_at else ""
     blameless = context(f"{closed}Blameless: look for what to change in the system, not for who to change.")
     return fit(body, [*document_buttons(incident, snapshot.actions), blameless])
+
+
+def _cause(snapshot: IncidentSnapshot) -> Markup:
+    cause = snapshot.incident.cause
+    classified = markup("{}. {}", cause.value, POINTS_TO[cause]) if cause else Markup("not classified yet")
+    return join("\n", [classified, confirmed_text(snapshot.incident, snapshot.causes)])
 
 
 def _times(incident: Incident) -> Markup:

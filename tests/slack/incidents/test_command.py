@@ -148,6 +148,7 @@ async def test_incident_in_its_channel_shows_what_can_be_done(incident_app: Runn
         "Resolved",
         "Add a note",
         "Set the impact",
+        "Caused by…",
         "Title and services",
         "Duplicate",
         "False alarm",

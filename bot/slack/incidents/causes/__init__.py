@@ -1,0 +1,1 @@
+"""What people say caused an incident: the form and `/incident caused-by`."""

@@ -75,8 +75,6 @@ class Budgets:
         self.sources = SourceRegistry(resources.session)
         self.collector = Collector(self.ledger, self.sources)
         reports = ReportReader(database, Costs(current, self.ledger.counts, self.ledger.left_out))
-        self.hold_registry = HoldRegistry(database, announce, unmet_requirements, ended_causes)
-        reports = ReportReader(database, Costs(current, self.ledger.counts))
         self.hold_registry = HoldRegistry(database, announce, unmet_requirements, ended_causes, follow=follow)
         self.exemption_requests = ExemptionRequests(database, announce)
         self.adjustments = AdjustmentRegistry(database, AdjustmentAnnouncer(current))

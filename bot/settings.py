@@ -95,6 +95,13 @@ class Settings(BaseSettings):
         "copilot-swe-agent,claude,cursor,devin-ai-integration,google-labs-jules,chatgpt-codex-connector",
         description="Accounts at GitHub, separated by commas: what they deploy, agents did.",
     )
+    gitlab_webhook_secret: SecretStr | None = Field(
+        None,
+        description="The secret token of GitLab's webhook; two, separated by a comma, while you change it.",
+    )
+    jira_webhook_secret: SecretStr | None = Field(
+        None, description="The secret of Jira's webhook; two, separated by a comma, while you change it."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="The lowest level that is logged."
     )
@@ -153,9 +160,17 @@ class Settings(BaseSettings):
     @property
     def github_secrets(self) -> tuple[str, ...]:
         """The secrets with which GitHub may sign; without any, its deliveries are refused."""
-        secret = self.github_webhook_secret
-        values = secret.get_secret_value().split(",") if secret else []
-        return tuple(value.strip() for value in values if value.strip())
+        return _each(self.github_webhook_secret)
+
+    @property
+    def gitlab_secrets(self) -> tuple[str, ...]:
+        """The secret tokens that GitLab may send; without any, its events are refused."""
+        return _each(self.gitlab_webhook_secret)
+
+    @property
+    def jira_secrets(self) -> tuple[str, ...]:
+        """The secrets with which Jira may sign; without any, its events are refused."""
+        return _each(self.jira_webhook_secret)
 
     @property
     def may_be_installed(self) -> bool:
@@ -175,6 +190,12 @@ class Settings(BaseSettings):
         if self.slack_app_token is None:
             required["SLACK_SIGNING_SECRET"] = self.slack_signing_secret
         return tuple(name for name, value in required.items() if value is None)
+
+
+def _each(secret: SecretStr | None) -> tuple[str, ...]:
+    """Return the values of a setting that may hold several, separated by commas."""
+    values = secret.get_secret_value().split(",") if secret else []
+    return tuple(value.strip() for value in values if value.strip())
 
 
 def read_settings() -> Settings:

@@ -28,6 +28,7 @@ from bot.http.deployments.history import DeploymentHistoryEndpoint
 from bot.http.deployments.reports import DeploymentsEndpoint
 from bot.http.events import EventsEndpoint
 from bot.http.health import HealthEndpoint
+from bot.http.issues.webhooks import IssueWebhooks
 from bot.http.openapi import OpenApi
 from bot.http.problems import problems
 from bot.http.request_body import MOST_BYTES
@@ -37,6 +38,7 @@ from bot.http.server.encodings import refuse_encodings
 from bot.http.tokens import KnownTokens
 from bot.http.velocity.endpoint import VelocityEndpoint
 from bot.http.velocity.goals import GoalsEndpoint
+from bot.incidents.issues.following import IssueLinks
 from bot.metrics import Metrics
 from bot.slack.announcements.declared_kinds import declared_kind_messages
 from bot.slack.announcements.deployments import DeploymentAnnouncer
@@ -95,7 +97,11 @@ def build_routes(
         UndoDetector(incidents.lifecycle.causes),
     )
     agents = AgentAccounts(settings.agent_accounts.split(","))
-    GitHubWebhook(settings.github_secrets, recorder, clock, tokens, agents).add_routes(app)
+    issues = IssueLinks(resources.database)
+    GitHubWebhook(settings.github_secrets, recorder, clock, tokens, agents, issues=issues).add_routes(app)
+    IssueWebhooks(
+        issues, clock, gitlab_secrets=settings.gitlab_secrets, jira_secrets=settings.jira_secrets
+    ).add_routes(app)
     DeploymentsEndpoint(recorder, current, clock, tokens).add_routes(app)
     DeploymentHistoryEndpoint(resources.database, tokens).add_routes(app)
     VelocityEndpoint(budgets.status_reader, velocity.reader, velocity.costs, clock, tokens).add_routes(app)

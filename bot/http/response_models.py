@@ -33,6 +33,13 @@ class DeploymentAnswer(Answer):
     """Why nothing was to be recorded."""
 
 
+class IssueAnswer(Answer):
+    """That an event about an issue was taken."""
+
+    ignored: str | None
+    """Why nothing follows from it."""
+
+
 class HoldAnswer(Answer):
     """A hold: what keeps a service frozen."""
 

@@ -6,6 +6,14 @@ from datetime import date, datetime
 
 
 @dataclass(frozen=True, slots=True)
+class ActionIssue:
+    """The issue that an action follows: how people call it, and its address."""
+
+    name: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
 class Action:
     """A piece of work. `owner` is a Slack user id; a P0 action is one the service cannot do without."""
 
@@ -17,6 +25,7 @@ class Action:
     due: date | None = None
     is_p0: bool = False
     done_at: datetime | None = None
+    issue: ActionIssue | None = None
 
     @property
     def missing(self) -> tuple[str, ...]:

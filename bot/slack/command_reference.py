@@ -200,7 +200,7 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         "action",
-        "[add | done | change | list]",
+        "[add | done | change | link | list]",
         "What must be done so that it does not happen again",
         (
             CommandForm(
@@ -209,6 +209,10 @@ COMMANDS: tuple[Command, ...] = (
             ),
             CommandForm("done ID", "marks it as done"),
             CommandForm("change ID [@OWNER] [due 2026-12-01]", "sets its owner or due date"),
+            CommandForm(
+                "link ID URL", "lets it follow an issue of GitHub, GitLab or Jira: done once that is closed"
+            ),
+            CommandForm("unlink ID", "lets it follow no issue any more"),
             CommandForm("list [SERVICE]", "lists what is open, P0 first"),
         ),
         "A date is a day in your time zone: 2026-12-01, 1 december, friday, tomorrow. On that day the owner "

@@ -54,6 +54,7 @@ _OF_COMMAND: Mapping[str, Mapping[str, str]] = {
         add_TEXT="create new open todo",
         done_ID="close closed complete completed finish finished resolve resolved",
         change_ID="update edit assign set move",
+        link_ID="issue ticket github gitlab jira track",
         list="ls all show",
     ),
     "governor": _forms(

@@ -19,6 +19,8 @@ from tests.support.running import write_policies
 
 TOKEN = "token-of-the-whole-bot"
 GITHUB_SECRET = "github-secret-of-the-whole-bot"
+GITLAB_SECRET = "gitlab-secret-of-the-whole-bot"
+JIRA_SECRET = "jira-secret-of-the-whole-bot"
 # Tables that the bot writes to without any request.
 _BACKGROUND_TABLES = frozenset(
     {
@@ -77,6 +79,8 @@ async def start_bot(
                 "database_url": url or f"sqlite+aiosqlite:///{folder}/governor.db",
                 "governor_api_token": TOKEN,
                 "github_webhook_secret": GITHUB_SECRET,
+                "gitlab_webhook_secret": GITLAB_SECRET,
+                "jira_webhook_secret": JIRA_SECRET,
                 "slack_client_id": "111.222",
                 "slack_client_secret": "client-secret-of-the-whole-bot",
                 "governor_encryption_key": new_key(),

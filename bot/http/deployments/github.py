@@ -28,6 +28,8 @@ from bot.http.request_body import MOST_UNSIGNED_BYTES, Instant, read_body, read_
 from bot.http.request_text import FREE, RequestBody
 from bot.http.response_models import DeploymentAnswer
 from bot.http.rights import Right
+from bot.incidents.issues.following import IssueLinks
+from bot.incidents.issues.tracked import Tracker, UnknownIssueError, issue_of
 
 GITHUB = "github"
 """The actor of signed deliveries in the audit log."""
@@ -42,6 +44,9 @@ _OUTCOMES = {
     "failure": DeploymentState.FAILED,
     "error": DeploymentState.FAILED,
 }
+
+
+_ISSUE_STATES = {"closed": True, "reopened": False}
 
 
 class _EventPart(RequestBody):
@@ -99,6 +104,19 @@ class DeploymentStatusBody(_EventPart):
     workflow_run: WorkflowRunPart | None = None
 
 
+class IssuePart(_EventPart):
+    """The issue, by its page."""
+
+    html_url: str = Field(max_length=1_000)
+
+
+class IssuesBody(_EventPart):
+    """The event `issues`."""
+
+    action: Line = Field(max_length=50)
+    issue: IssuePart
+
+
 class GitHubWebhook:
     """GitHub's webhook. A repeated delivery changes nothing; several secrets are valid during a rotation."""
 
@@ -109,7 +127,10 @@ class GitHubWebhook:
         clock: Clock,
         tokens: TokenVerifier,
         agents: AgentAccounts,
+        *,
+        issues: IssueLinks,
     ) -> None:
+        self._issues = issues
         self._secrets = tuple(secrets)
         self._recorder = recorder
         self._agents = agents
@@ -145,13 +166,30 @@ class GitHubWebhook:
         if not is_signed(await read_bytes(request), request.headers[SIGNATURE], self._secrets):
             raise ProblemError(401, f"the signature in {SIGNATURE} does not fit the body")
         request[CALLER] = GITHUB
+        if request.headers.get("X-GitHub-Event") == "issues":
+            return await self._follow_issue(request)
         return await self._record(request)
+
+    async def _follow_issue(self, request: web.Request) -> web.Response:
+        """Let actions follow the issue. A token has no right to that: only what GitHub signed counts."""
+        body = read_body(IssuesBody, await read_json(request))
+        if body.action not in _ISSUE_STATES:
+            return deployment_response([], status=202, ignored="only closed and reopened issues are used")
+        try:
+            issue = issue_of(body.issue.html_url)
+        except UnknownIssueError:
+            return deployment_response([], status=202, ignored="the address is not that of an issue")
+        is_closed = _ISSUE_STATES[body.action]
+        await self._issues.follow(Tracker.GITHUB, issue.key, is_closed=is_closed, now=self._clock.now())
+        return deployment_response([], status=202)
 
     async def _record(self, request: web.Request) -> web.Response:
         payload = await read_json(request)
         event = request.headers.get("X-GitHub-Event", "")
         if event != "deployment_status":
-            return deployment_response([], status=202, ignored="only the event deployment_status is used")
+            return deployment_response(
+                [], status=202, ignored="only deployment_status and signed issues are used"
+            )
         body = read_body(DeploymentStatusBody, payload)
         if body.deployment_status.state not in _OUTCOMES:
             return deployment_response([], status=202, ignored="the deployment has not ended yet")

@@ -9,7 +9,7 @@ from sqlalchemy import Row, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.catalog.error_budget_policy import UnfreezeRequirement, UnmetRequirement
-from bot.incidents.action import Action, not_owned
+from bot.incidents.action import Action, ActionIssue, not_owned
 from bot.incidents.incident import COUNTED, IncidentError
 from bot.incidents.planned_tasks import plan_for_action
 from bot.incidents.records.hidden import read_hidden
@@ -66,8 +66,8 @@ class Actions:
                 query = select(actions).where(actions.c.request == new.request)
                 return _action((await connection.execute(query)).one())
             action = await _read_one(connection, id_)
-            await _audit(connection, "action.added", action, by, now)
-            await _bump_version(connection, action.incident_id, now)
+            await audit_action(connection, "action.added", action, by, now)
+            await bump_version(connection, action.incident_id, now)
             await plan_for_action(self._database, connection, action, now)
         return action
 
@@ -121,8 +121,8 @@ class Actions:
                 await connection.execute(update(actions).where(actions.c.id == id_).values(values))
             after = await _read_one(connection, id_)
             if after != before:
-                await _audit(connection, action, after, by, now)
-                await _bump_version(connection, after.incident_id, now)
+                await audit_action(connection, action, after, by, now)
+                await bump_version(connection, after.incident_id, now)
                 await plan_for_action(self._database, connection, after, now)
         return after
 
@@ -195,7 +195,7 @@ async def _read_one(connection: AsyncConnection, id_: int) -> Action:
     return _action(row)
 
 
-async def _bump_version(connection: AsyncConnection, incident_id: int | None, now: datetime) -> None:
+async def bump_version(connection: AsyncConnection, incident_id: int | None, now: datetime) -> None:
     """Mark the incident as changed, so that its card and document are updated."""
     if incident_id is not None:
         await connection.execute(
@@ -205,7 +205,10 @@ async def _bump_version(connection: AsyncConnection, incident_id: int | None, no
         )
 
 
-async def _audit(connection: AsyncConnection, event: str, action: Action, by: str, now: datetime) -> None:
+async def audit_action(
+    connection: AsyncConnection, event: str, action: Action, by: str, now: datetime
+) -> None:
+    """Write an audit row about an action; of a private incident's it does not say the text."""
     after = {
         "owner": action.owner,
         "due": action.due.isoformat() if action.due else None,
@@ -219,4 +222,7 @@ async def _audit(connection: AsyncConnection, event: str, action: Action, by: st
 
 
 def _action(row: Row[Any]) -> Action:
-    return Action(row.id, row.text, row.service, row.incident_id, row.owner, row.due, row.is_p0, row.done_at)
+    issue = ActionIssue(row.issue_name, row.issue_url) if row.issue_url else None
+    return Action(
+        row.id, row.text, row.service, row.incident_id, row.owner, row.due, row.is_p0, row.done_at, issue
+    )

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from bot.catalog.catalog import Catalog, Service
 from bot.incidents.incident import Incident, UnknownIncidentError
+from bot.incidents.issues.following import IssueLinks
 from bot.incidents.records.channels import find_incident
 from bot.incidents.records.hidden import Hidden, read_hidden
 from bot.incidents.snapshot import IncidentSnapshot
@@ -27,6 +28,7 @@ class IncidentAccess:
     def __init__(self, capabilities: Capabilities, people: People) -> None:
         self.snapshots = capabilities.incidents.snapshots
         self.actions = capabilities.incidents.actions
+        self.issues = IssueLinks(capabilities.database)
         self.status_reader = capabilities.status_reader
         self.people = people
         self._database = capabilities.database

@@ -6,11 +6,23 @@ from datetime import date
 
 from bot.formatting import listed
 from bot.incidents.action import Action
+from bot.incidents.issues.tracked import TrackedIssue, UnknownIssueError, issue_of
 from bot.incidents.records.actions import NewAction, UnknownActionError
 from bot.incidents.visibility import ANYBODY, Viewer
 from bot.slack.arguments import UsageError, did_you_mean, name, split
 from bot.slack.blockkit.blocks import context, section
-from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, join, markup, mention, naming, sentence
+from bot.slack.blockkit.mrkdwn import (
+    NOTHING,
+    Markup,
+    bold,
+    code,
+    join,
+    link,
+    markup,
+    mention,
+    naming,
+    sentence,
+)
 from bot.slack.incidents.access import IncidentAccess
 from bot.slack.incidents.arguments import (
     ActionArguments,
@@ -25,7 +37,7 @@ from bot.slack.synonyms import meant
 
 PAGE = 15
 MOST_TEXT = 500
-_SUBCOMMANDS = ("add", "done", "change", "list")
+_SUBCOMMANDS = ("add", "done", "change", "link", "unlink", "list")
 
 
 class ActionCommand:
@@ -35,6 +47,7 @@ class ActionCommand:
         self._access = access
         self._snapshots = access.snapshots
         self._actions = access.actions
+        self._issues = access.issues
 
     async def answer(self, interaction: Interaction) -> Reply:
         """List actions, add one, change one or mark it as done; raises `UsageError`, `UnknownService`."""
@@ -48,6 +61,10 @@ class ActionCommand:
                 return await self._done(interaction, arguments[1:])
             case ["change"]:
                 return await self._change(interaction)
+            case ["link"]:
+                return await self._link(interaction, arguments[1:])
+            case ["unlink"]:
+                return await self._unlink(interaction, arguments[1:])
             case _:
                 raise _unknown_subcommand(arguments)
 
@@ -101,6 +118,24 @@ class ActionCommand:
         await self._access.permit(interaction)
         now = self._access.now()
         action = await self._actions.change(id_, by=interaction.user, now=now, owner=owner, due=due)
+        return _shown(action, seen_by_channel=_is_told_here(action, viewer))
+
+    async def _link(self, interaction: Interaction, arguments: Sequence[str]) -> Reply:
+        id_ = _number(arguments, "link")
+        issue = _issue(arguments[1:], id_)
+        viewer = await self._access.viewer(interaction)
+        before = await self._find(id_, viewer)
+        await self._access.permit(interaction, owner=before.owner)
+        action = await self._issues.link(id_, issue, by=interaction.user, now=self._access.now())
+        return _shown(action, seen_by_channel=_is_told_here(action, viewer))
+
+    async def _unlink(self, interaction: Interaction, arguments: Sequence[str]) -> Reply:
+        viewer = await self._access.viewer(interaction)
+        before = await self._find(_number(arguments, "unlink"), viewer)
+        if before.issue is None:
+            return say(markup("Action {} is not linked to an issue.", before.id))
+        await self._access.permit(interaction, owner=before.owner)
+        action = await self._issues.unlink(before.id, by=interaction.user, now=self._access.now())
         return _shown(action, seen_by_channel=_is_told_here(action, viewer))
 
     async def _list(self, interaction: Interaction, arguments: Sequence[str]) -> Reply:
@@ -194,7 +229,9 @@ def action_line(action: Action) -> Markup:
     due = f", due {action.due.isoformat()}" if action.due else ""
     of = markup(" ({})", action.service) if action.service else NOTHING
     urgent = Markup("*P0* ") if action.is_p0 else NOTHING
-    return markup("Action {}{}: {}{} — {}{}", action.id, of, urgent, naming(action.text), owner, due)
+    issue = markup(" · {}", link(action.issue.url, action.issue.name)) if action.issue else NOTHING
+    text = naming(action.text)
+    return markup("Action {}{}: {}{} — {}{}{}", action.id, of, urgent, text, owner, due, issue)
 
 
 def _next(action: Action) -> Markup:
@@ -209,6 +246,22 @@ def _number(arguments: Sequence[str], subcommand: str) -> int:
     if not (word.isascii() and word.isdigit() and len(word) <= 15):
         raise UsageError(markup("Name the action by its number: {}.", code(f"/action {subcommand} ID")))
     return int(word)
+
+
+def _issue(words: Sequence[str], id_: int) -> TrackedIssue:
+    # Slack writes an address as `<https://…>` or `<https://…|…>`.
+    url = words[0].removeprefix("<").removesuffix(">").partition("|")[0] if len(words) == 1 else ""
+    try:
+        return issue_of(url)
+    except UnknownIssueError as error:
+        form = code(f"/action link {id_} https://github.com/acme/shop/issues/12")
+        raise UsageError(
+            markup(
+                "Give the address of an issue of GitHub, GitLab or Jira, with https: {}. It is done once "
+                "the issue is closed.",
+                form,
+            )
+        ) from error
 
 
 def _unknown_subcommand(arguments: Sequence[str]) -> UsageError:

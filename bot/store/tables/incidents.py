@@ -200,6 +200,14 @@ actions = Table(
     Column("done_at", Instant),
     Column("reminded_at", Instant),
     Column("request", String(200), unique=True),
+    # The issue that it follows: github, gitlab or jira, and what tells it from all others there.
+    Column("issue_tracker", String(20)),
+    Column("issue_key", String(500)),
+    Column("issue_name", String(400)),
+    Column("issue_url", Text),
+    # Whether the issue was closed when it was last heard of; null before.
+    Column("issue_closed", Boolean),
     Index("ix_actions_incident_id", "incident_id"),
+    Index("ix_actions_issue_key", "issue_key"),
     info=on_write(Topic.INCIDENTS),
 )

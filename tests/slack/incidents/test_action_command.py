@@ -221,3 +221,20 @@ async def test_document_marks_actions_as_done(incident_app: RunningIncidentApp) 
     again = await incident_app.slack_app.types("dana", "/postmortem", channel)
     assert ":white_check_mark: 1. alert earlier" in str(again.blocks)
     assert "action.done" not in str(again.blocks)
+
+
+async def test_an_action_is_linked_to_an_issue_by_its_address(incident_app: RunningIncidentApp) -> None:
+    app = incident_app.slack_app
+    await app.types("sam", "/action add alert earlier @dana due tomorrow", "#search")
+    seen = await app.types("sam", "/action link 1 https://github.com/acme/shop/issues/7", "#search")
+    assert seen.text.endswith("due 2026-11-24 · <https://github.com/acme/shop/issues/7|acme/shop#7>")
+    assert "Give the address of an issue" in (await app.types("sam", "/action link 1 acme/shop#7")).text
+    assert (
+        "There is no action 9"
+        in (await app.types("sam", "/action link 9 https://github.com/acme/shop/issues/7")).text
+    )
+    seen = await app.types("dana", "/action unlink 1", "#search")
+    assert "github.com" not in seen.text
+    assert "is not linked to an issue" in (await app.types("dana", "/action unlink 1", "#search")).text
+    refused = await app.types("omar", "/action link 1 https://github.com/acme/shop/issues/7", "#search")
+    assert "may open or change an incident" in refused.text

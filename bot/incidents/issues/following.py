@@ -1,0 +1,88 @@
+"""Links actions to issues, and lets actions follow what becomes of them.
+
+An action is done once its issue is closed, and to be done again once the issue is reopened. Only a change of
+the issue's state counts: an event that repeats it, or that says something else of the issue, changes nothing,
+so that what people did to an action since stays.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.incidents.action import Action
+from bot.incidents.issues.tracked import TrackedIssue, Tracker
+from bot.incidents.records.actions import UnknownActionError, actions_of, audit_action, bump_version
+from bot.store.database import Database
+from bot.store.tables.incidents import actions
+
+_COLUMNS = actions.c
+
+
+class IssueLinks:
+    """Links actions to issues and follows these."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def link(self, action_id: int, issue: TrackedIssue, *, by: str, now: datetime) -> Action:
+        """Link an action to an issue, in place of any other; raises `UnknownActionError`."""
+        values = {
+            "issue_tracker": issue.tracker.value,
+            "issue_key": issue.key,
+            "issue_name": issue.name,
+            "issue_url": issue.url,
+            "issue_closed": None,
+        }
+        return await self._write(action_id, values, "action.linked", by, now)
+
+    async def unlink(self, action_id: int, *, by: str, now: datetime) -> Action:
+        """Let an action follow no issue any more; raises `UnknownActionError`."""
+        names = ("issue_tracker", "issue_key", "issue_name", "issue_url", "issue_closed")
+        return await self._write(action_id, dict.fromkeys(names), "action.unlinked", by, now)
+
+    async def follow(self, tracker: Tracker, key: str, *, is_closed: bool, now: datetime) -> None:
+        """Let the actions of an issue follow its state; of one that nothing is linked to nothing follows."""
+        same = (_COLUMNS.issue_tracker == tracker.value) & (_COLUMNS.issue_key == key.casefold())
+        async with self._database.transaction() as connection:
+            query = select(actions).where(same).order_by(_COLUMNS.id).with_for_update()
+            for row in (await connection.execute(query)).all():
+                if row.issue_closed is not is_closed:
+                    await _follow(connection, row, tracker, now, is_closed=is_closed)
+
+    async def _write(
+        self, action_id: int, values: dict[str, Any], event: str, by: str, now: datetime
+    ) -> Action:
+        async with self._database.transaction() as connection:
+            before = await _read(connection, action_id)
+            await connection.execute(update(actions).where(_COLUMNS.id == action_id).values(values))
+            after = await _read(connection, action_id)
+            if after != before:
+                await audit_action(connection, event, after, by, now)
+                await bump_version(connection, after.incident_id, now)
+        return after
+
+
+async def _follow(
+    connection: AsyncConnection, row: Row[Any], tracker: Tracker, now: datetime, *, is_closed: bool
+) -> None:
+    values: dict[str, Any] = {"issue_closed": is_closed}
+    event = ""
+    if is_closed and row.done_at is None:
+        values["done_at"], event = now, "action.done"
+    elif not is_closed and row.issue_closed and row.done_at is not None:
+        values |= {"done_at": None, "reminded_at": None}
+        event = "action.reopened"
+    await connection.execute(update(actions).where(_COLUMNS.id == row.id).values(values))
+    if event:
+        after = await _read(connection, row.id)
+        await audit_action(connection, event, after, tracker.value, now)
+        await bump_version(connection, after.incident_id, now)
+
+
+async def _read(connection: AsyncConnection, action_id: int) -> Action:
+    found = actions_of(await connection.execute(select(actions).where(_COLUMNS.id == action_id)))
+    if not found:
+        raise UnknownActionError(action_id)
+    return found[0]

@@ -21,7 +21,7 @@ from bot.flags.backends.settings import read_settings
 from bot.flags.change_readings import ChangeReadings, CountByVariant, CountChange
 from bot.flags.changes.event_publisher import Announce, EventPublisher
 from bot.flags.changes.executor import ChangeExecutor
-from bot.flags.changes.recorder import ChangeRecorder
+from bot.flags.changes.recorder import ChangeRecorder, OnLowered
 from bot.flags.evaluation import LocalFlag
 from bot.flags.ownership import LatestBudgets, find_environment
 from bot.flags.ramps.control import RampControl
@@ -70,6 +70,7 @@ class Flags:
         announce: Announce,
         clock: Clock,
         lease: Lease,
+        on_lowered: OnLowered | None = None,
     ) -> None:
         self._current = status_reader.current
         self._clock = clock
@@ -81,7 +82,7 @@ class Flags:
         self._failures = ItemFailures("flags_task_failed")
         self._reconciled_at = self._refreshed_at = clock.now() - _RECONCILE_EVERY
         publisher = EventPublisher(self._current, announce)
-        recorder = ChangeRecorder(database, self._current, publisher, clock, latest)
+        recorder = ChangeRecorder(database, self._current, publisher, clock, latest, on_lowered=on_lowered)
         writer = RampWriter(database, publisher, clock)
         self.changes = ChangeExecutor(lambda: self.backend, recorder, database, status_reader, clock)
         self.ramps = RampControl(self.changes, writer, database, publisher, clock)

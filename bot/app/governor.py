@@ -236,6 +236,7 @@ class Governor:
             announce=FlagAnnouncer(current),
             clock=self.clock,
             lease=self.leases.lease("flags"),
+            on_lowered=self.incidents.link_lowered_flag,
         )
         self.tasks.register(
             [*self.budgets.task_handlers, *self.flags.task_handlers, *self.incidents.task_handlers]

@@ -4,10 +4,13 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from aiohttp import web
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.budgets.ledger.ledger import Ledger
 from bot.catalog.current import CurrentCatalog
 from bot.clock import Clock
+from bot.deployments.judgement import LinkMeans
+from bot.flags.events import LoweredFlag
 from bot.flags.flag import exposure_in_words
 from bot.flags.records.recent_changes import RecentChanges
 from bot.freezes.hold_registry import HoldRegistry
@@ -15,6 +18,7 @@ from bot.http.alertmanager import AlertmanagerWebhook
 from bot.http.auth import TokenVerifier
 from bot.http.incidents import IncidentsEndpoint
 from bot.incidents.alerts.receiver import AlertReceiver
+from bot.incidents.causes.linking import UndoneFlag
 from bot.incidents.cost import Costs
 from bot.incidents.duplicates.merging import Merging
 from bot.incidents.finished_channels.scheduled_archiving import ScheduledArchiving
@@ -140,6 +144,14 @@ class Incidents:
             self.reports,
             self.step_runner.channel_of,
         )
+
+    async def link_lowered_flag(
+        self, connection: AsyncConnection, lowered: LoweredFlag, now: datetime
+    ) -> None:
+        """Link a flag that was undone to the open incidents that began since it was changed."""
+        means = LinkMeans.GUARD if lowered.by_guard else LinkMeans.FLAG
+        undone = UndoneFlag(lowered.service, lowered.name, lowered.changed_at, means, lowered.by)
+        await self.lifecycle.causes.link_flag(connection, undone, now)
 
     async def run_scheduled(self) -> None:
         """Lift holds of incidents that are over, and archive channels, where the lease is."""

@@ -31,6 +31,20 @@ class FlagChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class LoweredFlag:
+    """A flag of a service that its guard rolled back, or that a person switched off.
+
+    `changed_at` are the times at which it was changed before: what went wrong since then may be its doing.
+    """
+
+    service: str
+    name: str
+    by: str
+    by_guard: bool
+    changed_at: tuple[datetime, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ApprovalRequested:
     """An increase in a protected environment waits; `steps` are those of a ramp."""
 

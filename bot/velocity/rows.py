@@ -152,7 +152,8 @@ async def _first_carried(
 async def _links(connection: AsyncConnection, services: Collection[str]) -> list[DeploymentLink]:
     """Return the links of the services' deployments and of their incidents.
 
-    The link of a duplicate is one of the incident that it was merged into.
+    The link of a duplicate is one of the incident that it was merged into, unless that has its own of the
+    deployment: what was taken back there stays so.
     """
     of_services = incident_services.c
     concerned = select(of_services.incident_id).where(of_services.service.in_(services))
@@ -163,6 +164,7 @@ async def _links(connection: AsyncConnection, services: Collection[str]) -> list
     is_merged = and_(incidents.c.status == Status.MERGED, incidents.c.merged_into.is_not(None))
     merged = await connection.execute(select(incidents.c.id, incidents.c.merged_into).where(is_merged))
     into = {row.id: row.merged_into for row in merged}
+    said = {(row.service, row.deployment, row.incident_id) for row in rows}
     return [
         DeploymentLink(
             row.service,
@@ -174,6 +176,8 @@ async def _links(connection: AsyncConnection, services: Collection[str]) -> list
             row.removed_at is not None,
         )
         for row in rows
+        if row.incident_id not in into
+        or (row.service, row.deployment, _target(row.incident_id, into)) not in said
     ]
 
 

@@ -30,6 +30,7 @@ from bot.catalog.current import CurrentCatalog
 from bot.catalog.slo import Slo
 from bot.catalog.variants import Variants
 from bot.clock import SystemClock
+from bot.flags.changes.recorder import OnLowered
 from bot.freezes.exemption_requests import ExemptionRequests
 from bot.freezes.explanation_reader import ExplanationReader
 from bot.freezes.hold_registry import HoldRegistry
@@ -266,6 +267,8 @@ def build_flags(
     hold_registry: HoldRegistry,
     database: Database,
     session: aiohttp.ClientSession,
+    *,
+    on_lowered: OnLowered | None = None,
 ) -> Flags:
     """Return the flags of a shop, kept in the bot's own database."""
     return Flags(
@@ -279,6 +282,7 @@ def build_flags(
         count_by_variant=of.count_by_variant,
         announce=FlagAnnouncer(of.current),
         lease=Lease("flags"),
+        on_lowered=on_lowered,
     )
 
 
@@ -302,8 +306,10 @@ async def run_slack_app(path: Path, of: Shop, prefix: str = "") -> AsyncIterator
         )
         launches = Launches(database, appeared_messages, changed_messages)
         status_reader = of.status_reader(hold_registry, launches.unready)
-        flags = build_flags(of, status_reader, hold_registry, database, session)
         incidents = build_incidents(of, hold_registry, database, client)
+        flags = build_flags(
+            of, status_reader, hold_registry, database, session, on_lowered=incidents.link_lowered_flag
+        )
         capabilities = Capabilities(
             status_reader=status_reader,
             explanations=ExplanationReader(Ledger(database), {}, of.clock),

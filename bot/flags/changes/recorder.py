@@ -1,5 +1,6 @@
 """Stores the outcome of a change, what follows from it, and its announcement, in one transaction."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -24,6 +25,7 @@ from bot.flags.events import (
     ApprovalRequested,
     ChangeFailed,
     FlagChanged,
+    LoweredFlag,
     RampProgress,
     RampStopped,
 )
@@ -32,6 +34,7 @@ from bot.flags.ownership import LatestBudgets, baseline, guard_of, is_protected,
 from bot.flags.records import changes, reverts
 from bot.flags.records import ramps as ramp_records
 from bot.flags.records.changes import ChangeState, StoredChange
+from bot.flags.records.history import CHANGES, history
 from bot.flags.records.ramps import RampState
 from bot.flags.records.reverts import PendingRevert, RevertKind
 from bot.flags.records.sightings import record_seen
@@ -39,6 +42,12 @@ from bot.store import audit
 from bot.store.database import Database
 
 _LONGEST_WARNING = timedelta(minutes=10)
+_MOST_BEFORE = 20
+"""How many changes of a flag before it was undone may have done what it was undone for."""
+
+
+OnLowered = Callable[[AsyncConnection, LoweredFlag, datetime], Awaitable[None]]
+"""Hears of a flag that was undone, within the transaction."""
 
 
 class ChangeRecorder:
@@ -51,12 +60,15 @@ class ChangeRecorder:
         publisher: EventPublisher,
         clock: Clock,
         latest: LatestBudgets,
+        *,
+        on_lowered: OnLowered | None = None,
     ) -> None:
         self._database = database
         self._current = current
         self._publisher = publisher
         self._clock = clock
         self._latest = latest
+        self._on_lowered = on_lowered
 
     async def request_approval(self, request: ChangeRequest, plan: ChangePlan) -> int:
         """Store and announce a change that waits for another person; return its number."""
@@ -206,10 +218,29 @@ class ChangeRecorder:
             until = await self._store_timed_reverts(connection, request, difference, now)
             watched_until = await self._store_watch(connection, request, difference, now)
             await record_seen(connection, self._database, after, now)
+            await self._tell_lowered(connection, request, difference, now)
             applied = ChangeApplied(difference, seen_after, until, watched_until)
             event = FlagChanged(request, applied, progress, ended_ramp, RevertKind.TIMER in ended)
             await self._publisher.publish(connection, event, request.flag, request.environment, now)
         return applied
+
+    async def _tell_lowered(
+        self, connection: AsyncConnection, request: ChangeRequest, difference: Difference, now: datetime
+    ) -> None:
+        """Tell that the guard rolled a flag back where it is protected, or that a person switched it off."""
+        by_guard = request.cause is ChangeCause.GUARD
+        is_kill = request.cause is ChangeCause.PERSON and difference.after.is_off
+        catalog = self._current.catalog
+        if self._on_lowered is None or difference.direction is not Direction.LOWERS:
+            return
+        if not (by_guard or is_kill) or not is_protected(catalog, request.environment):
+            return
+        flag = (request.flag, request.environment)
+        before = await history(connection, *flag, limit=_MOST_BEFORE, actions=CHANGES)
+        for service in owners(catalog, request.flag):
+            times = tuple(row.at for row in before)
+            lowered = LoweredFlag(service.name, subject(*flag), request.by, by_guard, times)
+            await self._on_lowered(connection, lowered, now)
 
     async def _update_ramp(
         self, connection: AsyncConnection, request: ChangeRequest, after: FlagState, now: datetime

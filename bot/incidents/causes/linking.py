@@ -34,11 +34,11 @@ AROUND = timedelta(minutes=30)
 
 @dataclass(frozen=True, slots=True)
 class UndoneFlag:
-    """A flag, with its environment, of a service that was turned back; `changed_at` is the change before."""
+    """A flag, with its environment, that was turned back; `changed_at` are its changes before that."""
 
     service: str
     flag: str
-    changed_at: datetime
+    changed_at: tuple[datetime, ...]
     means: LinkMeans
     by: str
 
@@ -157,8 +157,10 @@ class CauseLinks:
 
     async def link_flag(self, connection: AsyncConnection, undone: UndoneFlag, now: datetime) -> None:
         """Link a flag's change to the open incidents of its service, since it was undone meanwhile."""
+        longest = self._attribute_within(undone.service)
         for incident in await records.read_many(connection, unresolved=True, service=undone.service):
-            if incident.status.is_active and undone.changed_at <= incident.started_at <= now:
+            since = [incident.started_at - changed_at for changed_at in undone.changed_at]
+            if incident.status.is_active and any(timedelta() <= each <= longest for each in since):
                 link = DeploymentLink(undone.service, undone.flag, incident.id, undone.means, undone.by, now)
                 await self._add(connection, incident, link, f"caused by the flag {undone.flag}", now)
 

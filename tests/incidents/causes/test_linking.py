@@ -11,7 +11,7 @@ from bot.deployments.recorder import DeploymentRecorder
 from bot.deployments.undo_detector import UndoDetector
 from bot.freezes.declared_kinds import DeclaredKinds
 from bot.incidents.causes.cause import IncidentCauses
-from bot.incidents.causes.linking import CauseLinks
+from bot.incidents.causes.linking import CauseLinks, UndoneFlag
 from bot.incidents.duplicates.merging import Merging
 from bot.incidents.incident import IllegalChangeError, IncidentChange, Severity, Status
 from bot.incidents.lifecycle import IncidentLifecycle, NewIncident
@@ -267,3 +267,23 @@ async def test_a_false_alarm_has_no_cause(the_shop: Shop) -> None:
         await the_shop.causes.forget(id_, by="U0DANA", now=at(5))
     await the_shop.lifecycle.reopen(id_, by="U0DANA", now=at(6))
     assert await the_shop.confirmed(id_) == [("1", LinkMeans.PERSON, "U0DANA")]
+
+
+async def test_a_flag_that_is_undone_while_it_lasts_explains_it(the_shop: Shop) -> None:
+    await the_shop.deploy("1", A, 1)
+    id_, earlier = await the_shop.open(2), await the_shop.open(0.5, key="before the flag")
+    undone = UndoneFlag(
+        "checkout", "new-checkout in production", (at(2.2), at(1.5)), LinkMeans.GUARD, "governor"
+    )
+
+    for _ in range(2):
+        async with the_shop.database.transaction() as connection:
+            await the_shop.causes.link_flag(connection, undone, at(2.5))
+
+    causes = await the_shop.of(id_)
+    assert [(flag.name, flag.means) for flag in causes.flags] == [(undone.flag, LinkMeans.GUARD)]
+    assert (causes.confirmed, causes.suspected) == ((), ())
+    assert (await the_shop.of(earlier)).flags == ()
+    assert await the_shop.timeline(id_) == [
+        ("caused by the flag new-checkout in production: its guard rolled it back", "governor")
+    ]

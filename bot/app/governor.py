@@ -10,6 +10,7 @@ import structlog
 from aiohttp import web
 
 from bot.app.budgets import Budgets
+from bot.app.digests import Digests
 from bot.app.flags import Flags
 from bot.app.http import AddRoutes, build_routes, serving
 from bot.app.incidents import Incidents
@@ -241,6 +242,8 @@ class Governor:
         self.tasks.register(
             [*self.budgets.task_handlers, *self.flags.task_handlers, *self.incidents.task_handlers]
         )
+        self.digests = Digests(resources, self.budgets.status_reader, self.budgets.spending)
+        self.tasks.register([self.digests.handler])
         self.slack.build_app(
             Capabilities(
                 status_reader=self.budgets.status_reader,
@@ -257,6 +260,7 @@ class Governor:
                 velocity=self.velocity.capabilities,
                 rotations=self.rotations.control,
                 reviews=self.reviews.agreements,
+                digests=self.digests.sending,
                 database=self.database,
                 clock=self.clock,
                 prefix=self.slack.prefix,
@@ -301,6 +305,7 @@ class Governor:
         await self.launches.follow(catalog, self.clock.now())
         await self.rotations.follow_policies(catalog)
         await self.reviews.planner.reconcile(catalog, self.clock.now())
+        await self.digests.follow(catalog)
 
     async def _policies_changed(self, catalog: Catalog) -> None:
         await self._apply_catalog(catalog)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
+from bot.catalog.digests import DEFAULT_DIGESTS, DigestSettings
 from bot.catalog.error_budget_policy import PRODUCTION, ErrorBudgetPolicy, PolicyMode
 from bot.catalog.goal import Goal
 from bot.catalog.maintenance import MaintenanceWindow
@@ -93,6 +94,7 @@ class Workspace:
     incidents: str | None = None
     archive_incidents_after: timedelta | None = None
     time_zone: str = "UTC"
+    digests: DigestSettings = DEFAULT_DIGESTS
     evaluate_every: timedelta = timedelta(seconds=60)
     sources: Mapping[str, PrometheusSettings] = field(default_factory=dict)
     flags: FlagSettings = FlagSettings()
@@ -142,6 +144,7 @@ class Service:
     time_zone: str = "UTC"
     paging: tuple[PagingDestination, ...] = ()
     """To whom its `page` alerts are handed over."""
+    digests: DigestSettings = DEFAULT_DIGESTS
 
     def variants_of(self, flag: str) -> Variants | None:
         """Return how its series tell who met the flag; None where they do not."""

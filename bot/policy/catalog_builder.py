@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from bot.catalog import catalog
+from bot.catalog.digests import DEFAULT_DIGESTS
 from bot.catalog.error_budget_policy import (
     AlertSeverity,
     Approvals,
@@ -25,6 +26,7 @@ from bot.catalog.slo import CounterSli, DowntimeSli, EventsSli, LatencySli, Sli,
 from bot.catalog.teams import Team, Teams, each_once
 from bot.catalog.variants import Variants
 from bot.catalog.window import CalendarUnit, CalendarWindow, RollingWindow, Window
+from bot.policy.digests import digests_of
 from bot.policy.documents import documents, objectives
 from bot.policy.documents.goal import GoalDocument, goal_of
 from bot.policy.documents.notify import NotifySpec
@@ -102,6 +104,7 @@ def _workspace(document: documents.WorkspaceDocument) -> catalog.Workspace:
         incidents=spec.channels.incidents,
         archive_incidents_after=spec.channels.archive_incidents_after,
         time_zone=spec.time_zone,
+        digests=digests_of(spec.digest, DEFAULT_DIGESTS),
         evaluate_every=spec.evaluate_every,
         sources={name: _source(source) for name, source in sorted(spec.sources.items())},
         flags=_flags(spec.flags),
@@ -125,6 +128,7 @@ def _further(
         incidents=qualified(spec.team, spec.channels.incidents) if spec.channels.incidents else None,
         archive_incidents_after=spec.channels.archive_incidents_after,
         time_zone=spec.time_zone,
+        digests=digests_of(spec.digest, DEFAULT_DIGESTS),
         permissions=_permissions(spec.permissions),
         team=spec.team,
         is_main=False,
@@ -233,6 +237,7 @@ def _service(
         leads=Teams(_team(team, spec.teams.leads.development), _team(team, spec.teams.leads.reliability)),
         time_zone=spec.time_zone or workspace.time_zone,
         paging=tuple(destinations_of(spec.paging, paging)),
+        digests=digests_of(spec.digest, workspace.digests),
         repository=spec.repository,
         variants=_variants(spec),
     )

@@ -24,6 +24,7 @@ from bot.slack.command_prefix import CommandPrefix
 from bot.slack.typed.link_addresses import LinkAddresses
 from bot.spending.reader import SpendingReader
 from bot.store.database import Database
+from bot.teams.digests.sending import DigestSending
 from bot.teams.readiness.launches import Launches
 from bot.teams.reviews.agreeing import ReviewAgreements
 from bot.teams.rotations.control import RotationControl
@@ -84,6 +85,7 @@ class Capabilities:
     velocity: VelocityCapabilities
     rotations: RotationControl
     reviews: ReviewAgreements
+    digests: DigestSending
     database: Database
     clock: Clock
     prefix: CommandPrefix

@@ -254,6 +254,26 @@ COMMANDS: tuple[Command, ...] = (
         mentions=True,
     ),
     Command(
+        "digest",
+        "[service | now | pause until friday | resume | planning]",
+        "What happened this week, and what to plan by",
+        (
+            CommandForm("", "shows you what the digest of this channel would say now, and when it comes"),
+            CommandForm("SERVICE", "shows you that of the service's channel"),
+            CommandForm("now", "posts the digest in the channel"),
+            CommandForm("pause", "lets no digest and no stand-up line come until somebody resumes them"),
+            CommandForm("pause until monday REASON", "lets them come again on Monday"),
+            CommandForm("resume", "lets them come again"),
+            CommandForm(
+                "planning SERVICE",
+                "shows where the budget went, what that points to, and what pace it carries",
+            ),
+            CommandForm("planning @TEAM", "shows the same of all services of a team"),
+        ),
+        "In the channel of a service, each form is about the services there; elsewhere name one after the "
+        "word: `now SERVICE`. Their teams, and those who may freeze a service, may send, pause and resume.",
+    ),
+    Command(
         "audit",
         "[service | @person | flag name] [since 7d]",
         "Who changed what, and why",

@@ -19,6 +19,8 @@ from bot.slack.commands.budget import BudgetCommand
 from bot.slack.commands.freeze import FreezeCommand
 from bot.slack.commands.governor import GovernorCommand
 from bot.slack.commands.ship import ShipCommand
+from bot.slack.digests.command import SUBCOMMANDS as DIGEST_SUBCOMMANDS
+from bot.slack.digests.command import DigestCommand
 from bot.slack.exemptions.approvals import ExemptionApprovals
 from bot.slack.flags.approvals import FlagApprovals
 from bot.slack.flags.command import FlagCommand
@@ -30,7 +32,12 @@ from bot.slack.rotations.command import RotationCommand
 from bot.slack.synonyms import meant
 from bot.slack.velocity.command import VelocityCommand
 
-_SUBCOMMANDS = {"freeze": ("lift", "exempt", "replace"), "budget": SUBCOMMANDS, "governor": ("readiness",)}
+_SUBCOMMANDS = {
+    "freeze": ("lift", "exempt", "replace"),
+    "budget": SUBCOMMANDS,
+    "digest": DIGEST_SUBCOMMANDS,
+    "governor": ("readiness",),
+}
 
 
 class CommandHandler(Protocol):
@@ -65,6 +72,7 @@ class CommandRouter:
             "action": incidents.action,
             "velocity": VelocityCommand(capabilities, incidents.access),
             "rotation": RotationCommand(capabilities, people),
+            "digest": DigestCommand(capabilities, people),
             "audit": AuditCommand(capabilities, incidents.access),
             "governor": GovernorCommand(
                 capabilities.status_reader, people, LaunchTicking(capabilities, people)

@@ -17,6 +17,7 @@ from bot.store.tables import (
     adjustments,
     core,
     deployments,
+    digests,
     exemptions,
     flags,
     forecasts,
@@ -149,6 +150,9 @@ RULES: Final[Mapping[Table, RetentionRule]] = {
     rotations.rotation_calendars: RetentionRule("one row a rotation"),
     reviews.freeze_reviews: RetentionRule(
         _A_YEAR, lambda now: reviews.freeze_reviews.c.ended_at < now - HISTORY
+    ),
+    digests.digest_pauses: RetentionRule(
+        "until the digests are resumed", lambda now: digests.digest_pauses.c.until < now - HISTORY
     ),
     label_values.label_values: RetentionRule("until the value is dropped from its document"),
     replicas.replicas: RetentionRule("while the replica lives"),

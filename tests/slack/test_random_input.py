@@ -54,6 +54,7 @@ from tests.support.clock import NOW
 from tests.support.examples import shop_service
 from tests.support.rotations import control_of
 from tests.support.slack_app import (
+    build_digests,
     build_flags,
     build_incidents,
     build_spending,
@@ -187,6 +188,7 @@ def command_router(tmp_path: Path) -> Iterator[tuple[asyncio.Runner, CommandRout
             velocity=build_velocity(of, database),
             rotations=control_of(of.current, database, of.clock),
             reviews=Reviews(database, of.current).agreements,
+            digests=build_digests(of, status_reader, database),
             database=database,
             clock=of.clock,
             prefix=CommandPrefix(),

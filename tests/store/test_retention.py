@@ -14,6 +14,7 @@ from bot.store.tables import (
     adjustments,
     core,
     deployments,
+    digests,
     exemptions,
     flags,
     forecasts,
@@ -165,6 +166,7 @@ async def test_what_is_over_goes_and_what_is_not_stays(database: Database) -> No
     }  # fmt: skip
     for key, ended in (("1", OLD), ("2", NOW), ("3", None)):
         await add(database, tasks.due_tasks, **task, key=key, ended_at=ended)
+        await add(database, digests.digest_pauses, channel=key, by="U1", since=OLD, until=ended)
     absence = {"team": "", "person": "U1", "from_at": OLD - DAY, "set_by": "U1", "set_at": OLD}
     for end in (OLD, NOW):
         await add(database, rotations.rotation_absences, **absence, until_at=end)
@@ -184,7 +186,7 @@ async def test_what_is_over_goes_and_what_is_not_stays(database: Database) -> No
         "flag_changes": 1,
         "flag_ramps": 1,
         "flag_promises": 1, "oauth_states": 0, "forecasts": 1, "forecast_scores": 1,
-        "adjustments": 1, "deployment_changes": 1, "due_tasks": 2,
+        "adjustments": 1, "deployment_changes": 1, "due_tasks": 2, "digest_pauses": 2,
         "rotation_absences": 1, "rotation_swaps": 1,
         "freeze_reviews": 2,
     }  # fmt: skip

@@ -51,6 +51,7 @@ from bot.slack.capabilities import (
     VelocityCapabilities,
 )
 from bot.slack.command_prefix import CommandPrefix
+from bot.slack.digests.messages import digest_messages
 from bot.slack.events_endpoint import SlackEndpoint
 from bot.slack.flags.announcements import FlagAnnouncer
 from bot.slack.manifest import manifest
@@ -65,6 +66,8 @@ from bot.store.database import Database
 from bot.store.leases import Lease
 from bot.store.signals import Topic
 from bot.tasks.runner import TaskRunner
+from bot.teams.digests.reader import DigestReader
+from bot.teams.digests.sending import DigestSending
 from bot.teams.readiness.launches import Launches
 from bot.velocity.cost_reader import CostReader
 from bot.velocity.goals.reader import GoalReader
@@ -182,6 +185,12 @@ def build_incidents(
         clock=of.clock,
         lease=Lease("incidents"),
     )
+
+
+def build_digests(of: Shop, status_reader: StatusReader, database: Database) -> DigestSending:
+    """Return digests of what is in the database."""
+    reader = DigestReader(database, status_reader, VelocityReader(database), build_spending(of, database))
+    return DigestSending(database, reader, digest_messages, of.clock)
 
 
 def build_spending(of: Shop, database: Database) -> SpendingReader:
@@ -330,6 +339,7 @@ async def run_slack_app(path: Path, of: Shop, prefix: str = "") -> AsyncIterator
                 database=database, client_of=clients.for_team, current=of.current, clock=of.clock
             ).control,
             reviews=reviews.agreements,
+            digests=build_digests(of, status_reader, database),
             database=database,
             clock=of.clock,
             prefix=command_prefix,

@@ -1,4 +1,7 @@
-"""Tells once a week, for each service whose policy only observes, what would have been stopped."""
+"""Tells once a week, for each service whose policy only observes, what would have been stopped.
+
+Services with a weekly digest have it there.
+"""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
@@ -48,7 +51,7 @@ class WeeklyObservation:
         observing = {
             name: policy
             for name, service in self._current.catalog.services.items()
-            if (policy := observing_policy(service)) is not None
+            if service.digests.weekly is None and (policy := observing_policy(service)) is not None
         }
         async with self._database.reading() as connection:
             stored = await connection.execute(
@@ -79,35 +82,39 @@ class WeeklyObservation:
             row = (await connection.execute(select(conditions).where(conditions.c.name == condition))).one()
             if row.since >= last_due(now):
                 return
-            week = await self._read(connection, service, policy, Span(max(row.since, now - WEEK), now))
+            week = await read_observed_week(
+                connection, service, policy, Span(max(row.since, now - WEEK), now)
+            )
             await enqueue(connection, [self._announce(service, week)], now)
             await connection.execute(delete(conditions).where(conditions.c.name == condition))
             await begin_condition(self._database, connection, condition, now)
 
-    async def _read(
-        self, connection: AsyncConnection, service: Service, policy: ErrorBudgetPolicy, span: Span
-    ) -> ObservedWeek:
-        within = policy.attribute_within
-        rows = await connection.execute(
-            select(holds).where(
-                holds.c.service == service.name,
-                holds.c.observed,
-                holds.c.since < span.end,
-                or_(holds.c.lifted_at.is_(None), holds.c.lifted_at > span.start),
-            )
+
+async def read_observed_week(
+    connection: AsyncConnection, service: Service, policy: ErrorBudgetPolicy, span: Span
+) -> ObservedWeek:
+    """Return what a policy of a service would have stopped in a time, as everybody may read it."""
+    within = policy.attribute_within
+    rows = await connection.execute(
+        select(holds).where(
+            holds.c.service == service.name,
+            holds.c.observed,
+            holds.c.since < span.end,
+            or_(holds.c.lifted_at.is_(None), holds.c.lifted_at > span.start),
         )
-        frozen = [Span(row.since, min(row.lifted_at or row.until or span.end, span.end)) for row in rows]
-        deployed = await deployment_records.read(connection, [service.name], span.start, span.end)
-        incidents = await records.read_many(connection, service=service.name, since=span.start)
-        return observed_week(
-            span,
-            policy.name,
-            frozen,
-            [deployment for deployment, _ in deployed],
-            # The line is read by everybody.
-            [incident for incident in incidents if may_see(incident, ANYBODY)],
-            within=within,
-        )
+    )
+    frozen = [Span(row.since, min(row.lifted_at or row.until or span.end, span.end)) for row in rows]
+    deployed = await deployment_records.read(connection, [service.name], span.start, span.end)
+    incidents = await records.read_many(connection, service=service.name, since=span.start)
+    return observed_week(
+        span,
+        policy.name,
+        frozen,
+        [deployment for deployment, _ in deployed],
+        # The line is read by everybody.
+        [incident for incident in incidents if may_see(incident, ANYBODY)],
+        within=within,
+    )
 
 
 def observing_policy(service: Service) -> ErrorBudgetPolicy | None:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
+from bot.policy.documents.digests import DigestSpec
 from bot.policy.documents.envelope import Envelope
 from bot.policy.documents.fields import (
     BurnFactor,
@@ -191,11 +192,13 @@ class WorkspaceSpec(Model):
 
     team: TeamId | None = None
     """Id of the Slack workspace (`T…`). Required in further Workspace documents, which say nothing else but
-    `channels`, `timeZone` and `permissions`; in the main one it says which installation it is."""
+    `channels`, `timeZone`, `digest` and `permissions`; in the main one it says which installation it is."""
     channels: ChannelsSpec
     """Where the bot speaks."""
     time_zone: TimeZone = "UTC"
     """IANA time zone of its people, by whose clock regular messages come, such as `Europe/Berlin`."""
+    digest: DigestSpec | None = None
+    """The weekly digest and the stand-up line of all channels."""
     evaluate_every: EvaluationInterval = parse_duration("60s")
     """How often budgets are computed, 1s to 1d."""
     sources: dict[Slug, SourceSpec] = Field(default_factory=dict)
@@ -364,6 +367,8 @@ class ServiceSpec(Model):
     """The service's own channel, `#name` or an id (`C…`)."""
     time_zone: TimeZone | None = None
     """IANA time zone of the channel's people; that of its Workspace document if left out."""
+    digest: DigestSpec | None = None
+    """The weekly digest and the stand-up line of its channel, where they differ from the workspace's."""
     teams: TeamsSpec = TeamsSpec()
     """Who builds it and who runs it. Both are notified when it freezes or a `page` alert fires."""
     error_budget_policy: Slug | None = None

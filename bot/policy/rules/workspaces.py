@@ -7,7 +7,7 @@ from bot.policy.rules.validation import ParsedDocument
 
 MAIN_ONLY = ("evaluateEvery", "sources", "flags", "notify", "paging", "variables")
 """Keys that only the main document may have."""
-_EVERYWHERE = ("team", "channels", "timeZone", "permissions")
+_EVERYWHERE = ("team", "channels", "timeZone", "digest", "permissions")
 
 
 def main_workspace(sources: Sequence[ParsedDocument]) -> ParsedDocument | None:

@@ -17,15 +17,16 @@ def observed_week_message(service: Service, week: ObservedWeek) -> OutboxMessage
     """Return the message for the service's own channel."""
     announcement = AnnouncementText(
         "observed_week",
-        _headline(service, week),
-        tuple(fact for fact in (_stopped(week), _passed(week)) if fact),
+        would_have_text(service, week),
+        tuple(fact for fact in (stopped_text(week), _passed(week)) if fact),
         _following(week),
         everywhere=False,
     )
     return replace(message(service.channel, announcement, service.name), is_bulk=True)
 
 
-def _headline(service: Service, week: ObservedWeek) -> Markup:
+def would_have_text(service: Service, week: ObservedWeek) -> Markup:
+    """Return how often and for how long a policy that only observes would have frozen a service."""
     since = f"In the last {duration_text(week.span.length)}"
     if not week.times:
         return markup(
@@ -38,7 +39,7 @@ def _headline(service: Service, week: ObservedWeek) -> Markup:
     )  # fmt: skip
 
 
-def _stopped(week: ObservedWeek) -> Markup:
+def stopped_text(week: ObservedWeek) -> Markup:
     """Return which deployments would have been stopped, and which of them an incident followed."""
     if not week.times:
         return NOTHING

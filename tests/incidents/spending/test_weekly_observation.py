@@ -7,6 +7,7 @@ from sqlalchemy import select
 
 from bot.catalog.catalog import Service
 from bot.catalog.current import CurrentCatalog
+from bot.catalog.digests import DigestSettings
 from bot.catalog.error_budget_policy import PolicyMode
 from bot.catalog.window import Span
 from bot.deployments import records as deployment_records
@@ -25,7 +26,7 @@ from tests.support.clock import DAY, HOUR, NOW, StoppedClock
 from tests.support.values import QUIET, budget, catalog, service
 
 OBSERVING = replace(QUIET, mode=PolicyMode.OBSERVE)
-CHECKOUT = service(policy=OBSERVING)
+CHECKOUT = replace(service(policy=OBSERVING), digests=DigestSettings(None))
 
 
 def deployment(commit: str, at: datetime, **fields: object) -> Deployment:
@@ -156,3 +157,12 @@ def test_lines_are_due_on_mondays_at_nine() -> None:
     assert last_due(NOW) == NOW
     assert last_due(NOW - timedelta(seconds=1)) == NOW - 7 * DAY
     assert last_due(datetime(2026, 11, 29, 23, 0, tzinfo=UTC)) == NOW
+
+
+async def test_a_service_with_a_weekly_digest_gets_no_line_of_its_own(database: Database) -> None:
+    shop = Shop(database, service(policy=OBSERVING))
+    await shop.weekly.tick()
+    await shop.evaluate(-0.1, NOW + HOUR)
+    shop.clock.time = NOW + 7 * DAY
+    await shop.weekly.tick()
+    assert await shop.lines() == []

@@ -13,7 +13,7 @@ from bot.slack.blockkit.modals import ModalForm, SubmittedModal, choice_input
 from bot.slack.blockkit.mrkdwn import Markup
 from bot.slack.incidents.buttons import CAUSED_BY
 
-MOST_OFFERED = 25
+MOST_OFFERED = 10
 _INPUT = "deployment"
 _NONE, _OPEN, _DEPLOYMENT = "none", "open", "id "
 _LONGEST_ID = 150

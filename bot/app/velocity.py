@@ -9,9 +9,11 @@ from bot.app.velocity_metrics import VelocityGauges
 from bot.catalog.window import Span
 from bot.slack.capabilities import VelocityCapabilities
 from bot.velocity.cost_reader import CostReader
+from bot.velocity.delivery import Delivery
 from bot.velocity.goals.reader import GoalReader
+from bot.velocity.measures import measure
 from bot.velocity.reader import VelocityReader
-from bot.velocity.scope import service_scope
+from bot.velocity.scope import all_services
 
 MEASURED_OVER: Final = timedelta(days=30)
 """The time that the gauges are about."""
@@ -42,8 +44,11 @@ class VelocityParts:
         """Set the gauges anew: each replica for itself, since any of them may be asked."""
         now = self._clock.now()
         span = Span(now - MEASURED_OVER, now)
-        services = list(self._current.catalog.services.values())
-        for service in services:
-            velocity = await self.reader.velocity(service_scope(service), span)
-            self._gauges.show(velocity.measures, service.name)
-        self._gauges.follow({service.name for service in services})
+        scope = all_services(self._current.catalog)
+        by_service: dict[str, list[Delivery]] = {name: [] for name in scope.service_names}
+        # One look for all services: there may be hundreds.
+        for delivery in await self.reader.deliveries(scope, span):
+            by_service[delivery.service].append(delivery)
+        for name, deliveries in by_service.items():
+            self._gauges.show(measure(deliveries, span), name)
+        self._gauges.follow(by_service)

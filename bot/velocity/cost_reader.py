@@ -40,6 +40,9 @@ from bot.velocity.scope import VelocityScope
 LOOK_BACK: Final = timedelta(days=90)
 """How far back the newest deployments are looked for that say how many more the budget carries."""
 
+MOST_DIVIDED: Final = 20
+"""Of how many services together it is read what their deployments spent: that takes a while for each."""
+
 Budgets = Mapping[str, Sequence[Budget]]
 """The budgets of each service as they stand now."""
 
@@ -73,14 +76,17 @@ class CostReader:
         self._clock = clock
 
     async def costs(self, scope: VelocityScope, span: Span, budgets: Budgets) -> CostOfBoth:
-        """Return what they cost in a span that has passed; services without `budgets` have no budget cost."""
+        """Return what they cost in a span that has passed.
+
+        Services without `budgets` have no budget cost, and none has in a scope of more than `MOST_DIVIDED`.
+        """
         now = self._clock.now()
         longer = Span(min(span.start, now - LOOK_BACK), max(span.end, now))
         deliveries = await self._velocity.deliveries(scope, longer)
         async with self._database.reading() as connection:
             record = await _freeze_record(connection, scope.service_names, span, now)
         found = []
-        for service in scope.services:
+        for service in scope.services if len(scope.services) <= MOST_DIVIDED else ():
             known = [each for each in budgets.get(service.name, ()) if _size(each)]
             if known:
                 spent = [await self._spent(service, each, span, now) for each in known]

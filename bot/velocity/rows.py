@@ -39,18 +39,24 @@ async def read_records(
     rows = await _deployments(connection, services, longer)
     changes = await _changes(connection, services, span)
     links = await _links(connection, services)
-    incidents = await _incidents(connection, services)
+    linked = {link.incident_id for link in links}
+    found = await _incidents(connection, services)
     return [
         ServiceRecord(
             service,
             [_reported(row) for row in rows.get(service, ())],
             {row.deployment: _details(row, changes) for row in rows.get(service, ())},
-            incidents.get(service, ()),
+            # Others are near no deployment that was read.
+            [each for each in found.get(service, ()) if each.id in linked or _is_in(each.started_at, longer)],
             links,
             within,
         )
         for service, within in attribute_within.items()
     ]
+
+
+def _is_in(at: datetime, span: Span) -> bool:
+    return span.start <= at <= span.end
 
 
 def _run_key(service: str, deployment: str, run: str | None) -> tuple[str, str, bool]:

@@ -139,6 +139,7 @@ class VelocityCostsAnswer(Answer):
 
     freezes: FreezeCostAnswer
     budgets: list[BudgetCostAnswer]
+    """Of each service that has deployments and SLOs; empty where more than 20 services are asked for."""
 
 
 class VelocityAnswer(Answer):

@@ -7,17 +7,23 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.deployments.history.past_deployment import PastDeployment
 from bot.store.tables.deployments import deployment_incidents
+from bot.store.tables.incidents import incidents
 
 
 async def read_incidents(
     connection: AsyncConnection, deployments: Collection[PastDeployment]
 ) -> Mapping[tuple[str, str, str], tuple[int, ...]]:
-    """Return the numbers of the incidents that each deployment caused, by its unit."""
+    """Return the numbers of the incidents that each deployment caused, by its unit.
+
+    False alarms and duplicates that were merged are none.
+    """
+    counted = select(incidents.c.id).where(incidents.c.status.not_in(["cancelled", "merged"]))
     columns = deployment_incidents.c
     query = select(columns.service, columns.deployment, columns.incident_id).where(
         columns.service.in_({each.service for each in deployments}),
         columns.deployment.in_({id_ for each in deployments for id_ in each.ids}),
         columns.removed_at.is_(None),
+        columns.incident_id.in_(counted),
     )
     links: dict[tuple[str, str], set[int]] = {}
     for row in await connection.execute(query):

@@ -6,6 +6,8 @@ import pytest
 
 from bot.catalog.current import CurrentCatalog
 from bot.deployments.deployment import Deployment, DeploymentState
+from bot.deployments.history.incident_links import read_incidents
+from bot.deployments.history.reader import read_page
 from bot.deployments.judgement import NO_DEPLOYMENT, LinkMeans
 from bot.deployments.recorder import DeploymentRecorder
 from bot.deployments.undo_detector import UndoDetector
@@ -74,6 +76,15 @@ class Shop:
 
     async def suspected(self, id_: int) -> list[str]:
         return [each.deployment.id for each in (await self.of(id_)).suspected]
+
+    async def listed(self) -> list[tuple[int, ...]]:
+        """Return the incidents of each deployment of checkout, as the list of deployments has them."""
+        async with self.database.reading() as connection:
+            page, _ = await read_page(
+                connection, service="checkout", since=None, until=None, after=None, limit=10
+            )
+            caused = await read_incidents(connection, page)
+        return [caused[each.last.unit] for each in page]
 
     async def timeline(self, id_: int) -> list[tuple[str, str]]:
         async with self.database.reading() as connection:
@@ -252,6 +263,7 @@ async def test_a_merged_incidents_cause_is_the_others(the_shop: Shop) -> None:
 
     assert await the_shop.confirmed(target) == [("1", LinkMeans.PERSON, "U0DANA")]
     assert await the_shop.of(duplicate) == IncidentCauses()
+    assert await the_shop.listed() == [(target,)]
     with pytest.raises(IllegalChangeError, match=f"merged into incident {target}"):
         await the_shop.causes.blame(duplicate, "1", by="U0DANA", now=at(5))
 
@@ -260,7 +272,9 @@ async def test_a_false_alarm_has_no_cause(the_shop: Shop) -> None:
     await the_shop.deploy("1", A, 1)
     id_ = await the_shop.open(2)
     await the_shop.causes.blame(id_, "1", by="U0DANA", now=at(3))
+    assert await the_shop.listed() == [(id_,)]
     await the_shop.lifecycle.cancel(id_, "a test", by="U0DANA", now=at(4))
+    assert await the_shop.listed() == [()]
 
     assert await the_shop.of(id_) == IncidentCauses()
     with pytest.raises(IllegalChangeError, match="reopen it first"):

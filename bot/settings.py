@@ -91,6 +91,13 @@ class Settings(BaseSettings):
         None,
         description="Proves that deliveries are GitHub's; two, separated by a comma, while you change it.",
     )
+    github_token: SecretStr | None = Field(
+        None, description="Reads commits and deployments at GitHub: what each deployment carried."
+    )
+    github_api_url: str = Field(
+        "https://api.github.com",
+        description="Base of GitHub's API; `https://HOST/api/v3` at Enterprise Server.",
+    )
     agent_accounts: str = Field(
         "copilot-swe-agent,claude,cursor,devin-ai-integration,google-labs-jules,chatgpt-codex-connector",
         description="Accounts at GitHub, separated by commas: what they deploy, agents did.",
@@ -138,7 +145,7 @@ class Settings(BaseSettings):
         query = urlencode([(name, value) for name, value in options if name])
         return urlunsplit((driver, parts.netloc, parts.path, query, ""))
 
-    @field_validator("governor_url")
+    @field_validator("governor_url", "github_api_url")
     @classmethod
     def _check_address(cls, url: str | None) -> str | None:
         """Refuse what is no address of a web server."""

@@ -10,6 +10,7 @@ import structlog
 from aiohttp import web
 
 from bot.app.budgets import Budgets
+from bot.app.deployments import Deployments
 from bot.app.digests import Digests
 from bot.app.flags import Flags
 from bot.app.http import AddRoutes, build_routes, serving
@@ -26,6 +27,7 @@ from bot.budgets.change_counts import ChangeCounter
 from bot.budgets.variant_counts import VariantCounter
 from bot.catalog.catalog import Catalog
 from bot.clock import Clock, SharedClock, SystemClock
+from bot.deployments.undo_detector import UndoDetector
 from bot.http.server.connections import ConnectionLimit
 from bot.logs import hide
 from bot.metrics import Metrics
@@ -226,6 +228,8 @@ class Governor:
             database=self.database, client_of=self.slack.clients.for_team, current=current, clock=self.clock
         )
         self.tasks.register(self.rotations.handlers)
+        self.deployments = Deployments(resources, UndoDetector(self.incidents.lifecycle.causes))
+        self.tasks.register(self.deployments.handlers)
         self.flags = Flags(
             database=self.database,
             session=session,
@@ -287,6 +291,7 @@ class Governor:
             self.incidents,
             self.flags,
             self.slack,
+            self.deployments,
             velocity=self.velocity,
             rotations=self.rotations,
             readiness=readiness,
@@ -306,6 +311,7 @@ class Governor:
         await self.rotations.follow_policies(catalog)
         await self.reviews.planner.reconcile(catalog, self.clock.now())
         await self.digests.follow(catalog)
+        await self.deployments.imports.follow(catalog, self.clock.now())
 
     async def _policies_changed(self, catalog: Catalog) -> None:
         await self._apply_catalog(catalog)

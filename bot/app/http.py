@@ -9,6 +9,7 @@ import structlog
 from aiohttp import web
 
 from bot.app.budgets import Budgets
+from bot.app.deployments import Deployments
 from bot.app.flags import Flags
 from bot.app.incidents import Incidents
 from bot.app.readiness import ReadinessChecks
@@ -17,10 +18,6 @@ from bot.app.rotations import Rotations
 from bot.app.slack import Slack
 from bot.app.velocity import VelocityParts
 from bot.clock import Clock
-from bot.deployments.actor import AgentAccounts
-from bot.deployments.recorder import DeploymentRecorder
-from bot.deployments.undo_detector import UndoDetector
-from bot.freezes.declared_kinds import DeclaredKinds
 from bot.http.api import Api
 from bot.http.auth import EnvironmentToken
 from bot.http.deployments.github import GitHubWebhook
@@ -40,8 +37,6 @@ from bot.http.velocity.endpoint import VelocityEndpoint
 from bot.http.velocity.goals import GoalsEndpoint
 from bot.incidents.issues.following import IssueLinks
 from bot.metrics import Metrics
-from bot.slack.announcements.declared_kinds import declared_kind_messages
-from bot.slack.announcements.deployments import DeploymentAnnouncer
 from bot.slack.events_endpoint import SlackEndpoint, verify_signatures_by
 from bot.slack.links.pages import LinkPages
 
@@ -55,12 +50,13 @@ _SHUTDOWN_S = 3.0
 _BACKLOG = 128
 
 
-def build_routes(
+def build_routes(  # noqa: PLR0917 - every part that has routes
     resources: Resources,
     budgets: Budgets,
     incidents: Incidents,
     flags: Flags,
     slack: Slack,
+    deployments: Deployments,
     *,
     velocity: VelocityParts,
     rotations: Rotations,
@@ -88,15 +84,7 @@ def build_routes(
     flags.add_routes(app)
     incidents.add_routes(app, tokens)
     rotations.add_routes(app)
-    declared_kinds = DeclaredKinds(resources.database, declared_kind_messages)
-    recorder = DeploymentRecorder(
-        resources.database,
-        current,
-        DeploymentAnnouncer(current),
-        declared_kinds,
-        UndoDetector(incidents.lifecycle.causes),
-    )
-    agents = AgentAccounts(settings.agent_accounts.split(","))
+    recorder, agents = deployments.recorder, deployments.agents
     issues = IssueLinks(resources.database)
     GitHubWebhook(settings.github_secrets, recorder, clock, tokens, agents, issues=issues).add_routes(app)
     IssueWebhooks(
@@ -111,7 +99,7 @@ def build_routes(
         status_reader=budgets.status_reader,
         explanations=budgets.explanations,
         spending=budgets.spending,
-        declared_kinds=declared_kinds,
+        declared_kinds=deployments.declared_kinds,
         events=EventsEndpoint(current, budgets.ledger.push, clock),
         database=resources.database,
         tokens=tokens,

@@ -6,6 +6,8 @@ from enum import StrEnum
 from typing import Final
 
 LONGEST_TITLE: Final = 300
+TOLD: Final = "as whoever reported it said"
+"""The note on changes that came with the report: they are not asked for elsewhere."""
 
 
 class ChangesState(StrEnum):

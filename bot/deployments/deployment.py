@@ -27,6 +27,11 @@ class DeploymentState(StrEnum):
     FAILED = "failed"
 
 
+def is_production(environment: str, declared: bool | None) -> bool:
+    """Return whether the environment is production: as declared, else by its name."""
+    return environment.casefold() == PRODUCTION if declared is None else declared
+
+
 @dataclass(frozen=True, slots=True)
 class Deployment:
     """An outcome of a deployment. `url` is a page with details, `commit` a hash or a version's name.

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.catalog.catalog import Service
 from bot.catalog.current import CurrentCatalog
 from bot.deployments import records
+from bot.deployments.changes.planner import ChangesPlanner
 from bot.deployments.deployment import PRODUCTION, Deployment, DeploymentState
 from bot.deployments.undo_detector import UndoDetector
 from bot.freezes.declared_kinds import DeclaredKinds, DeclaredKindUse
@@ -46,12 +47,15 @@ class DeploymentRecorder:
         announce: Announce,
         declared_kinds: DeclaredKinds,
         undo_detector: UndoDetector,
+        *,
+        changes: ChangesPlanner,
     ) -> None:
         self._database = database
         self._current = current
         self._announce = announce
         self._declared_kinds = declared_kinds
         self._undo_detector = undo_detector
+        self._changes = changes
 
     def services_of(self, repository: str) -> Sequence[Service]:
         """Return the services that are built from the repository; GitHub ignores the case of its name."""
@@ -85,6 +89,7 @@ class DeploymentRecorder:
                     },
                 )
                 await audit.record(connection, entry, now)
+                await self._changes.plan(connection, service.name, [deployment.id], now)
                 await self._report_bypass(connection, deployment, service, by, now)
                 await self._undo_detector.examine(
                     connection, service.name, deployment.id, now, kind=deployment.kind

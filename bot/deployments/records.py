@@ -8,7 +8,7 @@ from sqlalchemy import Row, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.deployments.actor import Actor
-from bot.deployments.change import CarriedChange, ChangesState
+from bot.deployments.change import TOLD, CarriedChange, ChangesState
 from bot.deployments.deployment import PRODUCTION, Deployment, DeploymentState
 from bot.freezes.transition import PrecedingDeployment
 from bot.store.database import Database
@@ -17,31 +17,36 @@ from bot.store.tables.deployments import deployment_changes, deployments
 
 async def add(database: Database, connection: AsyncConnection, service: str, deployment: Deployment) -> bool:
     """Store the outcome for the service, with the changes that were told; return whether it is new."""
-    values = {
-        "service": service,
-        "deployment": deployment.id,
-        "state": deployment.state.value,
-        "repository": deployment.repository,
-        "environment": deployment.environment,
-        "commit": deployment.commit,
-        "ref": deployment.ref,
-        "by": deployment.by,
-        "url": deployment.url,
-        "started_at": deployment.started_at,
-        "finished_at": deployment.finished_at,
-        "production": deployment.is_production,
-        "actor": deployment.actor.value,
-        "run": await _common_run(connection, service, deployment),
-        "previous_commit": deployment.previous_commit,
-        "lines_changed": deployment.lines_changed,
-    }
-    if deployment.changes is not None:
-        values |= {"changes_state": ChangesState.KNOWN.value, "changes": len(deployment.changes)}
+    run = await _common_run(connection, service, deployment)
+    values = _values(service, deployment) | {"run": run}
     insertion = database.insert(deployments).values(values).on_conflict_do_nothing()
     if (await connection.execute(insertion)).rowcount != 1:
         return False
     await add_changes(database, connection, service, deployment.id, deployment.changes or ())
     return True
+
+
+async def add_all(
+    database: Database,
+    connection: AsyncConnection,
+    services: Collection[str],
+    outcomes: Collection[Deployment],
+) -> frozenset[str]:
+    """Store many outcomes for each of the services, without changes; return the ids that have a new one."""
+    columns = deployments.c
+    query = select(columns.service, columns.deployment, columns.state).where(
+        columns.deployment.in_([each.id for each in outcomes])
+    )
+    known = {tuple(row) for row in await connection.execute(query)}
+    rows = [
+        _values(service, each)
+        for each in outcomes
+        for service in services
+        if (service, each.id, each.state.value) not in known
+    ]
+    if rows:
+        await connection.execute(database.insert(deployments).on_conflict_do_nothing(), rows)
+    return frozenset(row["deployment"] for row in rows)
 
 
 async def add_changes(
@@ -69,6 +74,34 @@ async def add_changes(
         await connection.execute(database.insert(deployment_changes).on_conflict_do_nothing(), rows)
 
 
+def _values(service: str, deployment: Deployment) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        "service": service,
+        "deployment": deployment.id,
+        "state": deployment.state.value,
+        "repository": deployment.repository,
+        "environment": deployment.environment,
+        "commit": deployment.commit,
+        "ref": deployment.ref,
+        "by": deployment.by,
+        "url": deployment.url,
+        "started_at": deployment.started_at,
+        "finished_at": deployment.finished_at,
+        "production": deployment.is_production,
+        "actor": deployment.actor.value,
+        "run": deployment.run,
+        "previous_commit": deployment.previous_commit,
+        "lines_changed": deployment.lines_changed,
+    }
+    if deployment.changes is not None:
+        values |= {
+            "changes_state": ChangesState.KNOWN.value,
+            "changes_note": TOLD,
+            "changes": len(deployment.changes),
+        }
+    return values
+
+
 async def _common_run(connection: AsyncConnection, service: str, deployment: Deployment) -> str | None:
     """Return the run, also where only another outcome of the same deployment names it; all name it then."""
     columns = deployments.c
@@ -77,6 +110,20 @@ async def _common_run(connection: AsyncConnection, service: str, deployment: Dep
         return await connection.scalar(select(columns.run).where(own, columns.run.is_not(None)).limit(1))
     await connection.execute(update(deployments).where(own, columns.run.is_(None)).values(run=deployment.run))
     return deployment.run
+
+
+async def read_outcomes(
+    connection: AsyncConnection, ids: Collection[str]
+) -> Mapping[str, Sequence[Deployment]]:
+    """Return the outcomes that are known of deployments for any service, by id."""
+    query = select(deployments).where(deployments.c.deployment.in_(list(ids)))
+    outcomes: dict[tuple[str, str], Deployment] = {}
+    for row in await connection.execute(query.order_by(deployments.c.service)):
+        outcomes.setdefault((row.deployment, row.state), deployment_of(row))
+    found: dict[str, list[Deployment]] = {}
+    for (id_, _), deployment in outcomes.items():
+        found.setdefault(id_, []).append(deployment)
+    return found
 
 
 async def read(

@@ -81,7 +81,19 @@ def _environment(settings: Settings) -> list[Finding]:
     unset = skipped(
         "environment", "GOVERNOR_API_TOKEN", "not set: the API takes `governor token` tokens only"
     )
-    return [*missing, token or unset]
+    return [*missing, token or unset, _github(settings)]
+
+
+def _github(settings: Settings) -> Finding:
+    """Return whether GitHub can be asked what deployments carried."""
+    if settings.github_token is not None:
+        return ok("environment", "GITHUB_TOKEN", "set")
+    return skipped(
+        "environment",
+        "GITHUB_TOKEN",
+        "not set: what deployments carried stays unknown, and no history is imported; "
+        "make a fine-grained token that reads contents and deployments",
+    )
 
 
 async def _load(

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from bot.catalog.current import CurrentCatalog
+from bot.deployments.changes.planner import ChangesPlanner
 from bot.deployments.deployment import Deployment, DeploymentState
 from bot.deployments.recorder import DeploymentRecorder
 from bot.deployments.undo_detector import UndoDetector
@@ -39,7 +40,8 @@ def recorder_of(incidents_setup: IncidentsSetup) -> DeploymentRecorder:
     kinds = DeclaredKinds(incidents_setup.database, declared_kind_messages)
     undo_detector = UndoDetector(incidents_setup.incidents.lifecycle.causes)
     current = CurrentCatalog(incidents_setup.policies)
-    return DeploymentRecorder(incidents_setup.database, current, TELL, kinds, undo_detector)
+    planner = ChangesPlanner(incidents_setup.database, current, can_ask=False)
+    return DeploymentRecorder(incidents_setup.database, current, TELL, kinds, undo_detector, changes=planner)
 
 
 async def test_the_pinned_card_shows_deployments_of_its_services_once_each_with_a_link(

@@ -18,10 +18,11 @@ from pydantic import BeforeValidator, ConfigDict, Field
 
 from bot.clock import Clock
 from bot.deployments.actor import AgentAccounts, actor_at_github
-from bot.deployments.deployment import Deployment, DeploymentState
+from bot.deployments.deployment import Deployment, is_production
+from bot.deployments.github.deployment_list import OUTCOMES
 from bot.deployments.recorder import DeploymentRecorder
 from bot.http.auth import CALLER, TokenVerifier, require_token
-from bot.http.deployments.reports import LONGEST_URL, URL_PATTERN, Line, deployment_response, is_production
+from bot.http.deployments.reports import LONGEST_URL, URL_PATTERN, Line, deployment_response
 from bot.http.operations import BAD_BODY, Operation, add_operations
 from bot.http.problems import ProblemError
 from bot.http.request_body import MOST_UNSIGNED_BYTES, Instant, read_body, read_bytes, read_json
@@ -39,11 +40,6 @@ SIGNATURE = "X-Hub-Signature-256"
 _RIGHT = Right.DEPLOYMENTS_WRITE
 _MAX_PAYLOAD_TEXT = 200
 _SETTING = "set GITHUB_WEBHOOK_SECRET where the bot runs, and the same secret in GitHub"
-_OUTCOMES = {
-    "success": DeploymentState.SUCCEEDED,
-    "failure": DeploymentState.FAILED,
-    "error": DeploymentState.FAILED,
-}
 
 
 _ISSUE_STATES = {"closed": True, "reopened": False}
@@ -191,7 +187,7 @@ class GitHubWebhook:
                 [], status=202, ignored="only deployment_status and signed issues are used"
             )
         body = read_body(DeploymentStatusBody, payload)
-        if body.deployment_status.state not in _OUTCOMES:
+        if body.deployment_status.state not in OUTCOMES:
             return deployment_response([], status=202, ignored="the deployment has not ended yet")
         now = self._clock.now()
         deployment = _deployment(body, self._agents, now)
@@ -224,7 +220,7 @@ def _deployment(body: DeploymentStatusBody, agents: AgentAccounts, now: datetime
         commit=deployment.sha,
         # A login alone could be taken for a Slack user id.
         by=f"{login or 'somebody'} at GitHub",
-        state=_OUTCOMES[status.state],
+        state=OUTCOMES[status.state],
         # Our clock may be behind; a time to come would be judged by the holds of then.
         started_at=min(deployment.created_at, now),
         finished_at=min(status.created_at, now),

@@ -10,7 +10,7 @@ from bot.catalog.current import CurrentCatalog
 from bot.clock import Clock
 from bot.deployments.actor import Actor
 from bot.deployments.change import LONGEST_TITLE, CarriedChange
-from bot.deployments.deployment import PRODUCTION, Deployment, DeploymentState
+from bot.deployments.deployment import PRODUCTION, Deployment, DeploymentState, is_production
 from bot.deployments.recorder import DeploymentRecorder
 from bot.http.auth import CALLER, TokenVerifier
 from bot.http.operations import BAD_BODY, Operation, add_operations
@@ -164,11 +164,6 @@ def _changes(body: DeploymentBody) -> tuple[CarriedChange, ...] | None:
         for each in body.changes
     }
     return tuple(changes.values())
-
-
-def is_production(environment: str, declared: bool | None) -> bool:
-    """Return whether the environment is production: as declared, else by its name."""
-    return environment.casefold() == PRODUCTION if declared is None else declared
 
 
 def deployment_response(recorded: list[str], *, status: int, ignored: str | None = None) -> web.Response:

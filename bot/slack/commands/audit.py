@@ -98,6 +98,8 @@ ACTION_TEXTS = {
     "deployment.succeeded": "deployed it",
     "deployment.failed": "failed to deploy it",
     "deployment.undone": "noted that it was undone",
+    "deployments.imported": "imported its history of deployments",
+    "deployments.import_failed": "could not import its history of deployments",
     "freeze.bypassed": "deployed it in spite of a freeze",
     "gate.passed_by_kind": "passed a freeze by its kind",
     "readiness.ticked": "ticked its launch checklist",

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from bot.catalog.current import CurrentCatalog
+from bot.deployments.changes.planner import ChangesPlanner
 from bot.deployments.deployment import Deployment, DeploymentState
 from bot.deployments.history.incident_links import read_incidents
 from bot.deployments.history.reader import read_page
@@ -42,7 +43,10 @@ class Shop:
         self.causes: CauseLinks = self.lifecycle.causes
         kinds = DeclaredKinds(database, declared_kind_messages)
         detector = UndoDetector(self.causes)
-        self.recorder = DeploymentRecorder(database, current, DeploymentAnnouncer(current), kinds, detector)
+        changes = ChangesPlanner(database, current, can_ask=False)
+        self.recorder = DeploymentRecorder(
+            database, current, DeploymentAnnouncer(current), kinds, detector, changes=changes
+        )
 
     async def deploy(self, id_: str, commit: str, hours: float, *services: str) -> None:
         ended = NOW + hours * HOUR

@@ -1,0 +1,47 @@
+"""Deployments, wired: what is recorded of them, and what GitHub is asked about them."""
+
+from collections.abc import Sequence
+
+from bot.app.resources import Resources
+from bot.deployments.actor import AgentAccounts
+from bot.deployments.backfill.handler import ImportHandler
+from bot.deployments.backfill.imports import DeploymentImports
+from bot.deployments.changes.handler import ChangesHandler
+from bot.deployments.changes.planner import ChangesPlanner
+from bot.deployments.github.client import GitHubClient
+from bot.deployments.recorder import DeploymentRecorder
+from bot.deployments.undo_detector import UndoDetector
+from bot.freezes.declared_kinds import DeclaredKinds
+from bot.slack.announcements.declared_kinds import declared_kind_messages
+from bot.slack.announcements.deployments import DeploymentAnnouncer
+from bot.tasks.handler import TaskHandler
+
+
+class Deployments:
+    """All parts of deployments. Without a token for GitHub nothing is asked there."""
+
+    def __init__(self, resources: Resources, undo_detector: UndoDetector) -> None:
+        settings, database, current = resources.settings, resources.database, resources.current
+        token = settings.github_token
+        self.agents = AgentAccounts(settings.agent_accounts.split(","))
+        self.declared_kinds = DeclaredKinds(database, declared_kind_messages)
+        planner = ChangesPlanner(database, current, can_ask=token is not None)
+        self.recorder = DeploymentRecorder(
+            database,
+            current,
+            DeploymentAnnouncer(current),
+            self.declared_kinds,
+            undo_detector,
+            changes=planner,
+        )
+        self.imports = DeploymentImports(database, can_ask=token is not None)
+        client = GitHubClient(
+            resources.session,
+            settings.github_api_url,
+            token.get_secret_value() if token is not None else None,
+            resources.clock,
+        )
+        self.handlers: Sequence[TaskHandler] = (
+            ChangesHandler(database, client, undo_detector),
+            ImportHandler(database, current, client, planner, self.agents),
+        )

@@ -1,0 +1,1 @@
+"""The commits that each deployment carried: asked of GitHub, compared with the one before it."""

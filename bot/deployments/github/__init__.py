@@ -1,0 +1,1 @@
+"""What GitHub's REST API says of deployments and commits."""

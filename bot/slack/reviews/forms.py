@@ -73,7 +73,7 @@ def _inputs(position: int, work: ReviewedWork, actions: Mapping[int, Action]) ->
     if action is not None:
         head = [section(markup("{}: {}", bold(f"Action {action.id}"), action.text))]
     else:
-        text = text_input(f"text_{position}", label, work.text, most=MOST_WORK, optional=True)
+        text = text_input(f"text_{position}", label, work.text, most=MOST_WORK, long=True, optional=True)
         head = [text, *([context(work.why)] if work.why else [])]
     owner = person_input(f"owner_{position}", "Who does it", action.owner if action else None)
     return [*head, owner, day_input(f"due_{position}", "By when", action.due if action else None)]

@@ -61,7 +61,9 @@ class ReviewMessages:
             )
             return [self._message(service, review, "review_agreed", _paragraph(text))]
         lines = [action_text(action) for action in actions]
-        text = markup(":handshake: Both teams agreed on the reliability work of {}:", bold(service.name))
+        text = markup(
+            ":white_check_mark: Both teams agreed on the reliability work of {}:", bold(service.name)
+        )
         reply = _paragraph(join("\n", [text, *(markup("• {}", line) for line in lines)]))
         return [self._message(service, review, "review_agreed", reply, is_broadcast=True)]
 
@@ -141,7 +143,7 @@ def _headline(review: FreezeReview) -> Markup:
             bold(review.service), when(review.began_at), when(review.ended_at or review.began_at),
         )  # fmt: skip
     return markup(
-        ":handshake: {} has been frozen since {}. Agree on the reliability work, both teams together: what "
+        ":memo: {} has been frozen since {}. Agree on the reliability work, both teams together: what "
         "is done, by whom, by when.",
         bold(review.service), when(review.began_at),
     )  # fmt: skip

@@ -85,7 +85,9 @@ async def test_both_leads_are_asked_below_the_announcement_and_agree(slack_app: 
     assert DEVELOPMENT not in str(now.blocks)
     await slack_app.presses("sam", now, RELIABILITY, "#checkout")
     told = [each.text for each in await shown(slack_app) if each.thread_ts == announced.ts]
-    assert any(":handshake: Both teams agreed on the reliability work of *checkout*" in each for each in told)
+    assert any(
+        ":white_check_mark: Both teams agreed on the reliability work of *checkout*" in each for each in told
+    )
     budget = await slack_app.types("sam", "/budget checkout", "#general")
     assert "Review of the freeze: both teams agreed on 1 action." in budget.text
 

@@ -169,6 +169,7 @@ class Attacker:
             "{id}": ["1", "0", "9" * 15, "x"],
             "{key}": ["flag", "..", "%20"],
             "{environment}": ["production", "x"],
+            "{rotation}": ["shop", "..", "x"],
         }.items():
             path = path.replace(name, self._pick(values))
         return path

@@ -120,7 +120,7 @@ async def test_a_page_that_cannot_be_shown_gives_way_to_the_commits(
 @pytest.mark.parametrize(
     ("body", "event", "why"),
     [
-        ({"zen": "Keep it logically awesome."}, "ping", "only the event deployment_status is used"),
+        ({"zen": "Keep it logically awesome."}, "ping", "only deployment_status and signed issues are used"),
         (delivery(state="in_progress"), "deployment_status", "the deployment has not ended yet"),
         (
             delivery() | {"repository": {"full_name": "acme/other", "html_url": "https://github.com/a"}},

@@ -9,6 +9,7 @@ import structlog
 from bot.app.budget_metrics import BudgetGauges
 from bot.app.resources import Resources
 from bot.backtests.runner import BacktestRunner
+from bot.budgets.adjustment_causes import AdjustmentCauses
 from bot.budgets.adjustment_preview import AdjustmentPreview
 from bot.budgets.adjustments.registry import AdjustmentRegistry
 from bot.budgets.collector import Collector
@@ -88,6 +89,7 @@ class Budgets:
             explain=reports.where_it_went,
             read_preceding=last_to_production,
             forecast=self.forecaster.forecast_all,
+            find_adjustment=AdjustmentCauses(database, self.adjustment_preview, current).find,
             follow=follow,
             follow_alerts=PageFollower(database),
         )

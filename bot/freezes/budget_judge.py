@@ -7,15 +7,18 @@ What comes of a decision is written in one transaction: the hold, the audit rows
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bot.budgets.adjustments.adjustment import Adjustment
 from bot.budgets.budget import Budget, worst
 from bot.budgets.statistics.forecast import BudgetForecast
 from bot.catalog.catalog import Service
 from bot.catalog.error_budget_policy import UnmetRequirement
+from bot.catalog.slo import Slo
 from bot.freezes.audit_entries import entry_of
 from bot.freezes.burn import QUIET_AFTER, burn_of, is_quiet
 from bot.freezes.decision import Decision, FreezeState
@@ -64,6 +67,11 @@ FollowAlerts = Callable[
 ]
 """Writes what follows from the burn alerts of a service, as they fired before and fire now."""
 
+FindAdjustment = Callable[
+    [Service, datetime, Callable[[Budget], bool], datetime], Awaitable[Adjustment | None]
+]
+"""Returns the adjustment without which some budget had not crossed its level, seen first at a time."""
+
 _MAY_FOLLOW_A_DEPLOYMENT = (BudgetWarned, BurnAlertFired, BudgetExhausted, DataMissing, EnforcementBegan)
 _FORESEEN = (BudgetWarned, BurnAlertFired, BudgetExhausted)
 
@@ -95,6 +103,13 @@ async def no_alerts_followed(
     """Write nothing."""
 
 
+async def nothing_adjusted(
+    _service: Service, _seen_at: datetime, _had_not_crossed: Callable[[Budget], bool], _now: datetime
+) -> Adjustment | None:
+    """Return that no adjustment moved a budget."""
+    return None
+
+
 class BudgetJudge:
     """Places and lifts the bot's own budget holds.
 
@@ -115,6 +130,7 @@ class BudgetJudge:
         forecast: Forecast = nothing_foreseen,
         follow: Follow = nothing_follows,
         follow_alerts: FollowAlerts = no_alerts_followed,
+        find_adjustment: FindAdjustment = nothing_adjusted,
     ) -> None:
         self._database = database
         self._writer = HoldWriter(database, announce, follow)
@@ -122,6 +138,7 @@ class BudgetJudge:
         self._explain = explain
         self._read_preceding = read_preceding
         self._forecast = forecast
+        self._find_adjustment = find_adjustment
         self._follow_alerts = follow_alerts
 
     async def judge(
@@ -253,9 +270,31 @@ class BudgetJudge:
                 spending=await self._explain_freeze(service, decision, now),
                 deployment=preceding.get(service.name),
                 forecasts=await self._forecasts(decision),
+                adjustment=await self._adjustment(service, decision, now),
             )
             for (service, _), decision in decided
         }
+
+    async def _adjustment(self, service: Service, decision: Decision, now: datetime) -> Adjustment | None:
+        """Return the adjustment because of which a decision freezes or opens the service, if one did it."""
+        for transition in decision.transitions:
+            match transition:
+                case BudgetExhausted(budget, policy):
+
+                    def was_above(
+                        other: Budget, slo: Slo = budget.slo, level: Decimal = policy.freeze_at
+                    ) -> bool:
+                        return other.slo == slo and (other.remaining is None or other.remaining > level)
+
+                    return await self._find_adjustment(service, now, was_above, now)
+                case BudgetRecovered(_, _, recovered_since):
+
+                    def was_below(other: Budget) -> bool:
+                        level = service.policy_for(other.slo).unfreeze_at
+                        return other.remaining is not None and other.remaining < level
+
+                    return await self._find_adjustment(service, recovered_since, was_below, now)
+        return None
 
     async def _forecasts(self, decision: Decision) -> Mapping[str, BudgetForecast]:
         """Return what will become of the budgets that a decision tells of, by the name of the SLO."""

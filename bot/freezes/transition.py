@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import assert_never
 
+from bot.budgets.adjustments.adjustment import Adjustment
 from bot.budgets.budget import Budget
 from bot.budgets.statistics.forecast import BudgetForecast
 from bot.catalog.error_budget_policy import BurnAlert, ErrorBudgetPolicy, UnmetRequirement
@@ -201,12 +202,14 @@ class PrecedingDeployment:
 class Background:
     """What is known beside a transition: where a spent budget went, and what was deployed last before it.
 
-    `forecasts` say what will become of the service's budgets, by the name of the SLO.
+    `forecasts` say what will become of the service's budgets, by the name of the SLO; `adjustment` is the one
+    that moved a budget over its level, by beginning to count or by being reversed.
     """
 
     spending: Spending | None = None
     deployment: PrecedingDeployment | None = None
     forecasts: Mapping[str, BudgetForecast] = field(default_factory=dict)
+    adjustment: Adjustment | None = None
 
     def forecast_of(self, budget: Budget) -> BudgetForecast | None:
         """Return what will become of one of the budgets; None where nothing can be said."""

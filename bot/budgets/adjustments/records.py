@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, or_, select
+from sqlalchemy import Row, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.budgets.adjustments.adjustment import Adjustment, AdjustmentKind, AdjustmentState, CountsAs
@@ -25,6 +25,22 @@ async def read_in_force(
     for row in await connection.execute(query.order_by(table.c.id)):
         found.setdefault(row.service, []).append(adjustment_of(row))
     return found
+
+
+async def read_steps(
+    connection: AsyncConnection, service: str, since: datetime, until: datetime
+) -> Sequence[Adjustment]:
+    """Return what began to count, or was reversed, between two times; the latest first."""
+    begun_at = func.coalesce(table.c.decided_at, table.c.asked_at)
+    has_begun = (table.c.state == AdjustmentState.APPROVED) & begun_at.between(since, until)
+    has_ended = (table.c.state == AdjustmentState.REVERSED) & table.c.reversed_at.between(since, until)
+    query = select(table).where(table.c.service == service, has_begun | has_ended)
+    found = [adjustment_of(row) for row in await connection.execute(query)]
+    return sorted(found, key=_last_step, reverse=True)
+
+
+def _last_step(adjustment: Adjustment) -> datetime:
+    return adjustment.reversed_at or adjustment.decided_at or adjustment.asked_at
 
 
 async def read_edges(connection: AsyncConnection, since: datetime) -> Mapping[str, frozenset[datetime]]:

@@ -15,10 +15,9 @@ from bot.formatting import duration_text
 from bot.freezes.explanation import count_text
 from bot.freezes.hold import GOVERNOR
 from bot.slack.announcements.adjustment_buttons import decision_buttons
-from bot.slack.announcements.announcement import AnnouncementText, message
+from bot.slack.announcements.announcement import AnnouncementText, distinct, message
 from bot.slack.announcements.budget_phrases import remaining_text
-from bot.slack.announcements.freezes import distinct
-from bot.slack.blockkit.mrkdwn import Markup, bold, code, join, markup, mention, when
+from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, join, markup, mention, when
 from bot.store.outbox import OutboxMessage
 
 _MOST_SLOS = 8
@@ -207,3 +206,17 @@ def adjusted_text(budgets: Sequence[Budget], service: Service) -> Markup:
     return markup(
         "The figures are after {} of the record: {}.", count, code(f"/budget adjustments {service.name}")
     )
+
+
+def adjusted_over_text(adjustment: Adjustment | None) -> Markup:
+    """Return which adjustment moved a budget over its level, and whose it was; empty where none did."""
+    if adjustment is None:
+        return NOTHING
+    what = what_text(adjustment)
+    if adjustment.state is AdjustmentState.REVERSED:
+        by = mention(adjustment.reversed_by or GOVERNOR)
+        return markup("It follows from an adjustment: {} reversed {} ({}).", by, adjustment.id, what)
+    if adjustment.kind is AdjustmentKind.MAINTENANCE:
+        return markup("It follows from maintenance, adjustment {} ({}).", adjustment.id, what)
+    by = mention(adjustment.decided_by or GOVERNOR)
+    return markup("It follows from an adjustment: {} approved {} ({}).", by, adjustment.id, what)

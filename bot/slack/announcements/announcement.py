@@ -1,5 +1,6 @@
 """An announcement in a channel: what happened, the facts, one next step, and its message. Pure."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bot.slack.announcements.freeze_buttons import ENDING_BUTTONS
@@ -41,3 +42,8 @@ def message(channel: str, announcement: AnnouncementText, service: str | None = 
     text = join("\n", [announcement.headline, facts, announcement.following])
     reply = Reply(text, tuple(body), buttons)
     return OutboxMessage(channel, announcement.event_type, reply.fallback, reply.blocks)
+
+
+def distinct(channels: Iterable[str]) -> list[str]:
+    """Return each channel once, however its name is written."""
+    return list({channel.casefold().lstrip("#"): channel for channel in channels}.values())

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 
 from bot.catalog.current import CurrentCatalog
 from bot.deployments.recorder import FreezeBypass
-from bot.slack.announcements.announcement import AnnouncementText, message
+from bot.slack.announcements.announcement import AnnouncementText, distinct, message
 from bot.slack.announcements.budget_phrases import hold_owners, hold_text
-from bot.slack.announcements.freezes import distinct
 from bot.slack.blockkit.mrkdwn import Markup, bold, code, cut, join, link, markup, mention, when
 from bot.store.outbox import OutboxMessage
 

@@ -4,7 +4,7 @@ The words "frozen" and "freeze" appear only in announcements of a freeze, so tha
 them (a line each, if many are combined into one message); a service that opens is "open again".
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import assert_never
@@ -40,7 +40,8 @@ from bot.freezes.transition import (
     HoldRetained,
     is_observed,
 )
-from bot.slack.announcements.announcement import STILL_ALLOWED, AnnouncementText, message
+from bot.slack.announcements.adjustments import adjusted_over_text
+from bot.slack.announcements.announcement import STILL_ALLOWED, AnnouncementText, distinct, message
 from bot.slack.announcements.budget_phrases import (
     data_problem,
     hold_owner,
@@ -210,7 +211,8 @@ def announcement_text(context: TransitionContext) -> AnnouncementText:  # noqa: 
             return _data_missing(service, budget, policy, context)
         case BudgetRecovered(budget, _, _):
             figure = markup("{} of the {} budget is left.", budget_text(budget.remaining), budget.slo.name)
-            return _hold_ended(context, figure, ("service_open", "budget_recovered"))
+            adjusted = adjusted_over_text(context.background.adjustment)
+            return _hold_ended(context, join(" ", [figure, adjusted]), ("service_open", "budget_recovered"))
         case HoldRetained(budget, _, missing):
             return _hold_retained(service, budget, missing, others)
         case BurnEnded():
@@ -289,6 +291,7 @@ def _budget_exhausted(
         duration_text(policy.dwell), percent_text(policy.unfreeze_at), _requirement_text(policy),
     )  # fmt: skip
     facts = _facts(
+        adjusted_over_text(context.background.adjustment),
         _labelled("Spent", spent_text(budget)),
         spending_text(context.background.spending),
         _labelled("Worst burn", worst_burn_text(budget)),
@@ -463,8 +466,3 @@ def _fault_lines(faults: Sequence[str]) -> tuple[Markup, ...]:
 def _channel(name: str) -> Markup:
     shown = local(name)
     return escape(shown if shown.startswith("#") else f"channel {shown}")
-
-
-def distinct(channels: Iterable[str]) -> list[str]:
-    """Return each channel once, however its name is written."""
-    return list({channel.casefold().lstrip("#"): channel for channel in channels}.values())

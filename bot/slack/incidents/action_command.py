@@ -78,6 +78,8 @@ class ActionCommand:
             parsed.text[:MOST_TEXT], service, id_, parsed.owner, parsed.due, parsed.is_p0, request[:200]
         )
         action = await self._actions.add(new, by=user, now=self._access.now())
+        if parsed.issue is not None:
+            action = await self._issues.link(action.id, parsed.issue, by=user, now=self._access.now())
         return _shown(action, seen_by_channel=True)
 
     async def _add(self, interaction: Interaction) -> Reply:

@@ -11,6 +11,7 @@ from datetime import date, datetime, timedelta, tzinfo
 from bot.formatting import listed
 from bot.incidents.downtime import Impact
 from bot.incidents.incident import MOST_TITLE, Role, Severity
+from bot.incidents.issues.tracked import TrackedIssue
 from bot.slack.arguments import QUOTES, UsageError, split, unquoted
 from bot.slack.blockkit.mrkdwn import Markup, code, markup
 from bot.slack.typed.intervals import read_interval, unreadable_time
@@ -70,6 +71,7 @@ class ActionArguments:
     due: date | None
     is_p0: bool
     service: str | None
+    issue: TrackedIssue | None = None
 
 
 def split_keeping_people(text: str) -> list[str]:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from bot.formatting import percent_text
 from bot.incidents.downtime import Impact
 from bot.incidents.incident import MOST_TITLE, CauseClass, Incident, Severity, start_fault
+from bot.incidents.issues.tracked import MOST_URL, UnknownIssueError, issue_of
 from bot.incidents.lifecycle import NewIncident
 from bot.incidents.postmortem import PROMPTS, PostmortemPart
 from bot.slack.blockkit.modals import (
@@ -195,6 +196,9 @@ def read_impact(submitted: SubmittedModal) -> Impact:
     return Impact(start, submitted.moment("end"), share, service if service not in {"", _ALL} else None)
 
 
+_ISSUE_HINT = "The address of an issue of GitHub, GitLab or Jira. The action is done once that is closed."
+
+
 def action_form(incident: Incident) -> ModalForm:
     """Return the modal that adds an action to an incident."""
     return ModalForm(
@@ -208,6 +212,7 @@ def action_form(incident: Incident) -> ModalForm:
             person_input("owner", "Who owns it?"),
             day_input("due", "By when?"),
             tick_input("p0", "How urgent is it?", "P0: comes before everything else"),
+            text_input("issue", "Issue that it follows", most=MOST_URL, optional=True, hint=_ISSUE_HINT),
         ),
         str(incident.id),
     )
@@ -220,6 +225,11 @@ def action_faults(submitted: SubmittedModal, now: datetime) -> dict[str, str]:
     # The day's time zone is not known: it has passed once it has everywhere.
     if due is not None and due < (now - _FURTHEST_WEST).date():
         faults["due"] = "That day has passed."
+    if submitted.text("issue"):
+        try:
+            issue_of(submitted.text("issue"))
+        except UnknownIssueError:
+            faults["issue"] = "Write the address of an issue, such as https://github.com/acme/shop/issues/12."
     return faults
 
 
@@ -228,6 +238,7 @@ def read_action(submitted: SubmittedModal) -> ActionArguments:
     return ActionArguments(
         text=" ".join(submitted.text("text").split()),
         owner=submitted.text("owner") or None,
+        issue=issue_of(submitted.text("issue")) if submitted.text("issue") else None,
         due=submitted.day("due"),
         is_p0=bool(submitted.several("p0")),
         service=None,

@@ -145,12 +145,22 @@ async def test_form_adds_an_action_to_the_postmortem(incident_app: RunningIncide
         "due": "That day has passed."
     }
     later = {"type": "datepicker", "selected_date": "2026-12-01"}
+    unknown = await incident_app.submits(
+        "dana", text=typed("add a canary"), due=later, issue=typed("acme/shop#7")
+    )
+    assert unknown == {
+        "issue": "Write the address of an issue, such as https://github.com/acme/shop/issues/12."
+    }
+    issue = typed("https://acme.atlassian.net/browse/SHOP-7")
     assert (
-        await incident_app.submits("dana", text=typed("add a canary"), owner=owner, due=later, p0=ticked())
+        await incident_app.submits(
+            "dana", text=typed("add a canary"), owner=owner, due=later, p0=ticked(), issue=issue
+        )
         == {}
     )
     assert incident_app.last("sam", channel).text == (
         "Action 1 (checkout): *P0* add a canary — <@U0DANA>, due 2026-12-01"
+        " · <https://acme.atlassian.net/browse/SHOP-7|SHOP-7>"
     )
 
 

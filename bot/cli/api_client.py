@@ -44,8 +44,15 @@ class ApiClient:
     async def get(self, path: str, **params: str | None) -> dict[str, Any]:
         """Return the JSON object at `/api/v1/{path}`; raises `ClientError`."""
         query = {name: value for name, value in params.items() if value is not None}
+        return await self._ask("GET", path, params=query)
+
+    async def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Send a JSON object to `/api/v1/{path}` and return the answer; raises `ClientError`."""
+        return await self._ask("POST", path, json=body)
+
+    async def _ask(self, method: str, path: str, **request: Any) -> dict[str, Any]:
         try:
-            async with self._session.get(f"{self._url}/api/v1/{path}", params=query) as response:
+            async with self._session.request(method, f"{self._url}/api/v1/{path}", **request) as response:
                 body = await response.json(content_type=None)
                 status = response.status
         except (aiohttp.ClientError, TimeoutError, OSError) as error:

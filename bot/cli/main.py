@@ -14,6 +14,7 @@ from bot.cli.audit import audit
 from bot.cli.backtest import backtest
 from bot.cli.check import check
 from bot.cli.console import NO, UNKNOWN, YES, Json, Url, configure_logs, fail, out, print_json, run_async
+from bot.cli.deploy import deploy
 from bot.cli.doctor import doctor
 from bot.cli.explain import explain
 from bot.cli.tokens import tokens
@@ -214,3 +215,4 @@ def key() -> None:
 cli.command()(doctor)
 cli.add_typer(tokens, name="token")
 cli.add_typer(audit, name="audit")
+cli.add_typer(deploy, name="deploy")

@@ -214,6 +214,10 @@ class Governor:
             lease=self.leases.lease("discovery"),
             report=self._values_refused,
         )
+        self.rotations = Rotations(
+            database=self.database, client_of=self.slack.clients.for_team, current=current, clock=self.clock
+        )
+        self.tasks.register(self.rotations.handlers)
         self.incidents = Incidents(
             database=self.database,
             ledger=self.budgets.ledger,
@@ -223,11 +227,8 @@ class Governor:
             current=current,
             clock=self.clock,
             lease=self.leases.lease("incidents"),
+            pair_of=self.rotations.pair_of,
         )
-        self.rotations = Rotations(
-            database=self.database, client_of=self.slack.clients.for_team, current=current, clock=self.clock
-        )
-        self.tasks.register(self.rotations.handlers)
         self.deployments = Deployments(resources, UndoDetector(self.incidents.lifecycle.causes))
         self.tasks.register(self.deployments.handlers)
         self.flags = Flags(

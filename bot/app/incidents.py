@@ -23,7 +23,7 @@ from bot.incidents.cost import Costs
 from bot.incidents.duplicates.merging import Merging
 from bot.incidents.finished_channels.scheduled_archiving import ScheduledArchiving
 from bot.incidents.lifecycle import IncidentLifecycle
-from bot.incidents.ports import IncidentMessageWriter, TransientError
+from bot.incidents.ports import IncidentMessageWriter, PairOf, TransientError, nobody_serves
 from bot.incidents.postmortem_closing import PostmortemClosing
 from bot.incidents.records.actions import Actions
 from bot.incidents.report_reader import ReportReader
@@ -42,6 +42,7 @@ from bot.incidents.workflow.facilitators import Facilitators
 from bot.incidents.workflow.hiding import Hiding
 from bot.incidents.workflow.hold_steps import HoldSteps
 from bot.incidents.workflow.runner import RunnerTiming, StepHandlers, StepRunner
+from bot.incidents.workflow.shadows import Shadows
 from bot.slack.announcements.observed_week import observed_week_message
 from bot.slack.capabilities import IncidentCapabilities
 from bot.slack.incidents.channels import IncidentChannels
@@ -74,12 +75,14 @@ class Incidents:
         clock: Clock,
         lease: Lease,
         timing: RunnerTiming | None = None,
+        pair_of: PairOf = nobody_serves,
     ) -> None:
         self._database = database
         self._current = current
         self._clock = clock
         self._lease = lease
         self._client_of = client_of
+        self._pair_of = pair_of
         self._edit_limits = edit_limits
         self._channels = IncidentChannels(client_of, edit_limits)
         self._ended_holds = EndedHolds(hold_registry, current, clock)
@@ -183,8 +186,15 @@ class Incidents:
             creation=ChannelCreator(database, channels, messages, current, clock),
             setup=ChannelSetup(database, channels, messages),
             facilitators=Facilitators(
-                database, channels, self.lifecycle, current, clock, eligible=self._eligible_for_roles
+                database,
+                channels,
+                self.lifecycle,
+                current,
+                clock,
+                eligible=self._eligible_for_roles,
+                pair_of=self._pair_of,
             ),
+            shadows=Shadows(database, channels, self.lifecycle, clock, pair_of=self._pair_of),
             holds=HoldSteps(database, hold_registry, current, clock),
             archiving=archiving,
             hiding=Hiding(database, channels, messages, cards),

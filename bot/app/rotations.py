@@ -9,6 +9,7 @@ from bot.catalog.current import CurrentCatalog
 from bot.catalog.teams import TeamUnknownError
 from bot.clock import Clock
 from bot.http.teams.rotation_calendar import RotationCalendar
+from bot.incidents.ports import ServingPair
 from bot.slack.permissions import AccountUnknown, People, Undetermined
 from bot.slack.rotations.messages import RotationMessages
 from bot.slack.webapi.clients import ClientOf
@@ -18,6 +19,7 @@ from bot.tasks.handler import TaskHandler
 from bot.teams.rotations.control import RotationControl
 from bot.teams.rotations.handlers import AbsenceHandler, PeriodHandler, RotationSeries
 from bot.teams.rotations.members import EligibleMembers
+from bot.teams.rotations.plan import Side
 
 
 class Rotations:
@@ -42,6 +44,16 @@ class Rotations:
     async def follow_policies(self, catalog: Catalog) -> None:
         """Plan what is due by the documents in force."""
         await self._series.follow(catalog)
+
+    async def pair_of(self, services: Sequence[str]) -> ServingPair:
+        """Return who serves now for services: the pair of the first of them that has a rotation."""
+        rotations = sorted(self._current.catalog.rotations.values(), key=lambda each: each.name)
+        for service in services:
+            for rotation in rotations:
+                period = await self.control.current(rotation) if service in rotation.services else None
+                if period is not None and period.pair:
+                    return ServingPair(period.person(Side.DEVELOPMENT), period.person(Side.RELIABILITY))
+        return ServingPair()
 
     def add_routes(self, app: web.Application) -> None:
         """Add the route of calendars."""

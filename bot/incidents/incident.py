@@ -107,13 +107,18 @@ COUNTED = tuple(status for status in Status if status.counts)
 
 
 class Role(StrEnum):
-    """The roles; facilitators lead the postmortem, one from each team."""
+    """The roles; facilitators lead the postmortem, one from each team.
+
+    Shadows look on and learn: the pair of the rotation that serves when the incident is opened.
+    """
 
     COMMANDER = "commander"
     SCRIBE = "scribe"
     COMMS = "comms"
     FACILITATOR_DEVELOPMENT = "facilitator_development"
     FACILITATOR_RELIABILITY = "facilitator_reliability"
+    SHADOW_DEVELOPMENT = "shadow_development"
+    SHADOW_RELIABILITY = "shadow_reliability"
 
 
 class CauseClass(StrEnum):

@@ -145,6 +145,28 @@ Names = Callable[[str | None, Collection[str]], Awaitable[Mapping[str, str]]]
 """Returns the names of people in a Slack workspace (the main one for None), by their user ids."""
 
 
+@dataclass(frozen=True, slots=True)
+class ServingPair:
+    """The developer and the SRE who serve in a rotation; None where nobody of that side does."""
+
+    development: str | None = None
+    reliability: str | None = None
+
+    @property
+    def people(self) -> tuple[str, ...]:
+        """Those who serve."""
+        return tuple(person for person in (self.development, self.reliability) if person is not None)
+
+
+PairOf = Callable[[Sequence[str]], Awaitable[ServingPair]]
+"""Returns who serves now for services: the pair of the first of them that has a rotation."""
+
+
+async def nobody_serves(_: Sequence[str]) -> ServingPair:
+    """Return that there is no rotation."""
+    return ServingPair()
+
+
 EligibleForRoles = Callable[[str | None, Collection[str]], Awaitable[Collection[str]]]
 """Returns who of a Slack workspace (the main one for None) can have a role; raises `ChannelError`."""
 

@@ -54,6 +54,8 @@ _ROLES = {
     Role.COMMS: "Communications",
     Role.FACILITATOR_DEVELOPMENT: "Facilitator, development",
     Role.FACILITATOR_RELIABILITY: "Facilitator, reliability",
+    Role.SHADOW_DEVELOPMENT: "Shadow, development",
+    Role.SHADOW_RELIABILITY: "Shadow, reliability",
 }
 _ACTIVE_MARKDOWN = re.compile(r"([\\`*_\[\]<>#|])")
 

@@ -32,6 +32,7 @@ class StepName(StrEnum):
     TOPIC = "topic"
     PURPOSE = "purpose"
     INVITE = "invite"
+    SHADOWS = "shadows"
     PIN = "pin"
     KEEP_FILE = "keep"
     UPDATE_CANVAS = "draw"
@@ -50,6 +51,7 @@ _SETUP = (
     StepName.TOPIC,
     StepName.PURPOSE,
     StepName.INVITE,
+    StepName.SHADOWS,
     StepName.PIN,
 )
 _CLOSING = {
@@ -149,7 +151,8 @@ async def _plan_setup(
     first = [(StepName.FACILITATORS, "")] if kind is ChannelKind.POSTMORTEM else []
     steps = [*first, *((name, "") for name in (StepName.CHANNEL, StepName.TOPIC, StepName.PURPOSE))]
     steps += [(StepName.INVITE, invitee) for invitee in invited]
-    await plan(connection, incident_id, kind, [*steps, (StepName.PIN, "")])
+    last = [StepName.SHADOWS, StepName.PIN] if kind is ChannelKind.INCIDENT else [StepName.PIN]
+    await plan(connection, incident_id, kind, [*steps, *((name, "") for name in last)])
 
 
 async def give_up(

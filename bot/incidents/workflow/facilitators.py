@@ -14,7 +14,13 @@ from bot.clock import Clock
 from bot.freezes.hold import GOVERNOR
 from bot.incidents.incident import Incident, Role, next_in_turn
 from bot.incidents.lifecycle import IncidentLifecycle
-from bot.incidents.ports import EligibleForRoles, IncidentChannelPort
+from bot.incidents.ports import (
+    EligibleForRoles,
+    IncidentChannelPort,
+    PairOf,
+    ServingPair,
+    nobody_serves,
+)
 from bot.incidents.records import incidents as records
 from bot.incidents.workflow.channel_creation import team_of
 from bot.store.database import Database
@@ -35,10 +41,12 @@ class Facilitators:
         clock: Clock,
         *,
         eligible: EligibleForRoles,
+        pair_of: PairOf = nobody_serves,
     ) -> None:
         self._database = database
         self._channels = channels
         self._eligible = eligible
+        self._pair_of = pair_of
         self._lifecycle = lifecycle
         self._current = current
         self._clock = clock
@@ -46,8 +54,9 @@ class Facilitators:
     async def assign(self, incident: Incident) -> None:
         """Assign the roles that nobody has yet; raises `ChannelError`.
 
-        Each team is that of the first service that has one. A role whose team has no members stays open; who
-        cannot have a role, such as a bot, is passed over.
+        The pair that serves in the services' rotation goes first, unless the incident is private; then each
+        team's members take turns. Each team is that of the first service that has one. A role whose team has
+        no members stays open; who cannot have a role, such as a bot, is passed over.
         """
         services = self._current.catalog.services
         teams = _teams([services[name] for name in incident.services if name in services])
@@ -57,9 +66,10 @@ class Facilitators:
             for team in teams.values()
             if team
         }
+        serving = await self._serving(workspace, incident)
         async with self._database.transaction() as connection:
             before = await records.read(connection, incident.id, lock=True)
-            roles = await self._assign(connection, before, teams, members)
+            roles = await self._assign(connection, {**serving, **before.roles}, teams, members)
             if roles != dict(before.roles):
                 await self._lifecycle.change_within(
                     connection,
@@ -70,15 +80,25 @@ class Facilitators:
                     now=self._clock.now(),
                 )
 
+    async def _serving(self, workspace: str | None, incident: Incident) -> Mapping[Role, str]:
+        """Return the facilitators' roles as the pair of the rotation takes them."""
+        pair = ServingPair() if incident.private else await self._pair_of(incident.services)
+        eligible = await self._eligible(workspace, pair.people)
+        named = {
+            Role.FACILITATOR_DEVELOPMENT: pair.development,
+            Role.FACILITATOR_RELIABILITY: pair.reliability,
+        }
+        return {role: person for role, person in named.items() if person is not None and person in eligible}
+
     async def _assign(
         self,
         connection: AsyncConnection,
-        incident: Incident,
+        given: Mapping[Role, str],
         teams: Mapping[Role, Team],
         members: Mapping[Team, Sequence[str]],
     ) -> dict[Role, str]:
-        """Return the incident's roles, those that were free assigned to whoever's turn it is."""
-        roles = dict(incident.roles)
+        """Return the given roles, and those that are free assigned to whoever's turn it is."""
+        roles = dict(given)
         for role, team in teams.items():
             if not team or role in roles:
                 continue

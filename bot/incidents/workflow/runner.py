@@ -27,6 +27,7 @@ from bot.incidents.workflow.channel_setup import ChannelSetup
 from bot.incidents.workflow.facilitators import Facilitators
 from bot.incidents.workflow.hiding import Hiding
 from bot.incidents.workflow.hold_steps import HoldSteps
+from bot.incidents.workflow.shadows import Shadows
 from bot.store.database import Database
 from bot.store.leases import Lease
 from bot.store.signals import Topic
@@ -52,6 +53,7 @@ class StepHandlers:
     creation: ChannelCreator
     setup: ChannelSetup
     facilitators: Facilitators
+    shadows: Shadows
     holds: HoldSteps
     archiving: Archiver
     hiding: Hiding
@@ -171,8 +173,8 @@ class StepRunner:
                 await handlers.holds.place(step, snapshot)
             case StepName.LIFT:
                 await handlers.holds.lift(step, snapshot)
-            case StepName.FACILITATORS:
-                await handlers.facilitators.assign(snapshot.incident)
+            case StepName.FACILITATORS | StepName.SHADOWS:
+                await self._give_roles(step.name, snapshot)
             case StepName.CHANNEL:
                 await handlers.creation.create(step, snapshot)
             case StepName.TOPIC | StepName.PURPOSE | StepName.INVITE | StepName.PIN:
@@ -187,6 +189,12 @@ class StepRunner:
                 await handlers.hiding.hide(step, snapshot)
             case _:
                 assert_never(step.name)
+
+    async def _give_roles(self, name: StepName, snapshot: IncidentSnapshot) -> None:
+        if name is StepName.SHADOWS:
+            await self._handlers.shadows.join(snapshot)
+        else:
+            await self._handlers.facilitators.assign(snapshot.incident)
 
     async def _failed(self, step: Step, fault: ChannelError) -> None:
         if step.name is StepName.CHANNEL and not isinstance(fault, TransientError):

@@ -49,6 +49,8 @@ _ROLES = {
     Role.COMMS: "Communications",
     Role.FACILITATOR_DEVELOPMENT: "Facilitator from development",
     Role.FACILITATOR_RELIABILITY: "Facilitator from reliability",
+    Role.SHADOW_DEVELOPMENT: "Shadow from development",
+    Role.SHADOW_RELIABILITY: "Shadow from reliability",
 }
 NEXT_STEPS: Mapping[Status, str] = {
     Status.INVESTIGATING: "Next: find what changed last, and undo it.",

@@ -37,7 +37,7 @@ def _not_paged(service: Service, page: BurnPage, vendor: str, error: str) -> Ann
     return AnnouncementText(
         "page_not_delivered",
         markup(
-            ":rotating_light: {} — {} was not told of the burn, so it woke nobody.",
+            ":rotating_light: {} — {} did not get the page, so it woke nobody.",
             bold(service.name),
             vendor,
         ),
@@ -50,7 +50,7 @@ def _not_resolved(service: Service, page: BurnPage, vendor: str, error: str) -> 
     return AnnouncementText(
         "page_not_resolved",
         markup(
-            ":warning: {} — the {} budget burns too fast no more, and {} could not be told.",
+            ":warning: {} — the {} budget no longer burns too fast, but {} did not get that.",
             bold(service.name),
             page.slo,
             vendor,

@@ -186,7 +186,7 @@ async def test_what_is_refused_for_good_is_said_at_once_and_mentions_both_teams(
     await paged.burns(fast=True)
     ((text, mentions),) = await paged.said()
     assert text.splitlines()[0] == (
-        ":rotating_light: *checkout* — PagerDuty was not told of the burn, so it woke nobody."
+        ":rotating_light: *checkout* — PagerDuty did not get the page, so it woke nobody."
     )
     assert "PagerDuty answers 400" in text
     assert "mistyped" not in text

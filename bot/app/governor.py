@@ -41,6 +41,7 @@ from bot.slack.announcements.policy_faults import PolicyFaultAnnouncer
 from bot.slack.capabilities import AdjustmentCapabilities, Capabilities
 from bot.slack.delivery.context import DeliveryTiming
 from bot.slack.flags.announcements import FlagAnnouncer
+from bot.slack.notices.welcome import Welcomes
 from bot.slack.readiness.messages import appeared_messages, changed_messages
 from bot.store import idempotency, retention, write_probe
 from bot.store.database import Database
@@ -270,6 +271,7 @@ class Governor:
                 clock=self.clock,
                 prefix=self.slack.prefix,
                 addresses=self.slack.addresses,
+                welcomes=Welcomes(self.database, current, self.clock),
             )
         )
         self.database.signals.subscribe(list(Topic), self.slack.app.workspaces.request_home_refresh)

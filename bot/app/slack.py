@@ -15,6 +15,7 @@ from bot.slack.capabilities import Capabilities
 from bot.slack.command_prefix import CommandPrefix
 from bot.slack.delivery.context import DeliveryTiming
 from bot.slack.delivery.dispatcher import OutboxDispatcher
+from bot.slack.notices.welcome import WELCOME
 from bot.slack.socket_mode import SocketMode
 from bot.slack.typed.link_addresses import LinkAddresses
 from bot.slack.uninstall import UninstallHandler
@@ -127,6 +128,7 @@ class Slack:
             await asyncio.sleep(_RETRY_S)
 
     def _delivery_notice(self, message: OutboxMessage, error: str) -> Sequence[OutboxMessage]:
-        if message.channel == self._current.workspace.announcements:
+        # Nobody needs to act where a person cannot be written to.
+        if message.channel == self._current.workspace.announcements or message.event_type == WELCOME:
             return ()
         return [self._announcer.delivery_failed(message.channel, error)]

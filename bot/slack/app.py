@@ -177,6 +177,7 @@ class SlackApp:
         await workspace.respond(
             request.target, reply, replace_message=replace_message, trigger_id=interaction.request
         )
+        await workspace.greet(interaction.user)
 
     async def _on_action(self, ack: AsyncAck, body: Body, action: Body, context: AsyncBoltContext) -> None:
         await ack()
@@ -263,7 +264,9 @@ class SlackApp:
 
     async def _open_home(self, user: str, team: str | None) -> None:
         try:
-            await (await self.workspaces.find(team)).home.publish(user)
+            workspace = await self.workspaces.find(team)
+            await workspace.home.publish(user)
+            await workspace.greet(user)
         except WorkspaceNotServedError:
             log.info("home_not_served", team=team)
 
@@ -288,6 +291,7 @@ class SlackApp:
         except BaseException:
             await idempotency.forget(self._database, id_)
             raise
+        await workspace.greet(message.user)
 
     async def _on_uninstall(self, event: Body, context: AsyncBoltContext) -> None:
         if self._uninstall is not None and context.team_id is not None:

@@ -21,6 +21,7 @@ from bot.incidents.report_reader import ReportReader
 from bot.incidents.snapshot import IncidentSnapshot
 from bot.incidents.snapshot_reader import SnapshotReader
 from bot.slack.command_prefix import CommandPrefix
+from bot.slack.notices.welcome import Welcomes
 from bot.slack.typed.link_addresses import LinkAddresses
 from bot.spending.reader import SpendingReader
 from bot.store.database import Database
@@ -90,6 +91,7 @@ class Capabilities:
     clock: Clock
     prefix: CommandPrefix
     addresses: LinkAddresses = field(default_factory=LinkAddresses)
+    welcomes: Welcomes | None = None
 
     def seen_from(self, team: str | None) -> "Capabilities":
         """Return the capabilities limited to the services of a Slack workspace, of the main one for None."""

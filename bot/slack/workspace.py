@@ -37,6 +37,7 @@ class SlackWorkspace:
     """The commands, the home tab and the replies of one workspace; `team` is None for the main one."""
 
     def __init__(self, capabilities: Capabilities, clients: Clients, team: str | None) -> None:
+        self._team, self._welcomes = team, capabilities.welcomes
         client = clients.for_team(team)
         seen = capabilities.seen_from(team)
         self.people = People(client, lambda: seen.status_reader.catalog.workspace.permissions.guests)
@@ -50,6 +51,11 @@ class SlackWorkspace:
         self.home_dialogs = HomeDialogs(seen.status_reader)
         contents = HomeContents(self.incidents.access, seen.ramps, seen.velocity.goals, seen.clock)
         self.home = HomePublisher(contents, client, seen.clock)
+
+    async def greet(self, person: str) -> None:
+        """Welcome a person in a direct message, once."""
+        if self._welcomes is not None:
+            await self._welcomes.greet(self._team, person)
 
     async def respond(
         self,

@@ -24,6 +24,7 @@ from bot.store.tables import (
     incidents,
     installations,
     label_values,
+    people,
     readiness,
     replicas,
     reviews,
@@ -154,6 +155,7 @@ RULES: Final[Mapping[Table, RetentionRule]] = {
     digests.digest_pauses: RetentionRule(
         "until the digests are resumed", lambda now: digests.digest_pauses.c.until < now - HISTORY
     ),
+    people.welcomed_people: RetentionRule("for good: each person is welcomed once"),
     label_values.label_values: RetentionRule("until the value is dropped from its document"),
     replicas.replicas: RetentionRule("while the replica lives"),
     replicas.leases: RetentionRule("while the replica lives"),

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from bot.app.resources import Resources
+from bot.app.velocity import VelocityParts
 from bot.catalog.catalog import Catalog
 from bot.freezes.status import StatusReader
 from bot.slack.digests.messages import digest_messages
@@ -13,17 +14,22 @@ from bot.teams.digests.reader import DigestReader
 from bot.teams.digests.schedule import DigestSchedule, begins
 from bot.teams.digests.sending import DigestSending
 from bot.teams.digests.tasks import DigestHandler, DigestPlanner
-from bot.velocity.reader import VelocityReader
 
 
 class Digests:
     """All objects of digests; `handler` is to be registered with the runner of tasks."""
 
-    def __init__(self, resources: Resources, status_reader: StatusReader, spending: SpendingReader) -> None:
+    def __init__(
+        self,
+        resources: Resources,
+        status_reader: StatusReader,
+        spending: SpendingReader,
+        velocity: VelocityParts,
+    ) -> None:
         self._clock = resources.clock
         self._planner = DigestPlanner(resources.database)
         self._reader = DigestReader(
-            resources.database, status_reader, VelocityReader(resources.database), spending
+            resources.database, status_reader, velocity.reader, velocity.goals, spending
         )
         self.handler = DigestHandler(resources.current, self._compose)
         self.sending = DigestSending(resources.database, self._reader, digest_messages, resources.clock)

@@ -189,7 +189,13 @@ def build_incidents(
 
 def build_digests(of: Shop, status_reader: StatusReader, database: Database) -> DigestSending:
     """Return digests of what is in the database."""
-    reader = DigestReader(database, status_reader, VelocityReader(database), build_spending(of, database))
+    reader = DigestReader(
+        database,
+        status_reader,
+        VelocityReader(database),
+        build_velocity(of, database).goals,
+        build_spending(of, database),
+    )
     return DigestSending(database, reader, digest_messages, of.clock)
 
 

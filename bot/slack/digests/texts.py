@@ -26,6 +26,7 @@ from bot.slack.blockkit.mrkdwn import (
     naming,
     when,
 )
+from bot.slack.velocity.goals import goal_line
 from bot.teams.digests.contents import DigestContents, LingeringFlag, ServiceNews
 from bot.velocity.measures import DeliveryMeasures
 
@@ -118,6 +119,7 @@ def details(contents: DigestContents) -> Sequence[Section]:
     several = len(contents.services) > 1
     sections: list[Section] = [
         ("Budgets", [line for news in contents.services for line in _budgets(news, now, several=several)]),
+        ("Goals of both teams", [goal_line(each) for each in contents.goals]),
         ("Deployments", _deployments(contents)),
         ("Incidents", [_incident(each) for each in contents.incidents]),
         ("Actions", [_action(each, contents) for each in contents.actions]),

@@ -16,6 +16,7 @@ from bot.freezes.status import ServiceStatus
 from bot.incidents.action import Action
 from bot.incidents.incident import Incident
 from bot.incidents.spending.observed_week import ObservedWeek
+from bot.velocity.goals.progress import GoalProgress
 from bot.velocity.measures import DeliveryMeasures
 
 LINGERING_AFTER: Final = timedelta(days=14)
@@ -75,6 +76,7 @@ class DigestContents:
     lingering: tuple[LingeringFlag, ...] = ()
     ramps: tuple[StoredRamp, ...] = ()
     velocity: DeliveryMeasures | None = None
+    goals: tuple[GoalProgress, ...] = ()
 
     @property
     def now(self) -> datetime:

@@ -37,6 +37,8 @@ from bot.teams.digests.contents import (
     told_incidents,
 )
 from bot.teams.digests.planning import PlanningSheet, ServicePlan, plan_of
+from bot.velocity.goals.progress import GoalProgress
+from bot.velocity.goals.reader import GoalReader
 from bot.velocity.reader import VelocityReader
 from bot.velocity.scope import ScopeKind, VelocityScope
 
@@ -52,11 +54,13 @@ class DigestReader:
         database: Database,
         status_reader: StatusReader,
         velocity: VelocityReader,
+        goals: GoalReader,
         spending: SpendingReader,
     ) -> None:
         self._database = database
         self._status_reader = status_reader
         self._velocity = velocity
+        self._goals = goals
         self._spending = spending
 
     async def read(
@@ -88,6 +92,7 @@ class DigestReader:
             (await self._velocity.velocity(_scope(channel, services), span)).measures
             if kind is DigestKind.WEEKLY and services
             else None,
+            tuple(await self._shared_goals(names, now)) if kind is DigestKind.WEEKLY else (),
         )
 
     async def planning(self, names: Collection[str]) -> PlanningSheet:
@@ -112,6 +117,11 @@ class DigestReader:
             deployments = await _deployments(connection, status.service, found[0].window)
         seen = as_seen(found[0], lambda incident: may_see(incident, ANYBODY))
         return plan_of(status, worst, seen, deployments)
+
+    async def _shared_goals(self, names: Collection[str], now: datetime) -> Sequence[GoalProgress]:
+        """Return the goals under way that are about one of the services."""
+        current = await self._goals.current(self._status_reader.catalog, now)
+        return [each for each in current if not set(names).isdisjoint(each.goal.services)]
 
     async def _news(self, status: ServiceStatus, kind: DigestKind, span: Span) -> ServiceNews:
         service = status.service

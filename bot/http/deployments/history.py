@@ -44,6 +44,10 @@ class PastDeploymentAnswer(Answer):
     actor: Literal["person", "pipeline", "agent"]
     changes: int | None
     """How many commits it carried; null where that is not known."""
+    changes_state: Literal["unknown", "pending", "known", "unavailable"]
+    """What is known of them: nobody asked, they are being asked for, they are known, they cannot be had."""
+    changes_note: str | None
+    """Why they cannot be had, or what is particular about them."""
     incidents: list[int]
     """The numbers of the incidents that it caused, as somebody said or as a rollback showed."""
 
@@ -119,6 +123,8 @@ def _json(deployment: PastDeployment, incidents: list[int]) -> dict[str, Any]:
         "by": deployment.last.by,
         "actor": deployment.last.actor.value,
         "changes": deployment.changes,
+        "changes_state": deployment.best_known.changes_state.value,
+        "changes_note": deployment.best_known.changes_note,
         "incidents": incidents,
     }
 

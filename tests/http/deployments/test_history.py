@@ -67,6 +67,8 @@ async def test_a_deployment_is_listed_as_the_contract_has_it(running_bot: Runnin
             "by": "U0DANA",
             "actor": "person",
             "changes": 2,
+            "changes_state": "known",
+            "changes_note": "as whoever reported it said",
             "incidents": [],
         }
     ]
@@ -74,6 +76,17 @@ async def test_a_deployment_is_listed_as_the_contract_has_it(running_bot: Runnin
     assert await listed(running_bot, since=instant(ended + MINUTE)) == []
     assert await listed(running_bot, until=instant(ended - MINUTE)) == []
     assert len(await listed(running_bot, since=instant(ended), until=instant(ended))) == 1
+
+
+async def test_the_list_says_why_nobody_knows_what_a_deployment_carried(running_bot: RunningBot) -> None:
+    ended = running_bot.governor.clock.now() - 9 * MINUTE
+    await tell(running_bot, key="first", commit="v1", finished_at=instant(ended))
+    await tell(running_bot, key="second", commit="v2")
+    found = await listed(running_bot)
+    assert [(each["changes"], each["changes_state"], each["changes_note"]) for each in found] == [
+        (None, "unavailable", "GITHUB_TOKEN is not set"),
+        (None, "unavailable", "it is the first one to this environment that is known"),
+    ]
 
 
 async def test_jobs_of_one_run_are_listed_as_one(running_bot: RunningBot) -> None:

@@ -47,6 +47,11 @@ class TaskRunner:
                 raise ValueError(f"there is a handler for {handler.kind} already")
             self._handlers[handler.kind] = handler
 
+    @property
+    def handlers(self) -> Mapping[str, TaskHandler]:
+        """The handlers by the kinds of their tasks: a copy."""
+        return dict(self._handlers)
+
     async def run(self) -> None:
         """Do tasks until cancelled. Long work of one kind delays no other kind."""
         async with asyncio.TaskGroup() as group:

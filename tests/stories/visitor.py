@@ -94,6 +94,10 @@ class Visitor:
         """Wait until so many steps are ticked."""
         await expect(self.steps.get_by_role("status")).to_have_text(f"{count} of 7 done", timeout=within_ms)
 
+    async def shows_start_of_last(self) -> None:
+        """Scroll so that a long message is read from its beginning."""
+        await self.messages.last.evaluate("message => message.scrollIntoView({block: 'start'})")
+
     async def sees(self, text: str, *, within_ms: int = _SOON_MS) -> None:
         """Wait until the open channel shows the text."""
         await expect(self.messages.filter(has_text=text).last).to_be_visible(timeout=within_ms)
@@ -174,6 +178,13 @@ async def play(visitor: Visitor, moment: Moment = nothing) -> None:
     await visitor.sees("availability")
     await expect(visitor.page.locator("svg.plot").first).to_be_visible()
     await moment("budget", visitor)
+    await visitor.says("/velocity checkout")
+    await visitor.sees("Deployment frequency")
+    await visitor.shows_start_of_last()
+    await moment("velocity", visitor)
+    await visitor.says("/velocity goals")
+    await visitor.sees("A goal is met only when both halves are")
+    await moment("goals", visitor)
 
     await visitor.presses("Bad deploy")
     await visitor.presses("60×")

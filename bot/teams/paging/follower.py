@@ -17,7 +17,7 @@ from bot.teams.paging.page import BurnPage, PageEvent, page_of, paging_slos
 
 def kind_of(vendor: PagingVendor) -> str:
     """Return the kind of a vendor's tasks; each vendor has its own, so that none waits for another."""
-    return f"page_{vendor}"
+    return f"page {vendor}"
 
 
 class PageFollower:

@@ -7,9 +7,9 @@ from bot.catalog.rotation import Rotation
 from bot.tasks.task import PlannedTask
 from bot.teams.rotations.period import Absence
 
-PERIOD: Final = "rotation.period"
+PERIOD: Final = "rotation period"
 """The kind of the task that hands over from one pair to the next."""
-ABSENCE: Final = "rotation.absence"
+ABSENCE: Final = "rotation absence"
 """The kind of the task that looks for a stand-in when somebody goes away."""
 
 

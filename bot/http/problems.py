@@ -45,10 +45,15 @@ def problem_response(problem: ProblemError) -> web.Response:
     )
 
 
+def answers_with_problems(request: web.Request) -> bool:
+    """Return whether errors at this address are problem documents; elsewhere they have another form."""
+    return request.path.startswith(("/api/", "/webhooks/", "/rotations/"))
+
+
 @web.middleware
 async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Turn errors of the API, webhooks and calendars into problem documents, unexpected ones into a 500."""
-    if not request.path.startswith(("/api/", "/webhooks/", "/rotations/")):
+    if not answers_with_problems(request):
         return await handler(request)
     try:
         return await handler(request)

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 from aiohttp import web
 from pydantic import BaseModel, ValidationInfo, field_validator
 
-from bot.http.problems import Handler, ProblemError, problem_response
+from bot.http.problems import Handler, ProblemError, answers_with_problems, problem_response
 from bot.texts import clean_all, is_name
 
 FREE: Final = object()
@@ -36,6 +36,6 @@ async def refuse_control_characters(request: web.Request, handler: Handler) -> w
     if all(is_name(text) for text in texts):
         return await handler(request)
     detail = "the path and the query must have no control characters"
-    if request.path.startswith(("/api/", "/webhooks/")):
+    if answers_with_problems(request):
         return problem_response(ProblemError(400, detail))
     return web.Response(status=400, text=detail)

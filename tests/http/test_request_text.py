@@ -1,6 +1,8 @@
 """Control characters and lone surrogates: cleaned from what people read, refused in ids, on both stores."""
 
 import copy
+import hashlib
+import hmac
 import json
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -21,7 +23,7 @@ from bot.store.tables.core import metadata
 from bot.texts import REPLACEMENT, clean, clean_all, clean_line, is_name
 from tests.http.test_hostile import command, signed
 from tests.support.github import delivery
-from tests.support.running_bot import TOKEN, RunningBot, start_bot
+from tests.support.running_bot import GITLAB_SECRET, JIRA_SECRET, TOKEN, RunningBot, start_bot
 
 HOSTILE = ("\x00", "\x1b[31m", "\x07", "\ud800", "\udfff", "\x9b2J", "\r", "\x7f")
 AT = "2026-11-23T09:00:00Z"
@@ -45,6 +47,18 @@ EXAMPLES: dict[str, Any] = {
         ],
     },
     "/webhooks/github": delivery(of={"payload": {"change": "PR-1", "kind": "fix"}}),
+    "/webhooks/gitlab": {
+        "object_kind": "issue",
+        "object_attributes": {"url": "https://gitlab.com/acme/shop/-/issues/3", "action": "close"},
+    },
+    "/webhooks/jira": {
+        "webhookEvent": "jira:issue_updated",
+        "issue": {
+            "key": "SHOP-7",
+            "self": "https://acme.atlassian.net/rest/api/2/issue/1",
+            "fields": {"status": {"statusCategory": {"key": "done"}}},
+        },
+    },
 }  # fmt: skip
 
 
@@ -100,7 +114,12 @@ def _leaves(value: Any) -> Iterator[str]:
 async def test_no_hostile_text_in_a_body_breaks_an_operation_or_reaches_the_store(
     running_bot: RunningBot,
 ) -> None:
-    headers = {"Authorization": f"Bearer {TOKEN}", "X-GitHub-Event": "deployment_status"}
+    headers = {
+        "Authorization": f"Bearer {TOKEN}",
+        "X-GitHub-Event": "deployment_status",
+        "X-Gitlab-Token": GITLAB_SECRET,
+        "Content-Type": "application/json",
+    }
     described = [
         (method, path) for method, path, operation in operations(running_bot)
         if isinstance(operation.body, type) and issubclass(operation.body, RequestBody)
@@ -113,8 +132,10 @@ async def test_no_hostile_text_in_a_body_breaks_an_operation_or_reaches_the_stor
     async with aiohttp.ClientSession(headers=headers) as session:
 
         async def send(method: str, path: str, body: Any) -> int:
-            address = running_bot.url + path.replace("{id}", "1")
-            async with session.request(method, address, json=body) as answer:
+            address, text = running_bot.url + path.replace("{id}", "1"), json.dumps(body).encode()
+            digest = hmac.new(JIRA_SECRET.encode(), text, hashlib.sha256).hexdigest()
+            signature = {"X-Hub-Signature": f"sha256={digest}"}
+            async with session.request(method, address, data=text, headers=signature) as answer:
                 await answer.read()
                 return answer.status
 
@@ -144,7 +165,7 @@ async def test_hostile_text_in_a_path_or_query_is_refused(running_bot: RunningBo
                 async with session.request(method, url, allow_redirects=False) as answer:
                     assert 400 <= answer.status < 500, address
                     is_problem = answer.content_type == "application/problem+json"
-                    assert is_problem or not path.startswith(("/api/", "/webhooks/")), address
+                    assert is_problem or not path.startswith(("/api/", "/webhooks/", "/rotations/")), address
 
 
 async def test_hostile_headers_break_nothing(running_bot: RunningBot) -> None:

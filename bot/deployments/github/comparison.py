@@ -175,4 +175,4 @@ def _read(body: Any) -> ComparisonPart:
     try:
         return ComparisonPart.model_validate(body)
     except ValidationError as error:
-        raise GitHubUnavailableError("GitHub answered what is no comparison of two commits") from error
+        raise GitHubUnavailableError("GitHub answered without a comparison of the two commits") from error

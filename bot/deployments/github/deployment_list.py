@@ -160,4 +160,4 @@ def _read(adapter: TypeAdapter[list[Any]], body: Any) -> list[Any]:
     try:
         return adapter.validate_python(body)
     except ValidationError as error:
-        raise GitHubUnavailableError("GitHub answered what is no list of deployments") from error
+        raise GitHubUnavailableError("GitHub answered without a list of deployments") from error

@@ -68,14 +68,15 @@ async def _follow(
     connection: AsyncConnection, row: Row[Any], tracker: Tracker, now: datetime, *, is_closed: bool
 ) -> None:
     values: dict[str, Any] = {"issue_closed": is_closed}
-    event = ""
-    if is_closed and row.done_at is None:
-        values["done_at"], event = now, "action.done"
-    elif not is_closed and row.issue_closed and row.done_at is not None:
+    is_finished = is_closed and row.done_at is None
+    is_reopened = not is_closed and row.issue_closed and row.done_at is not None
+    if is_finished:
+        values["done_at"] = now
+    elif is_reopened:
         values |= {"done_at": None, "reminded_at": None}
-        event = "action.reopened"
     await connection.execute(update(actions).where(_COLUMNS.id == row.id).values(values))
-    if event:
+    if is_finished or is_reopened:
+        event = "action.done" if is_finished else "action.reopened"
         after = await _read(connection, row.id)
         await audit_action(connection, event, after, tracker.value, now)
         await bump_version(connection, after.incident_id, now)

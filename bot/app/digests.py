@@ -14,6 +14,7 @@ from bot.teams.digests.reader import DigestReader
 from bot.teams.digests.schedule import DigestSchedule, begins
 from bot.teams.digests.sending import DigestSending
 from bot.teams.digests.tasks import DigestHandler, DigestPlanner
+from bot.teams.rotations.control import RotationControl
 
 
 class Digests:
@@ -25,11 +26,17 @@ class Digests:
         status_reader: StatusReader,
         spending: SpendingReader,
         velocity: VelocityParts,
+        rotations: RotationControl,
     ) -> None:
         self._clock = resources.clock
         self._planner = DigestPlanner(resources.database)
         self._reader = DigestReader(
-            resources.database, status_reader, velocity.reader, velocity.goals, spending
+            resources.database,
+            status_reader,
+            velocity.reader,
+            velocity.goals,
+            spending=spending,
+            rotations=rotations,
         )
         self.handler = DigestHandler(resources.current, self._compose)
         self.sending = DigestSending(resources.database, self._reader, digest_messages, resources.clock)

@@ -248,7 +248,13 @@ class Governor:
         self.tasks.register(
             [*self.budgets.task_handlers, *self.flags.task_handlers, *self.incidents.task_handlers]
         )
-        self.digests = Digests(resources, self.budgets.status_reader, self.budgets.spending, self.velocity)
+        self.digests = Digests(
+            resources,
+            self.budgets.status_reader,
+            self.budgets.spending,
+            self.velocity,
+            self.rotations.control,
+        )
         self.tasks.register([self.digests.handler])
         self.slack.build_app(
             Capabilities(

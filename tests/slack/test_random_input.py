@@ -170,6 +170,7 @@ def command_router(tmp_path: Path) -> Iterator[tuple[asyncio.Runner, CommandRout
         people = Everyone()
         room = build_incidents(of, hold_registry, database, nobody)
         runner.run(open_incident_in("C1", room, database))
+        rotations = control_of(of.current, database, of.clock)
         capabilities = Capabilities(
             status_reader=status_reader,
             explanations=ExplanationReader(Ledger(database), {}, of.clock),
@@ -186,9 +187,9 @@ def command_router(tmp_path: Path) -> Iterator[tuple[asyncio.Runner, CommandRout
             incidents=recorded_only(room),
             launches=Launches(database, appeared_messages, changed_messages),
             velocity=build_velocity(of, database),
-            rotations=control_of(of.current, database, of.clock),
+            rotations=rotations,
             reviews=Reviews(database, of.current).agreements,
-            digests=build_digests(of, status_reader, database),
+            digests=build_digests(of, status_reader, database, rotations),
             database=database,
             clock=of.clock,
             prefix=CommandPrefix(),

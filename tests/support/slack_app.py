@@ -69,6 +69,7 @@ from bot.tasks.runner import TaskRunner
 from bot.teams.digests.reader import DigestReader
 from bot.teams.digests.sending import DigestSending
 from bot.teams.readiness.launches import Launches
+from bot.teams.rotations.control import RotationControl
 from bot.velocity.cost_reader import CostReader
 from bot.velocity.goals.reader import GoalReader
 from bot.velocity.reader import VelocityReader
@@ -187,14 +188,17 @@ def build_incidents(
     )
 
 
-def build_digests(of: Shop, status_reader: StatusReader, database: Database) -> DigestSending:
+def build_digests(
+    of: Shop, status_reader: StatusReader, database: Database, rotations: RotationControl
+) -> DigestSending:
     """Return digests of what is in the database."""
     reader = DigestReader(
         database,
         status_reader,
         VelocityReader(database),
         build_velocity(of, database).goals,
-        build_spending(of, database),
+        spending=build_spending(of, database),
+        rotations=rotations,
     )
     return DigestSending(database, reader, digest_messages, of.clock)
 
@@ -325,6 +329,9 @@ async def run_slack_app(path: Path, of: Shop, prefix: str = "") -> AsyncIterator
         flags = build_flags(
             of, status_reader, hold_registry, database, session, on_lowered=incidents.link_lowered_flag
         )
+        rotations = Rotations(
+            database=database, client_of=clients.for_team, current=of.current, clock=of.clock
+        ).control
         capabilities = Capabilities(
             status_reader=status_reader,
             explanations=ExplanationReader(Ledger(database), {}, of.clock),
@@ -341,11 +348,9 @@ async def run_slack_app(path: Path, of: Shop, prefix: str = "") -> AsyncIterator
             incidents=immediate_incident_capabilities(incidents),
             launches=launches,
             velocity=build_velocity(of, database),
-            rotations=Rotations(
-                database=database, client_of=clients.for_team, current=of.current, clock=of.clock
-            ).control,
+            rotations=rotations,
             reviews=reviews.agreements,
-            digests=build_digests(of, status_reader, database),
+            digests=build_digests(of, status_reader, database, rotations),
             database=database,
             clock=of.clock,
             prefix=command_prefix,

@@ -11,7 +11,9 @@ from bot.slack.interactions import Query, Reply, say, show_button, show_menu
 from bot.store.outbox import Block, OutboxMessage
 from bot.teams.digests.contents import DigestContents
 
-_STAND_UP_DETAILS = frozenset({"Incidents", "Actions", "Ramps in flight", "Freezes that end"})
+_STAND_UP_DETAILS = frozenset(
+    {"Incidents", "Actions", "Ramps in flight", "Freezes that end", "Freezes to agree on"}
+)
 
 
 def digest_messages(
@@ -64,7 +66,8 @@ def _head(contents: DigestContents) -> tuple[Block, ...]:
     more = len(contents.services) - len(lines)
     rest = markup("and {} more with more left", more) if more > 0 else NOTHING
     numbers = [texts.counts_line(contents), _labelled("To do", texts.to_do_line(contents))]
-    parts = [join("\n", [*lines, rest]), join("\n", numbers), texts.faster_line(contents)]
+    serving = join("\n", texts.serving_lines(contents))
+    parts = [join("\n", [*lines, rest]), join("\n", numbers), serving, texts.faster_line(contents)]
     return (header(texts.title(contents)), *(section(part) for part in parts if part))
 
 
@@ -85,8 +88,8 @@ def _text(contents: DigestContents) -> Markup:
         return markup("{}: {}", texts.title(contents), texts.stand_up_line(contents))
     lines = [texts.budget_line(news) for news in contents.services[: texts.MOST_SERVICES]]
     to_do = _labelled("To do", texts.to_do_line(contents))
-    parts = [texts.title(contents), *lines, texts.counts_line(contents), to_do, texts.faster_line(contents)]
-    return join("\n", parts)
+    parts = [texts.title(contents), *lines, texts.counts_line(contents), to_do]
+    return join("\n", [*parts, *texts.serving_lines(contents), texts.faster_line(contents)])
 
 
 def _labelled(label: str, line: Markup) -> Markup:

@@ -27,7 +27,8 @@ from bot.slack.blockkit.mrkdwn import (
     when,
 )
 from bot.slack.velocity.goals import goal_line
-from bot.teams.digests.contents import DigestContents, LingeringFlag, ServiceNews
+from bot.teams.digests.contents import DigestContents, LingeringFlag, ServiceNews, ServingNow
+from bot.teams.reviews.review import FreezeReview, TeamSide
 from bot.velocity.measures import DeliveryMeasures
 
 MOST_SERVICES = 6
@@ -84,6 +85,9 @@ def to_do_line(contents: DigestContents) -> Markup:
         else "",
         counted(len(contents.ramps), "ramp in flight", "ramps in flight") if contents.ramps else "",
         counted(len(contents.ending), "freeze that ends", "freezes that end") if contents.ending else "",
+        counted(len(contents.reviews), "freeze to agree on", "freezes to agree on")
+        if contents.reviews
+        else "",
     ]
     return join(" · ", parts)
 
@@ -110,7 +114,29 @@ def faster_line(contents: DigestContents) -> Markup:
 def stand_up_line(contents: DigestContents) -> Markup:
     """Return the line for a stand-up: budgets, then whatever needs a word today."""
     budgets = join("; ", [budget_line(news) for news in contents.services[:MOST_SERVICES]])
-    return join(" · ", [budgets, counts_line(contents), to_do_line(contents)])
+    pairs = [pair for each in contents.serving if (pair := _people(each.period.pair))]
+    serving = markup("on rotation: {}", join("; ", pairs)) if pairs else NOTHING
+    return join(" · ", [budgets, counts_line(contents), to_do_line(contents), serving])
+
+
+def serving_lines(contents: DigestContents) -> Sequence[Markup]:
+    """Return who serves in the rotations of the services, and who will next, a line for each rotation."""
+    several = len(contents.serving) > 1
+    return [_serving(each, several=several) for each in contents.serving[:_MOST_ROWS]]
+
+
+def _serving(each: ServingNow, *, several: bool) -> Markup:
+    of = markup(" in {}", bold(each.period.rotation)) if several else NOTHING
+    who = _people(each.period.pair) or Markup("nobody")
+    now = markup("On rotation{}: {} until {}.", of, who, when(each.period.ends_at))
+    if each.following is None:
+        return now
+    following = _people(each.following.planned.people) or Markup("nobody, as both teams are away")
+    return markup("{} Next: {}.", now, following)
+
+
+def _people(pair: Sequence[str]) -> Markup:
+    return Markup(" and ".join(str(mention(person)) for person in pair))
 
 
 def details(contents: DigestContents) -> Sequence[Section]:
@@ -127,6 +153,7 @@ def details(contents: DigestContents) -> Sequence[Section]:
             "Freezes that end",
             [markup("{}: {}", bold(name), hold_term(hold)) for name, hold in contents.ending],
         ),
+        ("Freezes to agree on", [_review(each) for each in contents.reviews]),
         ("Ramps in flight", [_ramp(each, now) for each in contents.ramps]),
         ("Flags to clean up", [_flag(each, now) for each in contents.lingering]),
         ("What only was observed", [line for news in contents.services for line in _observed(news)]),
@@ -209,6 +236,18 @@ def _action(action: Action, contents: DigestContents) -> Markup:
         due = markup("{} {}", "overdue since" if action.is_overdue(contents.today) else "due", at)
     text = cut(naming(action.text), _LONGEST_TITLE)
     return markup("{}{} — {}", urgent, text, join(" · ", [owner, due, f"action {action.id}"]))
+
+
+def _review(review: FreezeReview) -> Markup:
+    """Return which side has not agreed on the work of a long freeze, and where to do so."""
+    lacking = [side.value for side in TeamSide if side not in review.agreed]
+    both = len(lacking) == len(TeamSide)
+    work = "" if review.action_ids else " The work is not filled in."
+    return markup(
+        "{}: frozen since {}, and {} not agreed on the reliability work.{} Next: agree in its thread.",
+        bold(review.service), when(review.began_at), "both teams have" if both else f"{lacking[0]} has",
+        work,
+    )  # fmt: skip
 
 
 def _ramp(stored: StoredRamp, now: datetime) -> Markup:

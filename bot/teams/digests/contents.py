@@ -16,6 +16,9 @@ from bot.freezes.status import ServiceStatus
 from bot.incidents.action import Action
 from bot.incidents.incident import Incident
 from bot.incidents.spending.observed_week import ObservedWeek
+from bot.teams.reviews.review import FreezeReview
+from bot.teams.rotations.outlook import ComingPeriod
+from bot.teams.rotations.period import RotationPeriod
 from bot.velocity.goals.progress import GoalProgress
 from bot.velocity.measures import DeliveryMeasures
 
@@ -59,6 +62,14 @@ class ServiceNews:
 
 
 @dataclass(frozen=True, slots=True)
+class ServingNow:
+    """The period of a rotation that is under way, and the one after it where that is told of."""
+
+    period: RotationPeriod
+    following: ComingPeriod | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class DigestContents:
     """What happened in a span around the services of a channel, and what is to be done.
 
@@ -77,6 +88,8 @@ class DigestContents:
     ramps: tuple[StoredRamp, ...] = ()
     velocity: DeliveryMeasures | None = None
     goals: tuple[GoalProgress, ...] = ()
+    serving: tuple[ServingNow, ...] = ()
+    reviews: tuple[FreezeReview, ...] = ()
 
     @property
     def now(self) -> datetime:

@@ -1,7 +1,7 @@
 """Reads what a digest tells of a channel's services. Private incidents, and their actions, are never read."""
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import func, select
@@ -37,6 +37,10 @@ from bot.teams.digests.contents import (
     told_incidents,
 )
 from bot.teams.digests.planning import PlanningSheet, ServicePlan, plan_of
+from bot.teams.digests.serving import read_serving
+from bot.teams.reviews import records as review_records
+from bot.teams.reviews.review import FreezeReview
+from bot.teams.rotations.control import RotationControl
 from bot.velocity.goals.progress import GoalProgress
 from bot.velocity.goals.reader import GoalReader
 from bot.velocity.reader import VelocityReader
@@ -44,6 +48,7 @@ from bot.velocity.scope import ScopeKind, VelocityScope
 
 _POINTS = 60
 _EVERYBODY = 1.0
+_NEXT_WITHIN = {DigestKind.WEEKLY: timedelta(days=7), DigestKind.STAND_UP: timedelta()}
 
 
 class DigestReader:
@@ -55,13 +60,16 @@ class DigestReader:
         status_reader: StatusReader,
         velocity: VelocityReader,
         goals: GoalReader,
+        *,
         spending: SpendingReader,
+        rotations: RotationControl,
     ) -> None:
         self._database = database
         self._status_reader = status_reader
         self._velocity = velocity
         self._goals = goals
         self._spending = spending
+        self._rotations = rotations
 
     async def read(
         self, kind: DigestKind, channel: str, names: Collection[str], since: datetime, now: datetime
@@ -78,6 +86,7 @@ class DigestReader:
         async with self._database.reading() as connection:
             incidents = await _incidents(connection, services, span)
             lingering = await _lingering(connection, flags, now) if kind is DigestKind.WEEKLY else []
+            reviews = await _reviews(connection, services)
             ramps = [each for each in await ramp_records.running(connection) if each.ramp.flag in flags]
         return DigestContents(
             kind,
@@ -93,6 +102,8 @@ class DigestReader:
             if kind is DigestKind.WEEKLY and services
             else None,
             tuple(await self._shared_goals(names, now)) if kind is DigestKind.WEEKLY else (),
+            tuple(await read_serving(self._rotations, catalog, names, now + _NEXT_WITHIN[kind])),
+            tuple(reviews),
         )
 
     async def planning(self, names: Collection[str]) -> PlanningSheet:
@@ -159,6 +170,13 @@ async def _incidents(
         still = await incident_records.read_many(connection, service=service.name, unresolved=True)
         found |= {each.id: each for each in (*since, *still) if may_see(each, ANYBODY)}
     return list(found.values())
+
+
+async def _reviews(connection: AsyncConnection, services: Sequence[Service]) -> Sequence[FreezeReview]:
+    """Return the reviews of the services' freezes that both teams were asked for and have not agreed on."""
+    names = {service.name for service in services}
+    lasting = await review_records.read_all_lasting(connection)
+    return [each for each in lasting if each.service in names and each.is_open and not each.is_agreed]
 
 
 async def _lingering(

@@ -14,7 +14,10 @@ from bot.incidents.lifecycle import NewIncident
 from bot.incidents.records.actions import NewAction
 from bot.store.tables.core import audit, outbox
 from bot.teams.digests import pauses
+from bot.teams.reviews import records as reviews
+from bot.teams.reviews.review import Agreement, ReviewedWork, TeamSide
 from tests.support.clock import DAY, HOUR, NOW
+from tests.support.examples import hold
 from tests.support.slack_app import RunningSlackApp
 
 
@@ -89,6 +92,24 @@ async def test_anybody_sees_the_digest_of_a_channel_alone_and_nothing_private(
     assert "The digest of #checkout comes <!date^" in shown
     assert await told(slack_app) == []
     assert (await slack_app.types("omar", "/digest checkout", "#general")).text == seen.text
+
+
+async def test_only_reviews_that_wait_for_an_agreement_are_in_the_digest(
+    slack_app: RunningSlackApp,
+) -> None:
+    async with slack_app.database.transaction() as connection:
+        await reviews.begin(slack_app.database, connection, hold(since=NOW - 3 * DAY))
+        review = await reviews.read_lasting(connection, "checkout")
+        assert review is not None
+    assert "to agree on" not in str(await slack_app.types("omar", "/digest", "#checkout"))
+    async with slack_app.database.transaction() as connection:
+        await reviews.set_asked(connection, review, [ReviewedWork("Limit the pool")], NOW)
+    assert "1 freeze to agree on" in str(await slack_app.types("omar", "/digest", "#checkout"))
+    assert "to agree on" not in str(await slack_app.types("omar", "/digest search", "#checkout"))
+    async with slack_app.database.transaction() as connection:
+        for side in TeamSide:
+            await reviews.set_agreed(connection, review, side, Agreement("U0DANA", NOW))
+    assert "to agree on" not in str(await slack_app.types("omar", "/digest", "#checkout"))
 
 
 async def test_a_digest_now_is_posted_once_with_its_details_in_the_thread(slack_app: RunningSlackApp) -> None:

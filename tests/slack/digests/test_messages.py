@@ -9,7 +9,11 @@ from bot.freezes.status import ServiceStatus
 from bot.incidents.action import Action
 from bot.incidents.spending.observed_week import ObservedWeek
 from bot.slack.digests.messages import digest_messages
-from bot.teams.digests.contents import DigestContents, ServiceNews, change_of, due_actions
+from bot.teams.digests.contents import DigestContents, ServiceNews, ServingNow, change_of, due_actions
+from bot.teams.reviews.review import Agreement, FreezeReview, TeamSide
+from bot.teams.rotations.outlook import ComingPeriod
+from bot.teams.rotations.period import RotationPeriod, StoredTurn
+from bot.teams.rotations.plan import Choice, PlannedPair, Side, Turn
 from tests.support.clock import DAY, HOUR, NOW
 from tests.support.examples import shrinking
 from tests.support.values import budget, service, slo
@@ -41,6 +45,48 @@ def test_the_stand_up_line_names_what_needs_a_word_today() -> None:
     assert head.text.startswith("Stand-up: checkout: checkout — *40.0%")
     assert head.text.endswith("1 overdue action")
     assert "Limit the pool — <@U0DANA> · overdue since" in details.text
+
+
+def serving(*people: str) -> RotationPeriod:
+    turns = [Turn(1, side, person, 1) for side, person in zip(Side, people, strict=False)]
+    stored = tuple(StoredTurn(number, turn, WEEK.start) for number, turn in enumerate(turns))
+    return RotationPeriod("shop", 1, WEEK.start, NOW + 3 * DAY, turns=stored)
+
+
+def test_the_pair_of_the_rotation_is_named_and_who_comes_next_when_it_ends_soon() -> None:
+    pair = {Side.DEVELOPMENT: Choice("U0KIM", 1), Side.RELIABILITY: Choice("U0LEE", 1)}
+    following = ComingPeriod(NOW + 3 * DAY, NOW + 17 * DAY, PlannedPair(2, pair))
+    period = serving("U0DANA", "U0SAM")
+    spent = replace(news(), changes={"availability": -0.041})
+    (weekly, _) = digest_messages(contents(spent, serving=(ServingNow(period, following),)), "s")
+    assert "On rotation: <@U0DANA> and <@U0SAM> until <!date^" in weekly.text
+    assert "Next: <@U0KIM> and <@U0LEE>." in weekly.text
+    assert "Next: <@U0KIM> and <@U0LEE>." in str(weekly.blocks)
+    standing = contents(spent, DigestKind.STAND_UP, serving=(ServingNow(period),))
+    assert digest_messages(standing, "s")[0].text.endswith("on rotation: <@U0DANA> and <@U0SAM>")
+
+
+def test_a_period_in_which_nobody_serves_is_told_weekly_and_left_out_of_the_stand_up_line() -> None:
+    spent = replace(news(), changes={"availability": -0.041})
+    nobody = (ServingNow(serving()),)
+    assert "On rotation: nobody until" in digest_messages(contents(spent, serving=nobody), "s")[0].text
+    standing = contents(spent, DigestKind.STAND_UP, serving=nobody)
+    assert "rotation" not in digest_messages(standing, "s")[0].text
+
+
+def test_a_pair_alone_is_no_news() -> None:
+    assert digest_messages(contents(news(1.0), serving=(ServingNow(serving("U0DANA")),)), "s") == ()
+
+
+def test_a_long_freeze_without_an_agreement_is_to_be_agreed_on() -> None:
+    asked = FreezeReview(1, "checkout", 7, NOW - 3 * DAY, asked_at=NOW - DAY)
+    one = replace(asked, agreed={TeamSide.DEVELOPMENT: Agreement("U0DANA", NOW)})
+    for kind in DigestKind:
+        head, details = digest_messages(contents(news(0.0), kind, reviews=(asked,)), "s")
+        assert "1 freeze to agree on" in head.text
+        assert "both teams have not agreed on the reliability work. The work is not" in details.text
+    _, details = digest_messages(contents(news(0.0), reviews=(one,)), "s")
+    assert "and reliability has not agreed" in details.text
 
 
 def test_what_observing_would_have_stopped_is_in_the_digest() -> None:

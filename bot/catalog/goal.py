@@ -1,11 +1,13 @@
 """A goal that two teams share for a time: how fast they ship and how reliable it is. Pure; no clock."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from typing import Final
+from zoneinfo import ZoneInfo
 
-from bot.catalog.window import Span
+from bot.catalog.window import CalendarUnit, CalendarWindow, Span
 
 
 class DeliveryMeasure(StrEnum):
@@ -72,16 +74,37 @@ class ReliabilityTarget:
 
 
 @dataclass(frozen=True, slots=True)
+class GoalTerm:
+    """The time of a goal, and what people call it: `2026-Q4`, or `2026-10-01 to 2026-11-15`."""
+
+    span: Span
+    name: str
+
+
+EVERY_QUARTER: Final = "every"
+"""What policies write for a goal that begins anew with each quarter."""
+
+
+@dataclass(frozen=True, slots=True)
 class Goal:
-    """What the teams of some services want to reach in a time; met only if both halves are."""
+    """What the teams of some services want to reach in a time; met only if both halves are.
+
+    `only_term` is None for a goal that begins anew with each quarter in its time zone.
+    """
 
     name: str
     description: str
     services: tuple[str, ...]
-    span: Span
-    period: str
-    """The time as people call it: `2026-Q4`, or `2026-10-01 to 2026-11-15`."""
+    only_term: GoalTerm | None
     time_zone: str
     delivery: tuple[DeliveryTarget, ...]
     reliability: tuple[ReliabilityTarget, ...]
     channel: str
+
+    def term(self, now: datetime) -> GoalTerm:
+        """Return its only term, or the quarter that it is now."""
+        if self.only_term is not None:
+            return self.only_term
+        span = CalendarWindow(CalendarUnit.QUARTER, self.time_zone).period(now)
+        first = span.start.astimezone(ZoneInfo(self.time_zone))
+        return GoalTerm(span, f"{first.year}-Q{(first.month + 2) // 3}")

@@ -8,6 +8,7 @@ import pytest
 from bot.catalog.goal import (
     DeliveryMeasure,
     FrequencyTarget,
+    GoalTerm,
     Quantile,
     RateTarget,
     ReliabilityTarget,
@@ -42,7 +43,8 @@ def test_a_goal_says_what_both_halves_are_to_reach(write: Write) -> None:
     assert goal.services == ("checkout",)
     assert goal.channel == "#checkout"
     # In Berlin the quarter begins in summer time and ends in winter time.
-    assert goal.span == Span(datetime(2026, 9, 30, 22, tzinfo=UTC), datetime(2026, 12, 31, 23, tzinfo=UTC))
+    span = Span(datetime(2026, 9, 30, 22, tzinfo=UTC), datetime(2026, 12, 31, 23, tzinfo=UTC))
+    assert goal.only_term == GoalTerm(span, "2026-Q4")
     assert goal.delivery == (
         FrequencyTarget(Decimal("2.5")),
         TimeTarget(DeliveryMeasure.LEAD_TIME, Quantile.P50, timedelta(days=1)),
@@ -57,8 +59,16 @@ def test_a_goal_says_what_both_halves_are_to_reach(write: Write) -> None:
 def test_a_goal_may_be_for_any_days(write: Write) -> None:
     dates = GOAL.replace("quarter: 2026-Q4", 'from: "2026-11-02"\n  until: "2026-11-15"')
     goal = load(write(workspace=WORKSPACE, service=SERVICE, goal=dates), {}).goals["checkout-q4"]
-    assert goal.period == "2026-11-02 to 2026-11-15"
-    assert goal.span.length == timedelta(days=14)
+    assert goal.only_term is not None
+    assert goal.only_term.name == "2026-11-02 to 2026-11-15"
+    assert goal.only_term.span.length == timedelta(days=14)
+
+
+def test_a_goal_may_begin_anew_with_each_quarter(write: Write) -> None:
+    every = GOAL.replace("2026-Q4", "every")
+    goal = load(write(workspace=WORKSPACE, service=SERVICE, goal=every), {}).goals["checkout-q4"]
+    assert goal.only_term is None
+    assert goal.term(datetime(2027, 2, 1, tzinfo=UTC)).name == "2027-Q1"
 
 
 @pytest.mark.parametrize(

@@ -178,13 +178,6 @@ async def play(visitor: Visitor, moment: Moment = nothing) -> None:
     await visitor.sees("availability")
     await expect(visitor.page.locator("svg.plot").first).to_be_visible()
     await moment("budget", visitor)
-    await visitor.says("/velocity checkout")
-    await visitor.sees("Deployment frequency")
-    await visitor.shows_start_of_last()
-    await moment("velocity", visitor)
-    await visitor.says("/velocity goals")
-    await visitor.sees("A goal is met only when both halves are")
-    await moment("goals", visitor)
 
     await visitor.presses("Bad deploy")
     await visitor.presses("60×")
@@ -201,6 +194,15 @@ async def play(visitor: Visitor, moment: Moment = nothing) -> None:
     await visitor.sees("is frozen")
     await visitor.sees("is open again")
     await moment("releases", visitor)
+
+    await visitor.opens("checkout")
+    await visitor.says("/velocity checkout")
+    await visitor.sees("Deployment frequency")
+    await visitor.shows_start_of_last()
+    await moment("velocity", visitor)
+    await visitor.says("/velocity goals")
+    await visitor.sees("A goal is met only when both halves are")
+    await moment("goals", visitor)
 
 
 async def follow_steps(visitor: Visitor, moment: Moment = nothing) -> None:

@@ -81,7 +81,7 @@ class GoalsEndpoint:
     async def goals(self, _: web.Request) -> web.Response:
         """Return every goal, also those whose time has not begun or is over."""
         catalog, now = self._status_reader.catalog, self._clock.now()
-        ordered = sorted(catalog.goals.values(), key=lambda goal: (goal.span.end, goal.name))
+        ordered = sorted(catalog.goals.values(), key=lambda goal: (goal.term(now).span.end, goal.name))
         found = [await self._goals.progress(catalog, goal, now) for goal in ordered]
         return web.json_response({"goals": [goal_json(each) for each in found]})
 
@@ -93,9 +93,9 @@ def goal_json(progress: GoalProgress) -> dict[str, Any]:
         "name": goal.name,
         "description": goal.description,
         "services": list(goal.services),
-        "period": goal.period,
-        "since": instant(goal.span.start),
-        "until": instant(goal.span.end),
+        "period": progress.term.name,
+        "since": instant(progress.term.span.start),
+        "until": instant(progress.term.span.end),
         "elapsed": progress.elapsed,
         "state": progress.state.value,
         "delivery_state": progress.delivery_state.value,

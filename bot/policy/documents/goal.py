@@ -11,10 +11,12 @@ from pydantic import Field, PlainValidator, WithJsonSchema
 
 from bot.catalog.catalog import Service, Workspace
 from bot.catalog.goal import (
+    EVERY_QUARTER,
     DeliveryMeasure,
     DeliveryTarget,
     FrequencyTarget,
     Goal,
+    GoalTerm,
     Quantile,
     RateTarget,
     ReliabilityTarget,
@@ -30,13 +32,13 @@ from bot.policy.documents.quantities import duration_between
 from bot.policy.faults import IT, InvalidValueError
 from bot.store.addresses import qualified
 
-_QUARTERS = "a quarter such as 2026-Q4"
+_QUARTERS = "a quarter such as 2026-Q4, or every"
 _MOST_A_WEEK = 10_000
 _LONGEST = timedelta(days=366)
 
 
 def _quarter(value: object) -> str:
-    if not isinstance(value, str) or not re.fullmatch(r"2[01][0-9]{2}-Q[1-4]", value):
+    if not isinstance(value, str) or not re.fullmatch(rf"2[01][0-9]{{2}}-Q[1-4]|{EVERY_QUARTER}", value):
         raise InvalidValueError(f"{IT} is not a quarter", _QUARTERS)
     return value
 
@@ -61,7 +63,9 @@ def _per_week(value: object) -> Decimal:
 Quarter = Annotated[
     str,
     PlainValidator(_quarter),
-    WithJsonSchema({"type": "string", "pattern": "^2[01][0-9]{2}-Q[1-4]$", "examples": ["2026-Q4"]}),
+    WithJsonSchema(
+        {"type": "string", "pattern": "^(?:2[01][0-9]{2}-Q[1-4]|every)$", "examples": ["2026-Q4", "every"]}
+    ),
 ]
 GoalTime = Annotated[
     timedelta,
@@ -128,7 +132,7 @@ class GoalSpec(Model):
     channel: Channel | None = None
     """Where it belongs, `#name` or an id; the channel of the first service if left out."""
     quarter: Quarter | None = None
-    """The quarter of a year, such as `2026-Q4`; or `from` and `until`."""
+    """The quarter of a year, such as `2026-Q4`, or `every` to begin anew with each; else `from`, `until`."""
     begins: Day | None = Field(None, alias="from")
     """The first day, in quotes."""
     until: Day | None = None
@@ -184,8 +188,7 @@ def goal_of(document: GoalDocument, services: Mapping[str, Service], home: Works
         name=document.metadata.name,
         description=spec.description,
         services=spec.services,
-        span=_span(spec, ZoneInfo(zone)),
-        period=spec.quarter or f"{spec.begins} to {spec.until}",
+        only_term=None if spec.quarter == EVERY_QUARTER else _term(spec, ZoneInfo(zone)),
         time_zone=zone,
         delivery=tuple(_delivery(spec.delivery)),
         reliability=tuple(
@@ -196,7 +199,7 @@ def goal_of(document: GoalDocument, services: Mapping[str, Service], home: Works
     )
 
 
-def _span(spec: GoalSpec, zone: ZoneInfo) -> Span:
+def _term(spec: GoalSpec, zone: ZoneInfo) -> GoalTerm:
     if spec.quarter is not None:
         year, quarter = int(spec.quarter[:4]), int(spec.quarter[-1])
         begins = date(year, 3 * quarter - 2, 1)
@@ -205,7 +208,8 @@ def _span(spec: GoalSpec, zone: ZoneInfo) -> Span:
         if spec.begins is None or spec.until is None:
             raise ValueError("the document was not validated")
         begins, following = spec.begins, spec.until + timedelta(days=1)
-    return Span(*(datetime.combine(day, time(), zone).astimezone(UTC) for day in (begins, following)))
+    span = Span(*(datetime.combine(day, time(), zone).astimezone(UTC) for day in (begins, following)))
+    return GoalTerm(span, spec.quarter or f"{spec.begins} to {spec.until}")
 
 
 def _delivery(spec: DeliveryTargetsSpec) -> Iterator[DeliveryTarget]:

@@ -119,14 +119,14 @@ def _description(progress: GoalProgress) -> Markup:
 
 
 def _time_text(progress: GoalProgress) -> str:
-    goal = progress.goal
+    term = progress.term
     if not progress.has_begun:
-        return f"{goal.period}, not started yet"
+        return f"{term.name}, not started yet"
     if progress.has_ended:
-        return f"{goal.period}, over"
-    days = max(1, round(goal.span.length / _DAY))
-    passed = min(days, int((progress.at - goal.span.start) / _DAY) + 1)
-    return f"{goal.period}, day {passed} of {days}"
+        return f"{term.name}, over"
+    days = max(1, round(term.span.length / _DAY))
+    passed = min(days, int((progress.at - term.span.start) / _DAY) + 1)
+    return f"{term.name}, day {passed} of {days}"
 
 
 def _state_words(progress: GoalProgress, state: GoalState) -> str:

@@ -18,6 +18,7 @@ from bot.catalog.goal import (
     DeliveryTarget,
     FrequencyTarget,
     Goal,
+    GoalTerm,
     Quantile,
     RateTarget,
     ReliabilityTarget,
@@ -60,6 +61,7 @@ class GoalProgress:
     """A goal as it stands at a time."""
 
     goal: Goal
+    term: GoalTerm
     at: datetime
     delivery: tuple[DeliveryProgress, ...]
     reliability: tuple[ReliabilityProgress, ...]
@@ -82,17 +84,17 @@ class GoalProgress:
     @property
     def has_begun(self) -> bool:
         """Whether its time has begun."""
-        return self.at >= self.goal.span.start
+        return self.at >= self.term.span.start
 
     @property
     def has_ended(self) -> bool:
         """Whether its time is over, so that this is how it ended."""
-        return self.at >= self.goal.span.end
+        return self.at >= self.term.span.end
 
     @property
     def elapsed(self) -> float:
         """The share of its time that has passed, from 0 to 1."""
-        span = self.goal.span
+        span = self.term.span
         return min(1.0, max(0.0, (self.at - span.start) / span.length))
 
 
@@ -106,6 +108,7 @@ def progress(
     """
     return GoalProgress(
         goal,
+        goal.term(at),
         at,
         tuple(_delivery(target, measures) for target in goal.delivery),
         tuple(_reliability(target, counts.get(target.key)) for target in goal.reliability),

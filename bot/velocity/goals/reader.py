@@ -23,13 +23,15 @@ class GoalReader:
 
     async def current(self, catalog: Catalog, now: datetime) -> Sequence[GoalProgress]:
         """Return the goals whose time it is, those that end first before the others."""
-        current = [goal for goal in catalog.goals.values() if goal.span.start <= now < goal.span.end]
-        ordered = sorted(current, key=lambda goal: (goal.span.end, goal.name))
+        terms = {goal.name: goal.term(now).span for goal in catalog.goals.values()}
+        current = [each for each in catalog.goals.values() if _contains(terms[each.name], now)]
+        ordered = sorted(current, key=lambda goal: (terms[goal.name].end, goal.name))
         return [await self.progress(catalog, goal, now) for goal in ordered]
 
     async def progress(self, catalog: Catalog, goal: Goal, now: datetime) -> GoalProgress:
         """Return how far a goal has come, or how it ended."""
-        span = Span(goal.span.start, min(now, goal.span.end))
+        term = goal.term(now).span
+        span = Span(term.start, min(now, term.end))
         if span.start >= span.end:
             return progress(goal, None, {}, now)
         velocity = await self._velocity.velocity(goal_scope(catalog, goal), span)
@@ -48,3 +50,7 @@ class GoalReader:
         if isinstance(slo.sli, DowntimeSli):
             return await self._ledger.downtime_counts(slo, [span])
         return await self._ledger.counts(slo, [span], now)
+
+
+def _contains(span: Span, at: datetime) -> bool:
+    return span.start <= at < span.end

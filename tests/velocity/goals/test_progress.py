@@ -12,6 +12,7 @@ from bot.catalog.goal import (
     DeliveryTarget,
     FrequencyTarget,
     Goal,
+    GoalTerm,
     Quantile,
     RateTarget,
     ReliabilityTarget,
@@ -33,7 +34,7 @@ MET, NOT_MET, UNKNOWN = GoalState.MET, GoalState.NOT_MET, GoalState.UNKNOWN
 
 
 def goal(*delivery: DeliveryTarget) -> Goal:
-    return Goal("q4", "", ("checkout",), SPAN, "2026-Q4", "UTC", delivery, (UP,), "#checkout")
+    return Goal("q4", "", ("checkout",), GoalTerm(SPAN, "2026-Q4"), "UTC", delivery, (UP,), "#checkout")
 
 
 def delivered(*lead_times: timedelta, failed: int = 0) -> DeliveryMeasures:
@@ -121,3 +122,12 @@ def test_the_card_shows_both_halves_with_what_they_stand_at() -> None:
     ]
     at_the_end = progress(goal(LEAD), delivered(), counts, SPAN.end)
     assert "delivery nothing to judge it by, reliability met · 2026-Q4, over" in goal_line(at_the_end)
+
+
+def test_a_goal_of_every_quarter_begins_anew_where_its_teams_are() -> None:
+    berlin = replace(goal(LEAD), only_term=None, time_zone="Europe/Berlin")
+    new_year = datetime(2026, 12, 31, 23, tzinfo=UTC)
+    before, after = berlin.term(new_year - timedelta(seconds=1)), berlin.term(new_year)
+    assert (before.name, after.name) == ("2026-Q4", "2027-Q1")
+    assert before.span.end == after.span.start == new_year
+    assert before.span.start == datetime(2026, 9, 30, 22, tzinfo=UTC)

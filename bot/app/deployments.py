@@ -9,7 +9,7 @@ from bot.deployments.backfill.imports import DeploymentImports
 from bot.deployments.changes.handler import ChangesHandler
 from bot.deployments.changes.planner import ChangesPlanner
 from bot.deployments.github.client import GitHubClient
-from bot.deployments.recorder import DeploymentRecorder
+from bot.deployments.recorder import DeploymentRecorder, ReadUnready
 from bot.deployments.undo_detector import UndoDetector
 from bot.freezes.declared_kinds import DeclaredKinds
 from bot.slack.announcements.declared_kinds import declared_kind_messages
@@ -20,7 +20,9 @@ from bot.tasks.handler import TaskHandler
 class Deployments:
     """All parts of deployments. Without a token for GitHub nothing is asked there."""
 
-    def __init__(self, resources: Resources, undo_detector: UndoDetector) -> None:
+    def __init__(
+        self, resources: Resources, undo_detector: UndoDetector, *, read_unready: ReadUnready
+    ) -> None:
         settings, database, current = resources.settings, resources.database, resources.current
         token = settings.github_token
         self.agents = AgentAccounts(settings.agent_accounts.split(","))
@@ -33,6 +35,7 @@ class Deployments:
             self.declared_kinds,
             undo_detector,
             changes=planner,
+            read_unready=read_unready,
         )
         self.imports = DeploymentImports(database, can_ask=token is not None)
         client = GitHubClient(

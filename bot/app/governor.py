@@ -230,7 +230,11 @@ class Governor:
             lease=self.leases.lease("incidents"),
             pair_of=self.rotations.pair_of,
         )
-        self.deployments = Deployments(resources, UndoDetector(self.incidents.lifecycle.causes))
+        self.deployments = Deployments(
+            resources,
+            UndoDetector(self.incidents.lifecycle.causes),
+            read_unready=self.launches.unready_when_deployed,
+        )
         self.tasks.register(self.deployments.handlers)
         self.flags = Flags(
             database=self.database,

@@ -3,7 +3,7 @@
 A deployment to production that the gate would have refused is announced, too.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -18,23 +18,35 @@ from bot.deployments.undo_detector import UndoDetector
 from bot.freezes.declared_kinds import DeclaredKinds, DeclaredKindUse
 from bot.freezes.hold import Hold
 from bot.freezes.past_verdict import verdict_at
-from bot.freezes.verdict import Change
+from bot.freezes.verdict import Change, UnreadyLaunch
 from bot.store import audit
 from bot.store.database import Database
 from bot.store.outbox import OutboxMessage, enqueue
 
 
 @dataclass(frozen=True, slots=True)
-class FreezeBypass:
-    """A deployment to an environment that a freeze bars, in spite of the holds of when it began."""
+class GateBypass:
+    """A deployment that the gate would have refused when it began.
+
+    It bypassed the holds of then, or it was the service's first to production and its `launch` checklist
+    was not complete, or both.
+    """
 
     service: Service
     deployment: Deployment
     holds: tuple[Hold, ...]
+    launch: UnreadyLaunch | None = None
 
 
-Announce = Callable[[FreezeBypass], Sequence[OutboxMessage]]
+Announce = Callable[[GateBypass], Sequence[OutboxMessage]]
 """Returns the messages that announce a bypass; pure, so that it can run within the transaction."""
+
+ReadUnready = Callable[[AsyncConnection, Service, Deployment], Awaitable[UnreadyLaunch | None]]
+"""Returns what kept a service from its first production deployment when this one began."""
+
+
+async def nothing_required(_: AsyncConnection, __: Service, ___: Deployment) -> None:
+    """Require nothing of a service's first production deployment."""
 
 
 class DeploymentRecorder:
@@ -49,6 +61,7 @@ class DeploymentRecorder:
         undo_detector: UndoDetector,
         *,
         changes: ChangesPlanner,
+        read_unready: ReadUnready = nothing_required,
     ) -> None:
         self._database = database
         self._current = current
@@ -56,6 +69,7 @@ class DeploymentRecorder:
         self._declared_kinds = declared_kinds
         self._undo_detector = undo_detector
         self._changes = changes
+        self._read_unready = read_unready
 
     def services_of(self, repository: str) -> Sequence[Service]:
         """Return the services that are built from the repository; GitHub ignores the case of its name."""
@@ -110,20 +124,25 @@ class DeploymentRecorder:
             # It only has that name: whoever deploys declared that it is not production.
             return
         change = Change(deployment.change or deployment.commit, deployment.kind, environment)
+        launch = await self._read_unready(connection, service, deployment)
         at = deployment.started_at
-        verdict = await verdict_at(connection, service, change, at, deployment.is_called)
+        verdict = await verdict_at(connection, service, change, at, deployment.is_called, launch=launch)
         if verdict.allow:
             if verdict.declared_kind is not None:
                 use = DeclaredKindUse(service, change, verdict.holds, by)
                 await self._declared_kinds.record(connection, use, now)
             return
+        # The checklist is the last of the reasons: where it is the only one, the holds let the change pass.
+        is_held = verdict.launch is None or verdict.reasons[0] != verdict.launch.reason
+        holds = verdict.holds if is_held else ()
         entry = audit.AuditEntry(
             by,
-            "freeze.bypassed",
+            "freeze.bypassed" if is_held else "readiness.bypassed",
             deployment.subject,
             "; ".join(verdict.reasons),
             service.name,
-            after={"deployment": deployment.id, "holds": [hold.id for hold in verdict.holds]},
+            after={"deployment": deployment.id, "holds": [hold.id for hold in holds]},
         )
         await audit.record(connection, entry, now)
-        await enqueue(connection, self._announce(FreezeBypass(service, deployment, verdict.holds)), now)
+        bypass = GateBypass(service, deployment, holds, verdict.launch)
+        await enqueue(connection, self._announce(bypass), now)

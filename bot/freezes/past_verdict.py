@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.catalog.catalog import Service
 from bot.freezes.records import holds_at, read_exemptions
 from bot.freezes.status import barred_environments, exempt_kinds
-from bot.freezes.verdict import Change, Verdict, judge
+from bot.freezes.verdict import Change, UnreadyLaunch, Verdict, judge
 
 
 async def verdict_at(
@@ -20,10 +20,13 @@ async def verdict_at(
     change: Change,
     at: datetime,
     is_called: Callable[[str], bool],
+    *,
+    launch: UnreadyLaunch | None = None,
 ) -> Verdict:
     """Return whether the change might have shipped to the service at a time.
 
-    A change has several names (a commit, a branch): `is_called` returns whether a name is one of them.
+    `launch` is what kept the service from its first production deployment then. A change has several names
+    (a commit, a branch): `is_called` returns whether a name is one of them.
     """
     exemptions = await read_exemptions(connection, service.name, at)
     exempted = (exemption.change for exemption in exemptions if is_called(exemption.change))
@@ -36,4 +39,5 @@ async def verdict_at(
         budgets=(),
         now=at,
         barred=barred_environments(service),
+        launch=launch,
     )

@@ -18,7 +18,7 @@ from bot.catalog.error_budget_policy import (
 from bot.catalog.slo import Slo
 from bot.catalog.teams import Teams
 from bot.deployments.deployment import Deployment, DeploymentState
-from bot.deployments.recorder import FreezeBypass
+from bot.deployments.recorder import GateBypass
 from bot.freezes.hold import GOVERNOR, Hold, HoldKind
 from bot.freezes.hold_writer import TransitionContext
 from bot.freezes.transition import (
@@ -142,7 +142,7 @@ def shrinking(start: float, end: float, points: int = 20) -> RollingHistory:
     )
 
 
-def bypass(*holds: Hold, **changes: object) -> FreezeBypass:
+def bypass(*holds: Hold, **changes: object) -> GateBypass:
     """Return a deployment during a person's hold, unless other holds are given."""
     values: dict[str, object] = {
         "id": "github 1",
@@ -157,4 +157,4 @@ def bypass(*holds: Hold, **changes: object) -> FreezeBypass:
         "url": "https://ci.example/42",
     }
     deployment = Deployment(**(values | changes))  # type: ignore[arg-type]
-    return FreezeBypass(shop_service(), deployment, holds or (hold(),))
+    return GateBypass(shop_service(), deployment, holds or (hold(),))

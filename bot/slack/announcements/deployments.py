@@ -1,4 +1,6 @@
-"""Announcements of deployments that bypassed a freeze. Pure, so that it can run within a transaction.
+"""Announcements of deployments that bypassed a freeze or a launch checklist.
+
+Pure, so that they can be made within a transaction.
 
 The words "freeze" and "frozen" (see `freezes.py`) do not appear here.
 """
@@ -6,7 +8,8 @@ The words "freeze" and "frozen" (see `freezes.py`) do not appear here.
 from collections.abc import Sequence
 
 from bot.catalog.current import CurrentCatalog
-from bot.deployments.recorder import FreezeBypass
+from bot.deployments.recorder import GateBypass
+from bot.freezes.verdict import UnreadyLaunch
 from bot.slack.announcements.announcement import AnnouncementText, distinct, message
 from bot.slack.announcements.budget_phrases import hold_owners, hold_text
 from bot.slack.blockkit.mrkdwn import Markup, bold, code, cut, join, link, markup, mention, when
@@ -22,15 +25,17 @@ class DeploymentAnnouncer:
     def __init__(self, current: CurrentCatalog) -> None:
         self._current = current
 
-    def __call__(self, bypass: FreezeBypass) -> Sequence[OutboxMessage]:
+    def __call__(self, bypass: GateBypass) -> Sequence[OutboxMessage]:
         """Return one message for the service's channel and one for the announcements."""
         service = bypass.service
         channels = distinct([service.channel, self._current.workspace.of(service.name).announcements])
         return [message(channel, announcement_text(bypass), service.name) for channel in channels]
 
 
-def announcement_text(bypass: FreezeBypass) -> AnnouncementText:
+def announcement_text(bypass: GateBypass) -> AnnouncementText:
     """Return the announcement of a bypass."""
+    if bypass.launch is not None and not bypass.holds:
+        return _launch_text(bypass, bypass.launch)
     service, deployment, holds = bypass.service.name, bypass.deployment, bypass.holds
     held = "1 hold was" if len(holds) == 1 else f"{len(holds)} holds were"
     headline = markup(
@@ -44,11 +49,31 @@ def announcement_text(bypass: FreezeBypass) -> AnnouncementText:
         "Next: roll it back or agree on it with {}, and make the pipeline ask {} first.",
         hold_owners(holds), code(f"governor gate {service}"),
     )  # fmt: skip
-    facts = (_facts(bypass), *lines, *([markup("and {} more", more)] if more > 0 else []))
+    more_lines = [markup("and {} more", more)] if more > 0 else []
+    unready = [markup("It was the first time, with {}", _open_items(bypass.launch))] if bypass.launch else []
+    facts = (_facts(bypass), *lines, *more_lines, *unready)
     return AnnouncementText("gate_bypassed", headline, facts, following)
 
 
-def _facts(bypass: FreezeBypass) -> Markup:
+def _launch_text(bypass: GateBypass, launch: UnreadyLaunch) -> AnnouncementText:
+    service, deployment = bypass.service.name, bypass.deployment
+    headline = markup(
+        ":warning: {} was deployed to {} for the first time before its launch checklist was complete: {}.",
+        bold(service), cut(deployment.environment, _LONGEST), code(cut(deployment.short_commit, _LONGEST)),
+    )  # fmt: skip
+    following = markup(
+        "Next: complete the checklist with {}, and make the pipeline ask {} first.",
+        code(f"/governor readiness {service}"), code(f"governor gate {service}"),
+    )  # fmt: skip
+    facts = (_facts(bypass), markup("There were {}", _open_items(launch)))
+    return AnnouncementText("gate_bypassed", headline, facts, following)
+
+
+def _open_items(launch: UnreadyLaunch) -> Markup:
+    return markup("open items on its launch checklist: {}", ", ".join(launch.lacks))
+
+
+def _facts(bypass: GateBypass) -> Markup:
     deployment = bypass.deployment
     by = markup("Started {} by {}", when(deployment.started_at), mention(deployment.by))
     details = link(deployment.url, "details") if deployment.url else ""

@@ -102,6 +102,7 @@ ACTION_TEXTS = {
     "deployments.import_failed": "could not import its history of deployments",
     "freeze.bypassed": "deployed it in spite of a freeze",
     "gate.passed_by_kind": "passed a freeze by its kind",
+    "readiness.bypassed": "deployed it before its launch checklist was complete",
     "readiness.ticked": "ticked its launch checklist",
     "readiness.unticked": "unticked its launch checklist",
     "rotation.begun": "began the next period of the rotation",

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.catalog.catalog import Catalog, Service
 from bot.catalog.error_budget_policy import LaunchRequirement
+from bot.deployments.deployment import Deployment
 from bot.freezes.verdict import UnreadyLaunch
 from bot.store import audit
 from bot.store.database import Database
@@ -92,6 +93,24 @@ class Launches:
             for name, checklist in checklists.items()
             if not checklist.is_complete
         }
+
+    async def unready_when_deployed(
+        self, connection: AsyncConnection, service: Service, deployment: Deployment
+    ) -> UnreadyLaunch | None:
+        """Return what kept a service from its first production deployment when this one began.
+
+        What was ticked since is open: nobody had agreed on it.
+        """
+        if not _is_required(service) or await records.was_launched_without(
+            connection, service.name, deployment.id
+        ):
+            return None
+        found = (await records.read_checklists(connection, [service.name]))[service.name]
+        then = {item: tick for item, tick in found.ticks.items() if tick.at <= deployment.started_at}
+        checklist = LaunchChecklist(service.name, then)
+        if checklist.is_complete:
+            return None
+        return UnreadyLaunch(open_texts(checklist), is_enforced=service.error_budget_policy.enforces)
 
     async def _begin(self, now: datetime) -> None:
         async with self._database.transaction(in_turn=False) as connection:

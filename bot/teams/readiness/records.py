@@ -53,6 +53,18 @@ async def read_launched(connection: AsyncConnection, services: Collection[str]) 
     return frozenset(await connection.scalars(select(columns.service).where(deployed).distinct()))
 
 
+async def was_launched_without(connection: AsyncConnection, service: str, deployment: str) -> bool:
+    """Return whether the service was deployed to production by any other deployment."""
+    columns = deployments.c
+    query = select(columns.service).where(
+        columns.production,
+        columns.state == "succeeded",
+        columns.service == service,
+        columns.deployment != deployment,
+    )
+    return (await connection.execute(query.limit(1))).first() is not None
+
+
 async def tick(
     database: Database, connection: AsyncConnection, service: str, item: LaunchItem, done: Tick
 ) -> bool:

@@ -20,6 +20,7 @@ from bot.app.velocity import VelocityParts
 from bot.clock import Clock
 from bot.http.api import Api
 from bot.http.auth import EnvironmentToken
+from bot.http.deployments.argocd import ArgoCDWebhook
 from bot.http.deployments.github import GitHubWebhook
 from bot.http.deployments.history import DeploymentHistoryEndpoint
 from bot.http.deployments.reports import DeploymentsEndpoint
@@ -87,6 +88,7 @@ def build_routes(  # noqa: PLR0917 - every part that has routes
     recorder, agents = deployments.recorder, deployments.agents
     issues = IssueLinks(resources.database)
     GitHubWebhook(settings.github_secrets, recorder, clock, tokens, agents, issues=issues).add_routes(app)
+    ArgoCDWebhook(resources.database, recorder, current, clock, tokens, agents=agents).add_routes(app)
     IssueWebhooks(
         issues, clock, gitlab_secrets=settings.gitlab_secrets, jira_secrets=settings.jira_secrets
     ).add_routes(app)

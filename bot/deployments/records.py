@@ -167,6 +167,20 @@ async def last_to_production(
     return {row.service: _preceding(deployment_of(row)) for row in rows}
 
 
+async def last_with_prefix(
+    connection: AsyncConnection, service: str, environment: str, prefix: str
+) -> Deployment | None:
+    """Return the outcome that finished last, of the service's deployments whose ids begin so."""
+    columns = deployments.c
+    query = select(deployments).where(
+        columns.service == service,
+        columns.environment == environment,
+        columns.deployment.startswith(prefix, autoescape=True),
+    )
+    row = (await connection.execute(query.order_by(columns.finished_at.desc()).limit(1))).one_or_none()
+    return None if row is None else deployment_of(row)
+
+
 def _preceding(deployment: Deployment) -> PrecedingDeployment:
     is_usual = deployment.environment.casefold() == PRODUCTION
     return PrecedingDeployment(

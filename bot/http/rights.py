@@ -39,7 +39,7 @@ MEANING = {
     Right.FLAGS_READ: "evaluate flags over OFREP",
     Right.ALERTS_WRITE: "send alerts to /webhooks/alertmanager",
     Right.DEPLOYMENTS_READ: "read deployments and what they carried",
-    Right.DEPLOYMENTS_WRITE: "report how deployments ended, here and at /webhooks/github",
+    Right.DEPLOYMENTS_WRITE: "report how deployments ended, here and at webhooks, and import them",
 }
 """What each right permits."""
 

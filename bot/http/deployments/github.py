@@ -8,7 +8,6 @@ https://docs.github.com/en/webhooks/webhook-events-and-payloads#deployment_statu
 
 import hashlib
 import hmac
-import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any
@@ -22,7 +21,7 @@ from bot.deployments.deployment import Deployment, is_production
 from bot.deployments.github.deployment_list import OUTCOMES
 from bot.deployments.recorder import DeploymentRecorder
 from bot.http.auth import CALLER, TokenVerifier, require_token
-from bot.http.deployments.reports import LONGEST_URL, URL_PATTERN, Line, deployment_response
+from bot.http.deployments.reports import Line, deployment_response, first_safe_url
 from bot.http.operations import BAD_BODY, Operation, add_operations
 from bot.http.problems import ProblemError
 from bot.http.request_body import MOST_UNSIGNED_BYTES, Instant, read_body, read_bytes, read_json
@@ -226,7 +225,7 @@ def _deployment(body: DeploymentStatusBody, agents: AgentAccounts, now: datetime
         finished_at=min(status.created_at, now),
         ref=deployment.ref,
         repository=repository.full_name,
-        url=_first_safe_url(status.target_url, f"{repository.html_url}/commit/{deployment.sha}"),
+        url=first_safe_url(status.target_url, f"{repository.html_url}/commit/{deployment.sha}"),
         change=_payload_text(deployment.payload, "change"),
         kind=_payload_text(deployment.payload, "kind"),
         is_production=is_production(status.environment, deployment.production_environment),
@@ -239,8 +238,3 @@ def _payload_text(payload: object, name: str) -> str | None:
     value = payload.get(name) if isinstance(payload, Mapping) else None
     line = " ".join(value.split()) if isinstance(value, str) else ""
     return line if 0 < len(line) <= _MAX_PAYLOAD_TEXT else None
-
-
-def _first_safe_url(*urls: str) -> str:
-    """Return the first of the URLs that can be shown in Slack and Markdown; empty if none can."""
-    return next((url for url in urls if len(url) <= LONGEST_URL and re.fullmatch(URL_PATTERN, url)), "")

@@ -1,5 +1,6 @@
 """`/api/v1/deployments`: outcomes of deployments from systems other than GitHub, and the list of all."""
 
+import re
 from datetime import timedelta
 from typing import Annotated
 
@@ -169,6 +170,11 @@ def _changes(body: DeploymentBody) -> tuple[CarriedChange, ...] | None:
 def deployment_response(recorded: list[str], *, status: int, ignored: str | None = None) -> web.Response:
     """Return the response that names the services for which it was new, or why it was ignored."""
     return web.json_response({"recorded": recorded, "ignored": ignored}, status=status)
+
+
+def first_safe_url(*urls: str) -> str:
+    """Return the first of the URLs that can be shown in Slack and Markdown; empty if none can."""
+    return next((url for url in urls if len(url) <= LONGEST_URL and re.fullmatch(URL_PATTERN, url)), "")
 
 
 def _fault(field: str, message: str) -> ProblemError:

@@ -202,6 +202,7 @@ async def play(visitor: Visitor, moment: Moment = nothing) -> None:
     await moment("velocity", visitor)
     await visitor.says("/velocity goals")
     await visitor.sees("A goal is met only when both halves are")
+    await visitor.shows_start_of_last()
     await moment("goals", visitor)
 
 

@@ -9,6 +9,8 @@ const NAMED = 20;
 const WIDEST_BAR = 56;
 const COLORS = 6;
 const MARKS = 14;
+// About how wide a letter of a label is.
+const LETTER = 6.2;
 // What a label says after its day, such as "24 Nov ▲ ●2": signs of what happened then.
 const MARKED = / ([▲●].*)$/u;
 const color = (index) => `series-${index % COLORS}`;
@@ -95,7 +97,7 @@ function grid({ ticks, categories, pad, x, y }, axis) {
   return [
     ticks.map((tick) => s("line", { x1: pad.left, x2: WIDTH - pad.right, y1: y(tick), y2: y(tick), class: tick === 0 ? "axis" : "gridline" })),
     ticks.map((tick) => label(short.format(tick), pad.left - 8, y(tick) + 4, "end")),
-    categories.map((name, index) => (index % every ? null : label(name.replace(MARKED, ""), x(name), HEIGHT - pad.bottom + 16, "middle"))),
+    categories.map((name, index) => (index % every ? null : below(name.replace(MARKED, ""), x(name), HEIGHT - pad.bottom + 16))),
     categories.map((name) => happened(name, x(name), pad)),
     axis.x_label ? label(axis.x_label, (WIDTH + pad.left) / 2, HEIGHT - 6, "middle") : null,
     axis.y_label ? s("text", { class: "plot-label", transform: `translate(12 ${HEIGHT / 2}) rotate(-90)`, "text-anchor": "middle" }, axis.y_label) : null,
@@ -110,6 +112,12 @@ function happened(name, at, pad) {
     s("line", { x1: at, x2: at, y1: pad.top, y2: HEIGHT - pad.bottom, class: "happened" }, s("title", {}, name)),
     s("text", { x: at, y: HEIGHT - pad.bottom + 16 + MARKS, class: "plot-label marks", "text-anchor": "middle" }, signs),
   ];
+}
+
+/** Write a label below its place; one that would go beyond the edge ends there. */
+function below(text, at, y) {
+  const fits = at + (text.length * LETTER) / 2 <= WIDTH;
+  return label(text, fits ? at : WIDTH, y, fits ? "middle" : "end");
 }
 
 const label = (text, x, y, anchor) => s("text", { x, y, class: "plot-label", "text-anchor": anchor }, text);

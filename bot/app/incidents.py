@@ -1,11 +1,12 @@
 """The incidents' part of the application: its objects, routes and loops."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bot.app.workspace_people import WorkspacePeople
 from bot.budgets.ledger.ledger import Ledger
 from bot.catalog.current import CurrentCatalog
 from bot.clock import Clock
@@ -48,7 +49,6 @@ from bot.slack.capabilities import IncidentCapabilities
 from bot.slack.incidents.channels import IncidentChannels
 from bot.slack.incidents.documents import IncidentDocuments
 from bot.slack.incidents.messages import IncidentMessages
-from bot.slack.permissions import AccountUnknown, People, Undetermined
 from bot.slack.webapi.clients import ClientOf
 from bot.slack.webapi.edit_rate_limits import EditRateLimits
 from bot.store.database import Database
@@ -86,7 +86,7 @@ class Incidents:
         self._edit_limits = edit_limits
         self._channels = IncidentChannels(client_of, edit_limits)
         self._ended_holds = EndedHolds(hold_registry, current, clock)
-        self._people: dict[str | None, People] = {}
+        self._people = WorkspacePeople(client_of, current)
         self._recent_changes = RecentChanges(database, current)
         messages = IncidentMessages(current)
         costs = Costs(current, ledger.counts, ledger.left_out)
@@ -131,7 +131,7 @@ class Incidents:
             current=self._current,
             clock=self._clock,
             tokens=tokens,
-            names=self._names,
+            names=self._people.names,
         ).add_routes(app)
         AlertmanagerWebhook(self.alerts, self._clock, tokens).add_routes(app)
 
@@ -177,7 +177,7 @@ class Incidents:
             documents=IncidentDocuments(self._client_of),
             messages=messages,
             cards=cards,
-            names=self._names,
+            names=self._people.names,
             lifecycle=self.lifecycle,
             current=current,
             clock=clock,
@@ -201,27 +201,8 @@ class Incidents:
         )
         return StepRunner(database, self.snapshots, handlers, cards, lease=self._lease, timing=timing)
 
-    async def _names(self, team: str | None, users: Collection[str]) -> Mapping[str, str]:
-        return await self._people_of(team).names(users)
-
     async def _eligible_for_roles(self, team: str | None, users: Collection[str]) -> Collection[str]:
-        people, eligible = self._people_of(team), []
-        for user in users:
-            denial = await people.check_account(user)
-            if isinstance(denial, AccountUnknown | Undetermined):
-                raise TransientError("account_unknown")
-            if denial is None:
-                eligible.append(user)
-        return eligible
-
-    def _people_of(self, team: str | None) -> People:
-        if team not in self._people:
-            self._people[team] = People(self._client_of(team), lambda: self._guests(team))
-        return self._people[team]
-
-    def _guests(self, team: str | None) -> Sequence[str]:
-        workspace = self._current.workspace if team is None else self._current.workspace.in_team(team)
-        return workspace.permissions.guests if workspace is not None else ()
+        return await self._people.eligible(team, users, lambda: TransientError("account_unknown"))
 
     async def _recent_flags(self, services: Collection[str], since: datetime) -> Sequence[RecentFlag]:
         return [

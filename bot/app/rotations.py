@@ -1,16 +1,16 @@
 """The rotations' part of the application: who may serve, due tasks, the calendar, and what Slack can do."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 
 from aiohttp import web
 
+from bot.app.workspace_people import WorkspacePeople
 from bot.catalog.catalog import Catalog
 from bot.catalog.current import CurrentCatalog
 from bot.catalog.teams import TeamUnknownError
 from bot.clock import Clock
 from bot.http.teams.rotation_calendar import RotationCalendar
 from bot.incidents.ports import ServingPair
-from bot.slack.permissions import AccountUnknown, People, Undetermined
 from bot.slack.rotations.messages import RotationMessages
 from bot.slack.webapi.clients import ClientOf
 from bot.slack.webapi.team_members import SlackTeamMembers
@@ -28,10 +28,9 @@ class Rotations:
     def __init__(
         self, *, database: Database, client_of: ClientOf, current: CurrentCatalog, clock: Clock
     ) -> None:
-        self._client_of = client_of
         self._current = current
         self._clock = clock
-        self._people: dict[str | None, People] = {}
+        self._people = WorkspacePeople(client_of, current)
         members = EligibleMembers(SlackTeamMembers(client_of), self._eligible)
         messages = RotationMessages(current)
         self.control = RotationControl(database, current, members, messages, clock)
@@ -57,26 +56,9 @@ class Rotations:
 
     def add_routes(self, app: web.Application) -> None:
         """Add the route of calendars."""
-        RotationCalendar(self.control, self._current, self._names, self._clock).add_routes(app)
-
-    async def _names(self, team: str | None, users: Collection[str]) -> Mapping[str, str]:
-        return await self._people_of(team).names(users)
+        RotationCalendar(self.control, self._current, self._people.names, self._clock).add_routes(app)
 
     async def _eligible(self, team: str | None, users: Collection[str]) -> Collection[str]:
-        people, eligible = self._people_of(team), []
-        for user in users:
-            denial = await people.check_account(user)
-            if isinstance(denial, AccountUnknown | Undetermined):
-                raise TeamUnknownError("account_unknown", retryable=True)
-            if denial is None:
-                eligible.append(user)
-        return eligible
-
-    def _people_of(self, team: str | None) -> People:
-        if team not in self._people:
-            self._people[team] = People(self._client_of(team), lambda: self._guests(team))
-        return self._people[team]
-
-    def _guests(self, team: str | None) -> Sequence[str]:
-        workspace = self._current.workspace if team is None else self._current.workspace.in_team(team)
-        return workspace.permissions.guests if workspace is not None else ()
+        return await self._people.eligible(
+            team, users, lambda: TeamUnknownError("account_unknown", retryable=True)
+        )

@@ -27,6 +27,8 @@ OWN_VARIABLES = frozenset(
         "GOVERNOR_DOCS_URL",
         "GOVERNOR_URL",
         "GITHUB_WEBHOOK_SECRET",
+        "GITLAB_WEBHOOK_SECRET",
+        "JIRA_WEBHOOK_SECRET",
         "GITHUB_TOKEN",
         "GITHUB_API_URL",
         "AGENT_ACCOUNTS",

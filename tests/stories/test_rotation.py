@@ -86,7 +86,9 @@ async def test_a_pair_joins_incidents_and_leads_their_postmortems(shop: Shop) ->
     slack, both = shop.bot.slack, (shop.developer, shop.sre)
     (begun,) = [m for m in slack.messages("#checkout") if "Rotation shop" in m.text]
     assert f"<@{both[0]}> and <@{both[1]}> serve together until" in begun.text
-    assert "You lead its postmortems together" in str(begun.blocks)
+    guide = await until(lambda: [m for m in slack.messages("#checkout") if "For both of you" in m.text])
+    assert guide[0].thread_ts == begun.ts
+    assert "You lead the postmortems together" in str(guide[0].blocks)
     assert f"<@{both[0]}> and <@{both[1]}> until" in await shop.asks("riley", "/rotation")
 
     await shop.asks("riley", "/incident open Cards refused sev2 checkout")

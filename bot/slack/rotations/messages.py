@@ -1,6 +1,7 @@
 """Writes the messages about rotations: who serves, what happened, stand-ins and swaps. Pure."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from bot.catalog.current import CurrentCatalog
@@ -30,6 +31,7 @@ from bot.teams.rotations.period import Absence, RequestedSwap, RotationPeriod
 from bot.teams.rotations.plan import Side
 
 BEGUN = "rotation_begun"
+GUIDE = "rotation_guide"
 HANDED_OVER = "rotation_handed_over"
 CHANGED = "rotation_changed"
 SWAP_ASKED = "rotation_swap_asked"
@@ -47,16 +49,18 @@ class RotationMessages:
         self._current = current
 
     def begun(self, rotation: Rotation, period: RotationPeriod) -> Sequence[OutboxMessage]:
-        """Write who serves from now on, with a short guide for both."""
+        """Write who serves from now on, with a short guide for both in the thread."""
         text = markup("{} {}", bold(f"Rotation {rotation.name}:"), _who(period))
         missing = [side for side in Side if period.person(side) is None]
         notes = [_nobody(side) for side in missing] if period.pair else []
-        body = [
-            section(join("\n", [text, *notes])),
-            *([section(guide(rotation, period))] if period.pair else []),
-            *actions(*look_buttons(rotation.name)),
-        ]
-        return self._everywhere(rotation, BEGUN, text, body)
+        small = [context(Markup("What the pair does is in the thread."))] if period.pair else []
+        body = [section(join("\n", [text, *notes])), *small, *actions(*look_buttons(rotation.name))]
+        announced = self._everywhere(rotation, BEGUN, text, body)
+        if not period.pair:
+            return announced
+        thread, does = f"rotation {rotation.name} {period.number}", guide(rotation, period)
+        guides = self._everywhere(rotation, GUIDE, does, [section(does)])
+        return [replace(message, thread=thread) for message in (*announced, *guides)]
 
     def handed_over(self, rotation: Rotation, note: HandoverNote) -> Sequence[OutboxMessage]:
         """Write what happened in a period that is over."""
@@ -153,7 +157,7 @@ def guide(rotation: Rotation, period: RotationPeriod) -> Markup:
         markup(
             "• You are invited to each incident of {} as shadows: look, ask, take notes.", _services(rotation)
         ),
-        Markup("• You lead its postmortems together."),
+        Markup("• You lead the postmortems together."),
     ]
     if developer is not None:
         budget, where = code(f"/budget {service}"), code(f"/budget {service} where")

@@ -17,6 +17,7 @@ from bot.freezes.hold import GOVERNOR
 from bot.store import audit
 from bot.store.database import Database
 from bot.store.outbox import enqueue
+from bot.store.threads import end_threads
 from bot.tasks import records as tasks
 from bot.tasks.handler import TaskAttempt, TryLaterError
 from bot.tasks.task import DueTask, RetryRule, TaskState
@@ -160,7 +161,10 @@ class PeriodHandler(_RotationHandler):
         period = _period(rotation, planned, span)
         await records.void_swaps(connection, rotation.name, number, now)
         await records.add_period(connection, period, planned.turns)
-        await enqueue(connection, self._messages.begun(rotation, period), now)
+        messages = self._messages.begun(rotation, period)
+        await enqueue(connection, messages, now)
+        for subject in {message.thread for message in messages if message.thread is not None}:
+            await end_threads(connection, subject, now)
         after = {side.value: planned.of(side) for side in Side} | {"until": span[1].isoformat()}
         entry = audit.AuditEntry(
             GOVERNOR, "rotation.begun", rotation.name, "", rotation.services[0], after=after

@@ -26,7 +26,10 @@ class RotationMessageWriter(Protocol):
     """Writes the messages about rotations; pure, so that it can run within a transaction."""
 
     def begun(self, rotation: Rotation, period: RotationPeriod) -> Sequence[OutboxMessage]:
-        """Write who serves from now on, with a short guide for both."""
+        """Write who serves from now on, with a short guide for both.
+
+        No message that is written later goes on with their thread.
+        """
         ...
 
     def handed_over(self, rotation: Rotation, note: HandoverNote) -> Sequence[OutboxMessage]:

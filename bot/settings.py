@@ -92,7 +92,8 @@ class Settings(BaseSettings):
         description="Proves that deliveries are GitHub's; two, separated by a comma, while you change it.",
     )
     github_token: SecretStr | None = Field(
-        None, description="Reads commits and deployments at GitHub: what each deployment carried."
+        None,
+        description="Reads commits, deployments and issues at GitHub: what was deployed, what is done.",
     )
     github_api_url: str = Field(
         "https://api.github.com",

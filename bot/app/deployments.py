@@ -1,4 +1,4 @@
-"""Deployments, wired: what is recorded of them, and what GitHub is asked about them."""
+"""Deployments, wired: what is recorded of them, and what GitHub is asked about them and about issues."""
 
 from collections.abc import Sequence
 
@@ -12,6 +12,7 @@ from bot.deployments.github.client import GitHubClient
 from bot.deployments.recorder import DeploymentRecorder, ReadUnready
 from bot.deployments.undo_detector import UndoDetector
 from bot.freezes.declared_kinds import DeclaredKinds
+from bot.incidents.issues.github import GitHubIssuePolling, GitHubIssues
 from bot.slack.announcements.declared_kinds import declared_kind_messages
 from bot.slack.announcements.deployments import DeploymentAnnouncer
 from bot.tasks.handler import TaskHandler
@@ -44,7 +45,11 @@ class Deployments:
             token.get_secret_value() if token is not None else None,
             resources.clock,
         )
+        self.issues = GitHubIssuePolling(
+            database, GitHubIssues(client, settings.github_api_url), can_ask=token is not None
+        )
         self.handlers: Sequence[TaskHandler] = (
             ChangesHandler(database, client, undo_detector),
             ImportHandler(database, current, client, planner, self.agents),
+            self.issues,
         )

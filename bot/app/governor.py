@@ -325,6 +325,7 @@ class Governor:
         await self.reviews.planner.reconcile(catalog, self.clock.now())
         await self.digests.follow(catalog)
         await self.deployments.imports.follow(catalog, self.clock.now())
+        await self.deployments.issues.plan(self.clock.now())
 
     async def _policies_changed(self, catalog: Catalog) -> None:
         await self._apply_catalog(catalog)

@@ -22,6 +22,7 @@ from bot.clock import Clock, SystemClock
 from bot.diagnostics.database_file import file_damage, wal_damage, writing
 from bot.diagnostics.findings import Finding, fault, ok, skipped
 from bot.diagnostics.flag_guards import guard_findings
+from bot.diagnostics.issue_checks import issue_findings
 from bot.diagnostics.paging_checks import paging_findings
 from bot.diagnostics.slack_workspaces import WorkspaceChecks
 from bot.flags.backend import FlagError
@@ -49,6 +50,7 @@ async def examine(settings: Settings, clock: Clock | None = None) -> list[Findin
         catalog = await _load(settings, session, clock, findings)
         database = await stack.enter_async_context(Database(settings.database_url))
         findings += await _with_timeout("database", _database(database))
+        findings += await _with_timeout("issues", issue_findings(settings, database, session, clock))
         workspaces = WorkspaceChecks(
             settings, catalog, database=database, session=session, clock=clock, with_timeout=_with_timeout
         )
@@ -92,7 +94,7 @@ def _github(settings: Settings) -> Finding:
         "environment",
         "GITHUB_TOKEN",
         "not set: what deployments carried stays unknown, and no history is imported; "
-        "make a fine-grained token that reads contents and deployments",
+        "make a fine-grained token that reads contents, deployments and issues",
     )
 
 

@@ -58,10 +58,14 @@ class GitHubUnavailableError(GitHubError):
 
 @dataclass(frozen=True, slots=True)
 class GitHubPage:
-    """One page of an answer; `following` is the address of the next, None after the last."""
+    """One page of an answer; `following` is the address of the next, None after the last.
+
+    `etag` tells this state of it from others, where GitHub says so.
+    """
 
     body: Any
     following: str | None
+    etag: str | None = None
 
 
 class GitHubClient:
@@ -89,6 +93,13 @@ class GitHubClient:
         address = URL(f"{self._base}/{path.lstrip('/')}", encoded=True).update_query(query)
         return await self._get(address)
 
+    async def changed(self, path: str, etag: str | None) -> GitHubPage | None:
+        """Return what is at an escaped path, or None if it is as it was when GitHub gave that `etag`.
+
+        What has not changed does not count against the rate limit.
+        """
+        return await self._ask(URL(f"{self._base}/{path.lstrip('/')}", encoded=True), etag)
+
     async def following(self, address: str) -> GitHubPage:
         """Return the page at an address that an earlier page named; the token goes to no other server."""
         url = URL(address)
@@ -97,14 +108,21 @@ class GitHubClient:
         return await self._get(url)
 
     async def _get(self, url: URL) -> GitHubPage:
+        page = await self._ask(url, None)
+        if page is None:
+            raise GitHubUnavailableError("GitHub answered 304 to what it was not asked")
+        return page
+
+    async def _ask(self, url: URL, etag: str | None) -> GitHubPage | None:
         if self._token is None:
             raise GitHubRefusedError(401, NO_TOKEN)
         now = self._clock.now()
         if self._limited_until is not None and now < self._limited_until:
             raise GitHubRateLimitError(self._limited_until - now)
+        sent = self._headers | ({"If-None-Match": etag} if etag is not None else {})
         try:
             async with self._session.get(
-                url, headers=self._headers, timeout=_TIMEOUT, allow_redirects=False
+                url, headers=sent, timeout=_TIMEOUT, allow_redirects=False
             ) as response:
                 status, headers = response.status, response.headers
                 raw = await read_body(response)
@@ -113,6 +131,8 @@ class GitHubClient:
             cause = str(failure) or type(failure).__name__
             raise GitHubUnavailableError(f"GitHub could not be asked: {quotable(cause)}") from failure
         self._check_limits(status, headers)
+        if status == 304:
+            return None
         try:
             body = parse_json(raw)
         except ValueError as failure:
@@ -123,7 +143,7 @@ class GitHubClient:
                 self._limited_until = self._clock.now() + error.after
             raise error
         following = links["next"].get("url") if "next" in links else None
-        return GitHubPage(body, None if following is None else str(following))
+        return GitHubPage(body, None if following is None else str(following), headers.get("ETag"))
 
     def _check_limits(self, status: int, headers: CIMultiDictProxy[str]) -> None:
         """Remember how long to wait if a limit is reached; raise if this very request was refused for it."""

@@ -5,10 +5,12 @@ the issue's state counts: an event that repeats it, or that says something else 
 so that what people did to an action since stays.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.incidents.action import Action
@@ -18,6 +20,15 @@ from bot.store.database import Database
 from bot.store.tables.incidents import actions
 
 _COLUMNS = actions.c
+
+
+@dataclass(frozen=True, slots=True)
+class LinkedIssue:
+    """An issue that actions follow; `action` is the number of the first of them."""
+
+    key: str
+    name: str
+    action: int
 
 
 class IssueLinks:
@@ -50,6 +61,19 @@ class IssueLinks:
             for row in (await connection.execute(query)).all():
                 if row.issue_closed is not is_closed:
                     await _follow(connection, row, tracker, now, is_closed=is_closed)
+
+    async def linked(self, tracker: Tracker, *, since: datetime, most: int) -> Sequence[LinkedIssue]:
+        """Return the issues of open actions, and of those that were done after `since`, the newest first."""
+        first = func.min(_COLUMNS.id).label("action")
+        query = select(_COLUMNS.issue_key, func.min(_COLUMNS.issue_name).label("name"), first)
+        query = query.where(
+            _COLUMNS.issue_tracker == tracker.value,
+            or_(_COLUMNS.done_at.is_(None), _COLUMNS.done_at > since),
+        )
+        query = query.group_by(_COLUMNS.issue_key).order_by(first.desc()).limit(most)
+        async with self._database.reading() as connection:
+            rows = await connection.execute(query)
+            return [LinkedIssue(row.issue_key, row.name, row.action) for row in rows]
 
     async def _write(
         self, action_id: int, values: dict[str, Any], event: str, by: str, now: datetime

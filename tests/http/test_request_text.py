@@ -46,6 +46,10 @@ EXAMPLES: dict[str, Any] = {
             }
         ],
     },
+    "/webhooks/argocd": {
+        "app": "checkout", "phase": "Succeeded", "revision": "abc", "startedAt": AT, "username": "dana",
+        "source": {"repoURL": "https://github.com/acme/checkout"}, "url": "https://argocd.example/1",
+    },
     "/webhooks/github": delivery(of={"payload": {"change": "PR-1", "kind": "fix"}}),
     "/webhooks/gitlab": {
         "object_kind": "issue",

@@ -296,6 +296,7 @@ class Governor:
             budgets=self.budgets,
             slack=self.slack,
             tasks=self.tasks,
+            imports=self.deployments.imports,
             clock=self.clock,
         )
         app = build_routes(

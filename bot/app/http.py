@@ -23,6 +23,7 @@ from bot.http.auth import EnvironmentToken
 from bot.http.deployments.argocd import ArgoCDWebhook
 from bot.http.deployments.github import GitHubWebhook
 from bot.http.deployments.history import DeploymentHistoryEndpoint
+from bot.http.deployments.imports import ImportsEndpoint
 from bot.http.deployments.reports import DeploymentsEndpoint
 from bot.http.events import EventsEndpoint
 from bot.http.health import HealthEndpoint
@@ -93,6 +94,7 @@ def build_routes(  # noqa: PLR0917 - every part that has routes
         issues, clock, gitlab_secrets=settings.gitlab_secrets, jira_secrets=settings.jira_secrets
     ).add_routes(app)
     DeploymentsEndpoint(recorder, current, clock, tokens).add_routes(app)
+    ImportsEndpoint(deployments.imports, current, clock, tokens).add_routes(app)
     DeploymentHistoryEndpoint(resources.database, tokens).add_routes(app)
     VelocityEndpoint(budgets.status_reader, velocity.reader, velocity.costs, clock, tokens).add_routes(app)
     GoalsEndpoint(budgets.status_reader, velocity.goals, clock, tokens).add_routes(app)

@@ -11,9 +11,10 @@ from bot.app.budgets import Budgets
 from bot.app.flag_readiness import FlagReadiness
 from bot.app.hold_readiness import HoldReadiness
 from bot.app.slack import Slack
-from bot.app.task_readiness import TaskReadiness
+from bot.app.task_readiness import ImportReadiness, TaskReadiness
 from bot.budgets.budget import SloState
 from bot.clock import Clock
+from bot.deployments.backfill.imports import DeploymentImports
 from bot.http.health import Probe, ReadinessCheck
 from bot.policy.discovery import Discovery
 from bot.policy.watcher import PolicyWatcher
@@ -40,6 +41,7 @@ class ReadinessChecks:
         budgets: Budgets,
         slack: Slack,
         tasks: TaskRunner,
+        imports: DeploymentImports,
         clock: Clock,
     ) -> None:
         self._database = database
@@ -53,6 +55,7 @@ class ReadinessChecks:
         self._holds = HoldReadiness(budgets.hold_registry, watcher.current, clock)
         self._flags = FlagReadiness(database)
         self._tasks = TaskReadiness(tasks)
+        self._imports = ImportReadiness(imports, watcher.current, clock)
         self._clock = clock
 
     @property
@@ -69,6 +72,7 @@ class ReadinessChecks:
             self._holds.holds,
             self._flags.flags,
             self._tasks.tasks,
+            self._imports.imports,
         )
 
     async def database(self) -> ReadinessCheck:

@@ -27,12 +27,14 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 """Where CI systems say it: GitHub Actions, GitLab, Jenkins, Azure Pipelines, CircleCI, Buildkite."""
 
-deploy = typer.Typer(name="deploy", help="Tell of deployments.", no_args_is_help=True)
+deploy = typer.Typer(
+    name="deploy", help="Tell of deployments, and import their history.", no_args_is_help=True
+)
 
 
 @deploy.callback()
 def _group() -> None:
-    """Tell of deployments."""
+    """Tell of deployments, and import their history."""
 
 
 @deploy.command()
@@ -93,6 +95,29 @@ def record(  # noqa: PLR0917 - the command's own options
         is_new = "recorded" if answer["recorded"] else "known already"
         out.print(f"{is_new}: {body['commit']} to {environment}, {state}", markup=False)
     sys.exit(YES)
+
+
+@deploy.command("import")
+def import_history(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[SERVICE|REPOSITORY]",
+            help="A service, or a repository such as acme/checkout; all that services name if left out.",
+        ),
+    ] = None,
+    since: Annotated[str, typer.Option(help="How far back to import, such as 30d; at most 366d.")] = "90d",
+    wait: Annotated[
+        bool,
+        typer.Option("--wait/--no-wait", help="Wait for the end; the bot goes on either way."),
+    ] = True,
+    as_json: Json = False,
+    url: Url = None,
+) -> None:
+    """Import deployments from GitHub: exit 0 if it is done, 1 if refused or given up, 2 if nobody answers."""
+    from bot.cli.deploy_import import run_import  # noqa: PLC0415 - other commands need no client
+
+    run_import(name, since, url, wait=wait, as_json=as_json)
 
 
 def report(

@@ -62,11 +62,17 @@ class RunningBot:
 
 @asynccontextmanager
 async def start_bot(
-    folder: Path, url: str | None = None, *, text: str = POLICIES, public_url: str | None = None
+    folder: Path,
+    url: str | None = None,
+    *,
+    text: str = POLICIES,
+    public_url: str | None = None,
+    **settings_more: str,
 ) -> AsyncIterator[RunningBot]:
     """Run the bot, on SQLite unless an address is given; at exit stop it as a signal would.
 
-    `text` are its policies; with `public_url`, links below it are shown in Slack.
+    `text` are its policies; with `public_url`, links below it are shown in Slack. `settings_more` are
+    further settings.
     """
     policies = write_policies(folder, text)
     async with FakeSlackServer(manifest=manifest("https://governor.example")) as slack:
@@ -87,6 +93,7 @@ async def start_bot(
                 "port": 0,
                 "governor_url": public_url,
             }
+            | settings_more
         )
         async with Governor(settings) as governor:
             slack.bot_url = governor.url

@@ -52,19 +52,14 @@ class DeploymentImports:
                 await records.plan(self._database, connection, task, now)
 
     async def begin(
-        self, catalog: Catalog, service: str | None, since: datetime, by: str, now: datetime
-    ) -> Sequence[str]:
-        """Import again, of one service's repository or of all; return their names."""
-        own = {
-            repository: services
-            for repository, services in repositories(catalog).items()
-            if service is None or service in services
-        }
+        self, catalog: Catalog, wanted: Collection[str], since: datetime, by: str, now: datetime
+    ) -> None:
+        """Import these repositories again, from the beginning."""
         async with self._database.transaction() as connection:
-            for repository, services in own.items():
-                task = _task(repository, services, since, by, now)
-                await records.schedule(self._database, connection, task, now)
-        return list(own)
+            for repository, services in repositories(catalog).items():
+                if repository in wanted:
+                    task = _task(repository, services, since, by, now)
+                    await records.schedule(self._database, connection, task, now)
 
     async def progress(self, catalog: Catalog, now: datetime) -> Sequence[ImportProgress]:
         """Return how far the imports of the repositories in force have come, by name."""
@@ -85,6 +80,18 @@ def repositories(catalog: Catalog) -> Mapping[str, Sequence[str]]:
             name = names.setdefault(service.repository.casefold(), service.repository)
             services.setdefault(name, []).append(service.name)
     return dict(sorted(services.items()))
+
+
+def repositories_named(
+    catalog: Catalog, *, service: str | None = None, repository: str | None = None
+) -> Sequence[str]:
+    """Return the repositories of a service, or the one of this name in any case; all if neither is named."""
+    return [
+        name
+        for name, services in repositories(catalog).items()
+        if (service is None or service in services)
+        and (repository is None or repository.casefold() == name.casefold())
+    ]
 
 
 def _task(repository: str, services: Collection[str], since: datetime, by: str, now: datetime) -> PlannedTask:

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from aiohttp import web
 
+from bot.deployments.backfill.imports import repositories_named
 from bot.deployments.change import ChangesState
 from bot.deployments.deployment import DeploymentState
 from bot.store import audit
@@ -105,14 +106,13 @@ async def test_an_import_is_planned_once_on_its_own_and_again_when_it_is_asked_f
         await setup.imports.follow(setup.current.catalog, setup.clock.now())
         await setup.finish()
     assert len(await audited(setup)) == 1
-    history_again = await setup.imports.begin(
-        setup.current.catalog, "cart", NOW - 10 * DAY, "U0SAM", setup.clock.now()
-    )
-    assert list(history_again) == ["acme/checkout"]
+    wanted = repositories_named(setup.current.catalog, service="cart")
+    assert wanted == repositories_named(setup.current.catalog, repository="Acme/Checkout")
+    await setup.imports.begin(setup.current.catalog, wanted, NOW - 10 * DAY, "U0SAM", setup.clock.now())
     await setup.finish()
     first, second = await audited(setup)
     assert (second.actor, second.reason) == ("U0SAM", "0 deployments since 2026-11-13")
-    assert list(await setup.imports.begin(setup.current.catalog, "mail", NOW, "U0SAM", NOW)) == []
+    assert repositories_named(setup.current.catalog, service="mail") == []
     assert first.action == second.action
 
 

@@ -10,6 +10,7 @@ from bot.slack.blockkit.mrkdwn import NOTHING, Markup, channel_link, code, join,
 from bot.slack.capabilities import Capabilities
 from bot.slack.digests.messages import preview
 from bot.slack.digests.planning_sheet import planning_reply
+from bot.slack.incidents.access import IncidentAccess
 from bot.slack.interactions import Interaction, Reply, changed, say
 from bot.slack.permissions import Allowed, People, refusal
 from bot.slack.typed.zones import end_reader
@@ -41,6 +42,7 @@ class DigestCommand:
         self._digests = capabilities.digests
         self._clock = capabilities.clock
         self._people = people
+        self._access = IncidentAccess(capabilities, people)
 
     async def answer(self, interaction: Interaction) -> Reply:
         """Return a digest, or change when it comes; raises `UsageError`, `UnknownServiceError`."""
@@ -124,8 +126,7 @@ class DigestCommand:
             service = self._status_reader.find(name(words[0]))
             services = (service,) if only else _services_in(catalog, service.channel)
             return DigestChannel(service.channel, services)
-        own = {interaction.channel, f"#{interaction.channel_name}"}
-        here = [each for each in catalog.services.values() if local(each.channel) in own]
+        here = [catalog.services[service] for service in self._access.services_of_channel(interaction)]
         if not here:
             forms = code(f"/digest {before}SERVICE")
             raise UsageError(markup("No service speaks in this channel. Name one: {}.", forms))

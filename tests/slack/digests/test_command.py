@@ -94,6 +94,19 @@ async def test_anybody_sees_the_digest_of_a_channel_alone_and_nothing_private(
     assert (await slack_app.types("omar", "/digest checkout", "#general")).text == seen.text
 
 
+async def test_a_private_channel_is_known_by_its_id(slack_app: RunningSlackApp) -> None:
+    workspace = slack_app.slack.workspace
+    channel = next(each for each in workspace.channels.values() if each.name == "checkout")
+    channel.kind = "private"
+    policies = slack_app.shop.catalog
+    checkout = replace(policies.services["checkout"], channel=channel.id)
+    slack_app.shop.catalog = replace(policies, services={**policies.services, "checkout": checkout})
+    assert "20.0% left" in str(await slack_app.types("dana", "/digest", "#checkout")).replace("\u00a0", " ")
+    answer = await slack_app.types("sam", "/digest now", "#checkout")
+    assert answer.text == "Done. It is posted in this channel."
+    assert {address for address, _, _ in await told(slack_app)} == {channel.id}
+
+
 async def test_only_reviews_that_wait_for_an_agreement_are_in_the_digest(
     slack_app: RunningSlackApp,
 ) -> None:

@@ -16,6 +16,7 @@ from bot.app.flags import Flags
 from bot.app.http import AddRoutes, build_routes, serving
 from bot.app.incidents import Incidents
 from bot.app.installations import open_installations
+from bot.app.notices.personal import WaitingRequests, personal_notices
 from bot.app.paging import paging_handlers
 from bot.app.readiness import ReadinessChecks
 from bot.app.resources import Resources
@@ -252,6 +253,10 @@ class Governor:
         self.tasks.register(
             [*self.budgets.task_handlers, *self.flags.task_handlers, *self.incidents.task_handlers]
         )
+        waiting = WaitingRequests(
+            self.budgets.exemption_requests, self.budgets.adjustments, self.flags, self.clock
+        )
+        self.tasks.register([personal_notices(self.database, current, self.slack.clients.for_team, waiting)])
         self.digests = Digests(
             resources,
             self.budgets.status_reader,

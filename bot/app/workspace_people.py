@@ -17,13 +17,13 @@ class WorkspacePeople:
 
     async def names(self, team: str | None, users: Collection[str]) -> Mapping[str, str]:
         """Return the display names of people, by their ids."""
-        return await self._of(team).names(users)
+        return await self.of(team).names(users)
 
     async def eligible(
         self, team: str | None, users: Collection[str], unknown: Callable[[], Exception]
     ) -> Collection[str]:
         """Return those whose accounts may have a part; raises `unknown` where Slack does not say."""
-        people, eligible = self._of(team), []
+        people, eligible = self.of(team), []
         for user in users:
             denial = await people.check_account(user)
             if isinstance(denial, AccountUnknown | Undetermined):
@@ -32,7 +32,8 @@ class WorkspacePeople:
                 eligible.append(user)
         return eligible
 
-    def _of(self, team: str | None) -> People:
+    def of(self, team: str | None) -> People:
+        """Return the people of a workspace, each time the same."""
         if team not in self._people:
             self._people[team] = People(self._client_of(team), lambda: self._guests(team))
         return self._people[team]

@@ -54,10 +54,12 @@ from bot.slack.incidents.causes.form import cause_form
 from bot.slack.incidents.postmortem_view import document_blocks
 from bot.slack.incidents.queries.listing import incident_list
 from bot.slack.interactions import Interaction, Query
+from bot.slack.personal.settings import settings_form
 from bot.slack.readiness.messages import checklist_reply
 from bot.slack.reviews.forms import work_form
 from bot.slack.reviews.messages import review_reply
 from bot.store.outbox import Block, OutboxMessage
+from bot.store.personal.preferences import DEFAULT_PREFERENCES
 from bot.teams.readiness.checklist import LaunchChecklist, LaunchItem, Tick
 from bot.teams.reviews.agreeing import ReviewState
 from bot.teams.reviews.review import FreezeReview, ReviewedWork
@@ -126,6 +128,7 @@ def _checklist(now: datetime) -> LaunchChecklist:
 
 def _forms(incident: Incident, now: datetime) -> Iterator[ModalForm]:
     yield work_form(_review(now))
+    yield settings_form(DEFAULT_PREFERENCES)
     yield modals.opening_form([_SERVICE, "other"], [_SERVICE])
     yield modals.timeline_form([incident], "")
     yield modals.resolve_form(incident)

@@ -32,7 +32,7 @@ from bot.incidents.incident import (
     title_line,
     with_impact,
 )
-from bot.incidents.planned_tasks import plan_for_incident
+from bot.incidents.planned_tasks import plan_for_incident, plan_notice
 from bot.incidents.postmortem import PostmortemPart
 from bot.incidents.records import incidents as records
 from bot.incidents.records import steps
@@ -124,6 +124,10 @@ class IncidentLifecycle:
         if incident.wants_hold:
             await _plan_holds(connection, incident, StepName.HOLD, incident.services)
         await plan_for_incident(self._database, connection, incident, now)
+        known = self._current.catalog.services
+        services = [known[name] for name in incident.services if name in known]
+        if services:
+            await plan_notice(self._database, connection, incident, services, now)
         return OpenedIncident(incident, is_new=True)
 
     async def change(self, id_: int, change: IncidentChange, *, by: str, now: datetime) -> Incident:

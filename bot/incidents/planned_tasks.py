@@ -1,14 +1,18 @@
 """Plans the tasks of incidents and actions, in the transaction of the change that calls for them."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, time
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bot.catalog.catalog import Service
+from bot.catalog.quiet import all_quiet_until
 from bot.incidents import reminders
 from bot.incidents.action import Action
 from bot.incidents.incident import Incident, Status
 from bot.store.database import Database
+from bot.store.personal.notice import PERSONAL_NOTICES, PersonalNotice, PersonalTopic
 from bot.tasks import records as tasks
 from bot.tasks.task import PlannedTask
 
@@ -46,3 +50,24 @@ async def plan_for_action(
         return
     due_at = datetime.combine(action.due, time(), UTC)
     await tasks.schedule(database, connection, PlannedTask(ACTION_DUE, str(action.id), due_at), now)
+
+
+async def plan_notice(
+    database: Database,
+    connection: AsyncConnection,
+    incident: Incident,
+    services: Sequence[Service],
+    now: datetime,
+) -> None:
+    """Plan to tell those who asked for it of an incident that was opened just now, of their `services`.
+
+    A severe one is told at once, others when the quiet hours of the first service end.
+    """
+    until = None if incident.severity.is_severe else all_quiet_until(services, now)
+    names = tuple(service.name for service in services)
+    notice = PersonalNotice(
+        PersonalTopic.INCIDENTS, names, by=incident.opened_by, until=until, incident=incident.id
+    )
+    key = f"incident {incident.id}"
+    task = PlannedTask(PERSONAL_NOTICES, key, until or now, notice.payload(now))
+    await tasks.plan(database, connection, task, now)

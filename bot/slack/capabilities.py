@@ -69,7 +69,8 @@ class VelocityCapabilities:
 class Capabilities:
     """The capabilities behind the commands; `prefix` goes before the commands' names.
 
-    `addresses` are those of incidents and services, if the bot has a public address.
+    `addresses` are those of incidents and services, if the bot has a public address. `team` is the Slack
+    workspace that they are limited to, None for the main one.
     """
 
     status_reader: StatusReader
@@ -92,7 +93,8 @@ class Capabilities:
     prefix: CommandPrefix
     addresses: LinkAddresses = field(default_factory=LinkAddresses)
     welcomes: Welcomes | None = None
+    team: str | None = None
 
     def seen_from(self, team: str | None) -> "Capabilities":
         """Return the capabilities limited to the services of a Slack workspace, of the main one for None."""
-        return replace(self, status_reader=self.status_reader.seen_from(team))
+        return replace(self, status_reader=self.status_reader.seen_from(team), team=team)

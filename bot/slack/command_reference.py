@@ -288,12 +288,15 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         "governor",
-        "[help | whoami | readiness SERVICE]",
+        "[help | whoami | readiness SERVICE | notify]",
         "What Governor can do, and what you may do",
         (
             CommandForm("help", "says what to begin with, and lists the commands"),
             CommandForm("whoami", "shows what you may change, and why"),
             CommandForm("readiness SERVICE", "shows what both teams tick before its first launch"),
+            CommandForm("notify", "shows what you are told in direct messages, and changes it"),
+            CommandForm("notify services on", "tells you when a service of yours freezes, opens or pages"),
+            CommandForm("notify all off", "tells you nothing in direct messages, not even of due actions"),
         ),
     ),
 )

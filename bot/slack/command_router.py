@@ -27,6 +27,7 @@ from bot.slack.flags.command import FlagCommand
 from bot.slack.incidents.interactions import IncidentInteractions
 from bot.slack.interactions import Interaction, Reply, say
 from bot.slack.permissions import People
+from bot.slack.personal.settings import PersonalSettings
 from bot.slack.readiness.ticking import LaunchTicking
 from bot.slack.rotations.command import RotationCommand
 from bot.slack.synonyms import meant
@@ -36,7 +37,7 @@ _SUBCOMMANDS = {
     "freeze": ("lift", "exempt", "replace"),
     "budget": SUBCOMMANDS,
     "digest": DIGEST_SUBCOMMANDS,
-    "governor": ("readiness",),
+    "governor": ("readiness", "notify"),
 }
 
 
@@ -75,7 +76,10 @@ class CommandRouter:
             "digest": DigestCommand(capabilities, people),
             "audit": AuditCommand(capabilities, incidents.access),
             "governor": GovernorCommand(
-                capabilities.status_reader, people, LaunchTicking(capabilities, people)
+                capabilities.status_reader,
+                people,
+                LaunchTicking(capabilities, people),
+                PersonalSettings(capabilities, people),
             ),
         }
 

@@ -1,4 +1,4 @@
-"""The Bolt listeners for the forms of exemptions and approvals: the buttons that open them, and submissions.
+"""The Bolt listeners for the forms of exemptions, approvals and settings: their buttons, and submissions.
 
 As in `incident_listeners.py`, a form is validated before it is acknowledged.
 """
@@ -17,12 +17,14 @@ from bot.slack.background_tasks import BackgroundTasks
 from bot.slack.blockkit.modals import SubmittedModal
 from bot.slack.exemptions.forms import REQUEST_FORM, request_faults
 from bot.slack.interactions import Interaction
+from bot.slack.personal.settings import NOTIFY_CHANGE, NOTIFY_FORM
 from bot.slack.request_handling import Body, SlackRequest, find_workspace, read_press, start, target_of
 from bot.slack.response_url import ReplyTarget
 from bot.slack.workspace import SlackWorkspaces
 
 _FAULTS: Mapping[str, Callable[[SubmittedModal], dict[str, str]]] = {
     REQUEST_FORM: request_faults,
+    NOTIFY_FORM: lambda _submitted: {},
     APPROVAL: comment_faults,
     REFUSAL: comment_faults,
 }
@@ -37,7 +39,7 @@ class FormListeners:
 
     def listen(self, app: AsyncApp) -> None:
         """Register the listeners; call this before listeners that match everything are registered."""
-        app.action(_any_of([REQUEST, *FORM_BUTTONS]))(self._on_action)
+        app.action(_any_of([REQUEST, NOTIFY_CHANGE, *FORM_BUTTONS]))(self._on_action)
         app.view(_any_of(_FAULTS))(self._on_submission)
 
     async def _on_action(self, ack: AsyncAck, body: Body, action: Body, context: AsyncBoltContext) -> None:
@@ -52,6 +54,8 @@ class FormListeners:
             return
         if press.query.command == REQUEST:
             reply = await workspace.exemptions.form(press)
+        elif press.query.command == NOTIFY_CHANGE:
+            reply = await workspace.personal.form(press.user)
         else:
             reply = await workspace.router.decision_form(ApprovalDecision.of_press(press))
         await workspace.responder.send(request.target, reply, trigger_id=press.request)
@@ -72,6 +76,9 @@ class FormListeners:
             return
         if submitted.callback == REQUEST_FORM:
             await workspace.responder.send(request.target, await workspace.exemptions.submit(submitted))
+            return
+        if submitted.callback == NOTIFY_FORM:
+            await workspace.responder.send(request.target, await workspace.personal.submit(submitted))
             return
         outcome = await workspace.router.decide(ApprovalDecision.of_form(submitted))
         await workspace.responder.send(request.target, outcome.reply, replace=outcome.is_final)

@@ -195,6 +195,10 @@ class People:
         return {user: await self.name(user) for user in users}
 
 
+PeopleOf = Callable[[str | None], People]
+"""Returns the people of a Slack workspace, of the main one for None."""
+
+
 def entry_names(entries: Sequence[str], conjunction: str = "or") -> Markup:
     """Return the names of a permission's entries, without pinging a group."""
     return Markup(listed([_entry_name(entry) for entry in entries], conjunction))

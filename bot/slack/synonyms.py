@@ -61,6 +61,7 @@ _OF_COMMAND: Mapping[str, Mapping[str, str]] = {
         help="commands start usage info",
         whoami="me who permissions rights roles access",
         readiness_SERVICE="launch checklist ready",
+        notify="notifications settings preferences dm subscribe unsubscribe",
     ),
 }
 

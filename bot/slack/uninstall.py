@@ -38,8 +38,15 @@ class UninstallHandler:
                 await self._clients.without_token().auth_test(token=installation.bot_token)
         except SlackError as error:
             reason = "uninstalled in Slack" if kind == "app_uninstalled" else "its token was revoked in Slack"
-            await self._installations.remove(team, reason)
+            await self._installations.remove(team, reason, is_main=await self._is_main(team))
             self._clients.invalidate(team)
             log.info("workspace_left", team=team, reason=kind, error=error.error)
         else:
             log.info("uninstall_event_ignored", team=team, reason=kind)
+
+    async def _is_main(self, team: str) -> bool:
+        try:
+            async with translate_slack_errors():
+                return team == await self._clients.main_team()
+        except SlackError:
+            return False

@@ -16,6 +16,7 @@ from bot.slack.incidents.interactions import IncidentInteractions
 from bot.slack.interactions import Reply
 from bot.slack.links.unfurls import LinkPreviews
 from bot.slack.permissions import People
+from bot.slack.personal.settings import PersonalSettings
 from bot.slack.readiness.ticking import LaunchTicking
 from bot.slack.response_url import ReplyTarget, Responder
 from bot.slack.reviews.reviewing import FreezeReviewing
@@ -46,6 +47,7 @@ class SlackWorkspace:
         self.links = LinkPreviews(self.incidents.access, seen.addresses, client)
         self.router = CommandRouter(seen, self.people, self.incidents)
         self.exemptions = ExemptionRequesting(seen, self.people)
+        self.personal = PersonalSettings(seen, self.people)
         self.readiness = LaunchTicking(seen, self.people)
         self.reviews = FreezeReviewing(seen, self.people)
         self.home_dialogs = HomeDialogs(seen.status_reader)

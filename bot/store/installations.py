@@ -14,6 +14,7 @@ from sqlalchemy import Row, delete, select, update
 from bot.store import audit
 from bot.store.database import Database
 from bot.store.encryption import TokenCipher
+from bot.store.personal import preferences
 from bot.store.tables.installations import installations, oauth_states
 
 GOVERNOR = "governor"
@@ -84,14 +85,15 @@ class Installations:
         async with self._database.transaction(in_turn=False) as connection:
             return (await connection.execute(statement.values(self._values(renewed)))).rowcount == 1
 
-    async def remove(self, team_id: str, reason: str) -> bool:
-        """Delete an installation with its tokens; return whether there was one."""
+    async def remove(self, team_id: str, reason: str, *, is_main: bool = False) -> bool:
+        """Delete an installation with its tokens and what its people want; return whether there was one."""
         async with self._database.transaction() as connection:
             query = select(installations).where(installations.c.team_id == team_id)
             row = (await connection.execute(query)).one_or_none()
             if row is None:
                 return False
             await connection.execute(delete(installations).where(installations.c.team_id == team_id))
+            await preferences.forget(connection, None if is_main else team_id)
             subject = f"{row.team_name} ({team_id})"
             entry = audit.AuditEntry(GOVERNOR, "workspace.uninstalled", subject, reason)
             await audit.record(connection, entry, self._now())

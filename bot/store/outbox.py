@@ -23,7 +23,9 @@ from sqlalchemy import Row, Select, Update, exists, func, insert, or_, select, u
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.store.addresses import qualified, team_of
+from bot.store.personal.notice import PERSONAL_NOTICES, PersonalNotice
 from bot.store.tables.core import outbox
+from bot.store.tables.tasks import due_tasks
 from bot.store.threads import MessageLocation, continue_thread, find_thread
 
 Block = dict[str, Any]
@@ -43,7 +45,8 @@ class OutboxMessage:
     should it be the head), `is_broadcast` shows the reply in the channel
     too, and `is_edit` replaces only what the head says.
 
-    `hold_id` is the hold that it announces: the message is edited when that ends.
+    `hold_id` is the hold that it announces: the message is edited when that ends. `notice` is what those who
+    asked for it are told in a direct message besides.
     """
 
     channel: str
@@ -58,18 +61,38 @@ class OutboxMessage:
     is_broadcast: bool = False
     is_edit: bool = False
     hold_id: int | None = None
+    notice: PersonalNotice | None = None
 
 
 async def enqueue(connection: AsyncConnection, messages: Iterable[OutboxMessage], now: datetime) -> int:
     """Put messages into the outbox within the caller's transaction; return how many."""
-    rows = []
+    rows, notices = [], []
     for message in messages:
         thread_id = await _thread_of(connection, message, now)
         if thread_id is not None or not message.is_edit:
             rows.append(_row(message, now, thread_id))
+            if message.notice is not None:
+                notices.append(_task(message.notice, str(rows[-1]["key"]), now))
     if rows:
         await connection.execute(insert(outbox), rows)
+    if notices:
+        await connection.execute(insert(due_tasks), notices)
     return len(rows)
+
+
+def _task(notice: PersonalNotice, key: str, now: datetime) -> dict[str, object]:
+    """Return the row of the task that tells people, once: the message's key is its own."""
+    due_at = notice.until or now
+    return {
+        "kind": PERSONAL_NOTICES,
+        "key": key,
+        "due_at": due_at,
+        "next_attempt_at": due_at,
+        "payload": notice.payload(now),
+        "state": "pending",
+        "attempts": 0,
+        "created_at": now,
+    }
 
 
 async def _thread_of(connection: AsyncConnection, message: OutboxMessage, now: datetime) -> int | None:

@@ -156,6 +156,7 @@ RULES: Final[Mapping[Table, RetentionRule]] = {
         "until the digests are resumed", lambda now: digests.digest_pauses.c.until < now - HISTORY
     ),
     people.welcomed_people: RetentionRule("for good: each person is welcomed once"),
+    people.personal_preferences: RetentionRule("until the person is deactivated or the app is uninstalled"),
     label_values.label_values: RetentionRule("until the value is dropped from its document"),
     replicas.replicas: RetentionRule("while the replica lives"),
     replicas.leases: RetentionRule("while the replica lives"),

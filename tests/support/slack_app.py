@@ -13,6 +13,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.app.flags import Flags
 from bot.app.incidents import Incidents
+from bot.app.notices.personal import WaitingRequests, personal_notices
 from bot.app.reviews import Reviews
 from bot.app.rotations import Rotations
 from bot.backtests.runner import BacktestRunner
@@ -55,6 +56,7 @@ from bot.slack.digests.messages import digest_messages
 from bot.slack.events_endpoint import SlackEndpoint
 from bot.slack.flags.announcements import FlagAnnouncer
 from bot.slack.manifest import manifest
+from bot.slack.personal.notices import PersonalNotices
 from bot.slack.readiness.messages import appeared_messages, changed_messages
 from bot.slack.typed.link_addresses import LinkAddresses
 from bot.slack.webapi.client import SlackClient
@@ -257,7 +259,20 @@ class RunningSlackApp:
         runner = TaskRunner(self.database, self.shop.clock)
         expiry = HoldExpiry(self.hold_registry, self.shop.current.catalog.service_or_stand_in)
         runner.register([expiry, *self.flags.task_handlers, *self.incidents.task_handlers])
+        runner.register([self.personal_notices])
         await runner.tick()
+
+    @property
+    def personal_notices(self) -> PersonalNotices:
+        """What tells people in direct messages what they asked for."""
+        current = self.shop.current
+        waiting = WaitingRequests(
+            ExemptionRequests(self.database, FreezeAnnouncer(current)),
+            AdjustmentRegistry(self.database, AdjustmentAnnouncer(current)),
+            self.flags,
+            self.shop.clock,
+        )
+        return personal_notices(self.database, current, lambda _team: self.client, waiting)
 
     async def types(self, who: str, text: str, channel: str = "#general") -> Message:
         """Let a person type a command; return what they see next in that channel."""

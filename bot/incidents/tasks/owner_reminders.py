@@ -7,7 +7,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.incidents.planned_tasks import ACTION_DUE
 from bot.incidents.ports import IncidentMessageWriter
 from bot.incidents.records import actions
+from bot.store.addresses import local, team_of
 from bot.store.outbox import enqueue
+from bot.store.personal import preferences
+from bot.store.personal.notice import PersonalTopic
 from bot.tasks.handler import TaskAttempt
 from bot.tasks.task import DueTask, RetryRule
 
@@ -22,12 +25,17 @@ class OwnerReminders:
         self._messages = messages
 
     async def run(self, attempt: TaskAttempt) -> None:
-        """Remind, unless the action is done or its date was moved."""
+        """Remind, unless the action is done, its date was moved, or the owner wants no reminders."""
         today = attempt.now.astimezone(UTC).date()
         async with attempt.completing() as connection:
             due = await actions.claim_overdue(connection, int(attempt.task.key), today, attempt.now)
-            if due is not None:
-                await enqueue(connection, [self._messages.action_due(due)], attempt.now)
+            if due is None:
+                return
+            message = self._messages.action_due(due)
+            workspace, owner = team_of(message.channel), local(message.channel)
+            wanted = await preferences.read(connection, workspace, owner)
+            if PersonalTopic.ACTIONS in wanted.topics:
+                await enqueue(connection, [message], attempt.now)
 
     async def given_up(self, connection: AsyncConnection, task: DueTask, error: str, now: datetime) -> None:
         """Do nothing: it is never given up."""

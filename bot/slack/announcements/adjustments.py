@@ -17,6 +17,7 @@ from bot.freezes.hold import GOVERNOR
 from bot.slack.announcements.adjustment_buttons import decision_buttons
 from bot.slack.announcements.announcement import AnnouncementText, distinct, message
 from bot.slack.announcements.budget_phrases import remaining_text
+from bot.slack.announcements.personal import adjustment_notice
 from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, join, markup, mention, when
 from bot.store.outbox import OutboxMessage
 
@@ -36,7 +37,9 @@ class AdjustmentAnnouncer:
         if event.adjustment.state is AdjustmentState.WAITING:
             with_buttons = replace(announcement, buttons=decision_buttons(event.adjustment.id))
             asked = message(service.channel, with_buttons, service.name)
-            return [replace(asked, mentions=self._approvers(event, workspace.permissions.adjusters))]
+            approvers = self._approvers(event, workspace.permissions.adjusters)
+            notice = adjustment_notice(event, announcement.headline)
+            return [replace(asked, mentions=approvers, notice=notice)]
         channels = [service.channel]
         if event.adjustment.kind is AdjustmentKind.MAINTENANCE and event.by == GOVERNOR:
             # It was planned: the service's own channel is enough.

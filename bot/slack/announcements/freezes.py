@@ -61,6 +61,7 @@ from bot.slack.announcements.forecast_phrases import expectation_text
 from bot.slack.announcements.freeze_buttons import lift_buttons, request_buttons
 from bot.slack.announcements.mentions import mentioned_in, must_act
 from bot.slack.announcements.observed import ObservedText, switch_text, would_text
+from bot.slack.announcements.personal import notice_of
 from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, cut, escape, join, markup, mention, when
 from bot.store.addresses import local, team_of
 from bot.store.outbox import OutboxMessage
@@ -96,7 +97,9 @@ class FreezeAnnouncer:
             channels.append(self._current.workspace.of(service.name).announcements)
         own, *others = [message(channel, announcement, service.name) for channel in distinct(channels)]
         # Whoever must act is notified once, in the service's own channel.
-        own = replace(own, mentions=self._mentioned(context))
+        own = replace(
+            own, mentions=self._mentioned(context), notice=notice_of(context, announcement.headline)
+        )
         if is_of_burn(context.transition):
             own, *others = [_in_thread(each, announcement, context) for each in (own, *others)]
         if not isinstance(context.transition, _BY_ITSELF):

@@ -24,7 +24,7 @@ def mentioned_in(context: TransitionContext, approvers: Sequence[str] = ()) -> S
     occasion = occasion_of(context)
     if occasion is None:
         return ()
-    notify, service = _policy_of(context).notify, context.service
+    notify, service = policy_of(context).notify, context.service
     return notify.mentioned(occasion, service.teams, context.now, zone_of(service), approvers=approvers)
 
 
@@ -52,7 +52,7 @@ def occasion_of(context: TransitionContext) -> Occasion | None:  # noqa: PLR0911
             return None
 
 
-def _policy_of(context: TransitionContext) -> ErrorBudgetPolicy:
+def policy_of(context: TransitionContext) -> ErrorBudgetPolicy:
     """Return the policy that a transition was decided by, or the service's own."""
     match context.transition:
         case BudgetExhausted(_, policy) | DataMissing(_, policy) | EnforcementBegan(policy=policy):

@@ -176,6 +176,14 @@ def tick_input(name: str, label: str, text: str) -> Block:
     return _input(name, label, {"type": "checkboxes", "options": [_option(("yes", text))]}, optional=True)
 
 
+def ticks_input(name: str, label: str, choices: Sequence[Choice], chosen: Sequence[str] = ()) -> Block:
+    """Return a checkbox for each of a few options; optional."""
+    options = [_option(choice) for choice in choices]
+    initial = [option for option in options if option["value"] in chosen]
+    element: Block = {"type": "checkboxes", "options": options}
+    return _input(name, label, element | ({"initial_options": initial} if initial else {}), optional=True)
+
+
 def _input(name: str, label: str, element: Block, *, optional: bool = False, hint: str = "") -> Block:
     block = {
         "type": "input",

@@ -1,4 +1,4 @@
-"""`/governor`: the commands, how good forecasts were, what the person may do, and launch checklists."""
+"""`/governor`: the commands, how good forecasts were, what a person may do and is told, launch checklists."""
 
 from collections.abc import Sequence
 
@@ -20,16 +20,24 @@ from bot.slack.permissions import (
     group_names,
     refusal,
 )
+from bot.slack.personal.settings import PersonalSettings
 from bot.slack.readiness.ticking import LaunchTicking
 from bot.slack.synonyms import meant
 
-_SUBCOMMANDS = ("help", "whoami", "readiness")
+_SUBCOMMANDS = ("help", "whoami", "readiness", "notify")
 
 
 class GovernorCommand:
     """The `/governor` command."""
 
-    def __init__(self, status_reader: StatusReader, people: People, readiness: LaunchTicking) -> None:
+    def __init__(
+        self,
+        status_reader: StatusReader,
+        people: People,
+        readiness: LaunchTicking,
+        personal: PersonalSettings,
+    ) -> None:
+        self._personal = personal
         self._readiness = readiness
         self._status_reader = status_reader
         self._people = people
@@ -43,6 +51,8 @@ class GovernorCommand:
                 return await self._readiness.show(name(service))
             case ["readiness"]:
                 raise UsageError(markup("Name the service: {}.", code("/governor readiness SERVICE")))
+            case ["notify", *rest]:
+                return await self._personal.answer(interaction.user, rest)
             case ["whoami"]:
                 return await self._whoami(interaction.user)
             case [word, *_] as words:
@@ -92,7 +102,9 @@ class GovernorCommand:
         return say(join("\n", [*lines, markup("Times you type are read in {} ({}).", zone.name, where)]))
 
 
-_USAGE = Markup("Type `/governor help`, `/governor whoami` or `/governor readiness SERVICE`.")
+_USAGE = Markup(
+    "Type `/governor help`, `/governor whoami`, `/governor notify` or `/governor readiness SERVICE`."
+)
 
 
 def _line(action: str, permission: PermissionResult, entries: Sequence[str]) -> Markup:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import assert_never
 
-from bot.catalog.catalog import EVERYONE, Workspace
+from bot.catalog.catalog import EVERYONE, Service, Workspace
 from bot.catalog.current import CurrentCatalog
 from bot.catalog.notify import Occasion, zone_of
 from bot.catalog.teams import each_once
@@ -31,6 +31,7 @@ from bot.flags.flag import exposure_in_words
 from bot.formatting import duration_text, listed, percent_text
 from bot.freezes.hold import GOVERNOR
 from bot.slack.announcements.announcement import AnnouncementText
+from bot.slack.announcements.personal import flag_notice
 from bot.slack.approvals.buttons import approval_buttons
 from bot.slack.blockkit.blocks import section
 from bot.slack.blockkit.mrkdwn import (
@@ -65,11 +66,12 @@ class FlagAnnouncer:
         announcement = announcement_text(context, location)
         channels = list(context.channels)
         match context.event:
-            case ApprovalRequested(key=key):
+            case ApprovalRequested(key=key) as asked:
                 # Only one message has the buttons: two would have to be updated together.
                 buttons = (*approval_buttons(key), *location.see())
-                approvers = self._approvers(context, context.event)
-                return [replace(_message(channels[0], announcement, buttons), mentions=approvers)]
+                message = _message(channels[0], announcement, buttons)
+                notice = flag_notice(context, asked, self._services(context), announcement.headline)
+                return [replace(message, mentions=self._approvers(context, asked), notice=notice)]
             case ApprovalDeclined(asked_by=asked_by):
                 return [replace(_message(channels[0], announcement, location.see()), mentions=[asked_by])]
             case FlagDrifted(frozen=frozen) if frozen:
@@ -77,13 +79,16 @@ class FlagAnnouncer:
                 channels = list(dict.fromkeys([*channels, *everywhere]))
         return [_message(channel, announcement, location.see()) for channel in channels]
 
+    def _services(self, context: FlagEventContext) -> Sequence[Service]:
+        services = self._current.catalog.services
+        return [services[name] for name in context.services if name in services]
+
     def _approvers(self, context: FlagEventContext, event: ApprovalRequested) -> Sequence[str]:
         """Return the teams and people who may approve, those of the flag's services if they are among them.
 
         Where everybody or a channel's members may, these teams are meant. Whoever asks is not.
         """
-        catalog = self._current.catalog
-        services = [catalog.services[name] for name in context.services if name in catalog.services]
+        services = self._services(context)
         teams = dict.fromkeys(entry for service in services for entry in service.teams.entries)
         workspace = self._current.workspace.of(context.services[0] if context.services else None)
         entries = workspace.permissions.flags.get(context.environment, ())

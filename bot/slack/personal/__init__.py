@@ -1,0 +1,1 @@
+"""What people asked to be told of in direct messages: their settings, and the messages."""

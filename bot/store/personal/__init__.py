@@ -1,0 +1,1 @@
+"""What people have asked to be told of in direct messages, and the tasks that tell them."""

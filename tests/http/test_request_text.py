@@ -46,6 +46,7 @@ EXAMPLES: dict[str, Any] = {
             }
         ],
     },
+    "/api/v1/deployments/imports": {"service": "checkout", "repository": "acme/checkout", "since": AT},
     "/webhooks/argocd": {
         "app": "checkout", "phase": "Succeeded", "revision": "abc", "startedAt": AT, "username": "dana",
         "source": {"repoURL": "https://github.com/acme/checkout"}, "url": "https://argocd.example/1",

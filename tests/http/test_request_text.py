@@ -46,7 +46,7 @@ EXAMPLES: dict[str, Any] = {
             }
         ],
     },
-    "/api/v1/deployments/imports": {"service": "checkout", "repository": "acme/checkout", "since": AT},
+    "/api/v1/deployments/imports": {"service": "checkout", "repository": "acme/checkout"},
     "/webhooks/argocd": {
         "app": "checkout", "phase": "Succeeded", "revision": "abc", "startedAt": AT, "username": "dana",
         "source": {"repoURL": "https://github.com/acme/checkout"}, "url": "https://argocd.example/1",
@@ -70,7 +70,9 @@ EXAMPLES: dict[str, Any] = {
 @pytest.fixture
 async def running_bot(tmp_path: Path, url: str) -> AsyncIterator[RunningBot]:
     with structlog.testing.capture_logs():
-        async with start_bot(tmp_path, url) as running_bot:
+        # Nothing answers there: imports can be begun, and nobody is asked.
+        github = {"github_token": "t", "github_api_url": "http://127.0.0.1:9"}
+        async with start_bot(tmp_path, url, **github) as running_bot:
             yield running_bot
 
 

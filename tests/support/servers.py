@@ -41,7 +41,7 @@ from tests.support.unavailable import unavailable
 
 _READY_WITHIN_S = 60.0
 _STOPS_WITHIN_S = 20.0
-_PORTS = range(10_000, 32_768)  # below Linux's ephemeral ports
+_PORTS = range(10_100, 32_768)  # above 10080, which browsers refuse; below Linux's ephemeral ports
 _STARTS = 3  # a machine that is short of memory ends a program in silence
 _POSTGRESQL_FOLDERS = (
     "/usr/lib/postgresql/15/bin",

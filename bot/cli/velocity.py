@@ -100,7 +100,7 @@ def _budget(cost: Mapping[str, Any]) -> Iterator[str]:
         yield f"  Each deployment   median {p50}, p90 {p90}, n {cost['n']}"
     for kind in (*cost["by_size"], *cost["by_kind"]):
         label = f"{kind['kind']} ×{kind['n']}"
-        yield f"    {label:26} {_fraction(kind['spent'])} in all, {_fraction(kind['each'])} each"
+        yield f"    {label:26} {_fraction(kind['spent'])} in all, {_fraction(kind['each'])} on average"
     if cost["carries"] is not None:
         more = "1000 or more" if cost["carries"] >= 1000 else str(cost["carries"])
         yield f"  At this pace it carries {more} more deployments like the last {cost['like_last']}."

@@ -23,8 +23,8 @@ def budget_lines(cost: BudgetCost) -> list[Markup]:
     each, lines = cost.per_deployment, []
     if each.p50 is not None and each.p90 is not None:
         spent = markup(
-            "Each spent {} of the {} budget at the median, {} at p90 (n {}).",
-            budget_text(each.p50), cost.slo, budget_text(each.p90), each.n,
+            "Each spent {} of the {} budget at the median, {} at p90, {} on average (n {}).",
+            budget_text(each.p50), cost.slo, budget_text(each.p90), budget_text(each.mean), each.n,
         )  # fmt: skip
         lines = [spent, _kinds("By size", cost.by_size), _kinds("By kind", cost.by_kind)]
     return [line for line in (*lines, _carried(cost)) if line]
@@ -48,7 +48,7 @@ def _carried(cost: BudgetCost) -> Markup:
 
 
 def _kinds(title: str, kinds: Sequence[KindCost]) -> Markup:
-    spent = [markup("{} ×{}, {} each", kind.kind, kind.n, budget_text(kind.each)) for kind in kinds]
+    spent = [markup("{} ×{}, {} on average", kind.kind, kind.n, budget_text(kind.each)) for kind in kinds]
     return markup("{}: {}.", title, join(" · ", spent)) if spent else NOTHING
 
 

@@ -173,7 +173,7 @@ async def test_a_new_value_becomes_a_service_is_frozen_and_told_and_outlives_its
         # Each channel is told at its own pace.
         for channel in ("#search", "#releases"):
             await slack.until(partial(heard, slack, channel, "service_frozen"))
-        assert told(slack, "#checkout") == []
+        assert told(slack, "#checkout") == ["launch_checklist"]
 
         await prometheus.stop()
         await eventually(

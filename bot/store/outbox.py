@@ -25,6 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.store.addresses import qualified, team_of
 from bot.store.personal.notice import PERSONAL_NOTICES, PersonalNotice
 from bot.store.tables.core import outbox
+from bot.store.tables.people import personal_preferences
 from bot.store.tables.tasks import due_tasks
 from bot.store.threads import MessageLocation, continue_thread, find_thread
 
@@ -75,9 +76,14 @@ async def enqueue(connection: AsyncConnection, messages: Iterable[OutboxMessage]
                 notices.append(_task(message.notice, str(rows[-1]["key"]), now))
     if rows:
         await connection.execute(insert(outbox), rows)
-    if notices:
+    if notices and await _anybody_asked(connection):
         await connection.execute(insert(due_tasks), notices)
     return len(rows)
+
+
+async def _anybody_asked(connection: AsyncConnection) -> bool:
+    """Return whether anybody has settings of their own: without any, nobody is told in a direct message."""
+    return (await connection.execute(select(personal_preferences.c.person).limit(1))).first() is not None
 
 
 def _task(notice: PersonalNotice, key: str, now: datetime) -> dict[str, object]:

@@ -32,8 +32,12 @@ async def test_each_person_has_their_own_in_each_workspace(database: Database) -
 
 async def test_a_notice_is_planned_with_its_announcement_for_when_it_is_not_quiet(database: Database) -> None:
     notice = PersonalNotice(PersonalTopic.SERVICES, ("checkout",), "It is frozen.", until=NOW + HOUR)
+    message = OutboxMessage("#checkout", "told", "Frozen.", notice=notice)
     async with database.transaction() as connection:
-        await enqueue(connection, [OutboxMessage("#checkout", "told", "Frozen.", notice=notice)], NOW)
+        await enqueue(connection, [message], NOW)
+        assert not await records.read_due(connection, PERSONAL_NOTICES, NOW + HOUR, 10), "nobody asked"
+        await preferences.write(database, connection, None, "U0DANA", preferences=ONE, now=NOW)
+        await enqueue(connection, [message], NOW)
     async with database.reading() as connection:
         assert not await records.read_due(connection, PERSONAL_NOTICES, NOW, 10)
         (task,) = await records.read_due(connection, PERSONAL_NOTICES, NOW + HOUR, 10)

@@ -106,3 +106,10 @@ class TaskHandler(Protocol):
     async def given_up(self, connection: AsyncConnection, task: DueTask, error: str, now: datetime) -> None:
         """Write what follows from giving the task up, in the transaction that records it."""
         ...
+
+
+class EndsSilently:
+    """For a handler whose tasks need no last word: its rule gives none up, or nobody misses one."""
+
+    async def given_up(self, connection: AsyncConnection, task: DueTask, error: str, now: datetime) -> None:
+        """Write nothing."""

@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.budgets.adjustment_preview import AdjustmentPreview
 from bot.budgets.adjustments.adjustment import Adjustment, AdjustmentKind, CountsAs
@@ -24,7 +23,7 @@ from bot.catalog.maintenance import MaintenanceWindow
 from bot.catalog.window import Span
 from bot.store.database import Database
 from bot.tasks import records
-from bot.tasks.handler import TaskAttempt, TryLaterError
+from bot.tasks.handler import EndsSilently, TaskAttempt, TryLaterError
 from bot.tasks.task import DueTask, PlannedTask, RetryRule
 
 log = structlog.get_logger(__name__)
@@ -41,7 +40,7 @@ _PATIENCE = timedelta(minutes=4)
 _LOOK_AGAIN = timedelta(minutes=1)
 
 
-class MaintenanceRecorder:
+class MaintenanceRecorder(EndsSilently):
     """The handler of the tasks of maintenance windows."""
 
     kind = KIND
@@ -99,10 +98,6 @@ class MaintenanceRecorder:
             following = _task(service, window, max(start + timedelta(seconds=1), earliest))
             if following is not None:
                 await attempt.plan(connection, following)
-
-    async def given_up(self, connection: AsyncConnection, task: DueTask, error: str, now: datetime) -> None:
-        """Do nothing: it is tried until it is recorded."""
-        del connection, task, error, now
 
     def _find(self, task: DueTask) -> tuple[Service, MaintenanceWindow] | None:
         """Return the window that a task is of, as long as the policies name it as it was planned."""

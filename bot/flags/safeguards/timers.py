@@ -1,9 +1,7 @@
 """Reverts what was turned on for a time when the time is over, and warns before: two tasks a timer."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
-
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.flags.change_request import ChangeCause
 from bot.flags.changes.event_publisher import EventPublisher
@@ -12,15 +10,15 @@ from bot.flags.records import reverts
 from bot.flags.records.reverts import PendingRevert
 from bot.flags.safeguards.reverter import Reverter
 from bot.store.database import Database
-from bot.tasks.handler import TaskAttempt, TryLaterError
-from bot.tasks.task import DueTask, RetryRule
+from bot.tasks.handler import EndsSilently, TaskAttempt, TryLaterError
+from bot.tasks.task import RetryRule
 
 _RULE: Final = RetryRule(longest_wait=timedelta(minutes=1))
 """When a revert is given up, the reverter decides: it knows why the flag system refuses."""
 _SOON: Final = timedelta(seconds=1)
 
 
-class TimedRevert:
+class TimedRevert(EndsSilently):
     """Reverts a flag when its time is over. Nothing is left to do where somebody has changed it before."""
 
     kind = reverts.TIMED_REVERT
@@ -43,15 +41,12 @@ class TimedRevert:
                 return
         raise TryLaterError(max(_SOON, timer.retry_at - attempt.now) if timer.retry_at else _SOON)
 
-    async def given_up(self, connection: AsyncConnection, task: DueTask, error: str, now: datetime) -> None:
-        """Do nothing: it is never given up."""
-
     async def _read(self, attempt: TaskAttempt) -> PendingRevert | None:
         async with self._database.reading() as connection:
             return await reverts.read_open(connection, int(attempt.task.key))
 
 
-class TimedRevertWarning:
+class TimedRevertWarning(EndsSilently):
     """Announces that a flag's time is over soon."""
 
     kind = reverts.TIMED_REVERT_WARNING
@@ -69,6 +64,3 @@ class TimedRevertWarning:
             if await reverts.mark_warned(connection, timer):
                 state, event = timer.state, RevertDueSoon(timer.state, timer.until)
                 await self._publisher.publish(connection, event, state.flag, state.environment, attempt.now)
-
-    async def given_up(self, connection: AsyncConnection, task: DueTask, error: str, now: datetime) -> None:
-        """Do nothing: it is never given up."""

@@ -1,23 +1,21 @@
 """The end of holds whose time runs out: a task for each hold that has an end."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
-
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.catalog.catalog import Service
 from bot.freezes.hold_registry import HoldRegistry
 from bot.freezes.hold_writer import HOLD_EXPIRY, log_transitions
 from bot.freezes.transition import HoldExpired
-from bot.tasks.handler import TaskAttempt
-from bot.tasks.task import DueTask, RetryRule
+from bot.tasks.handler import EndsSilently, TaskAttempt
+from bot.tasks.task import RetryRule
 
 _RULE: Final = RetryRule(longest_wait=timedelta(minutes=1))
 """A hold that is not ended keeps people from shipping, so this is never given up."""
 
 
-class HoldExpiry:
+class HoldExpiry(EndsSilently):
     """Ends the holds of a service whose time has run out, together, and announces them once."""
 
     kind = HOLD_EXPIRY
@@ -33,6 +31,3 @@ class HoldExpiry:
         async with attempt.completing() as connection:
             expired = await self._hold_registry.expire_within(connection, service, attempt.now)
         log_transitions(service.name, [HoldExpired(hold) for hold in expired])
-
-    async def given_up(self, connection: AsyncConnection, task: DueTask, error: str, now: datetime) -> None:
-        """Do nothing: it is never given up."""

@@ -13,7 +13,6 @@ from typing import Any, Final, Literal
 
 import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
-from sqlalchemy.ext.asyncio import AsyncConnection
 from yarl import URL
 
 from bot.deployments.github.client import (
@@ -27,8 +26,8 @@ from bot.incidents.issues.following import IssueLinks, LinkedIssue
 from bot.incidents.issues.tracked import Tracker
 from bot.store.database import Database
 from bot.tasks import records
-from bot.tasks.handler import TaskAttempt
-from bot.tasks.task import DueTask, PlannedTask, RetryRule
+from bot.tasks.handler import EndsSilently, TaskAttempt
+from bot.tasks.task import PlannedTask, RetryRule
 
 log = structlog.get_logger(__name__)
 
@@ -78,7 +77,7 @@ class GitHubIssues:
         return is_closed
 
 
-class GitHubIssuePolling:
+class GitHubIssuePolling(EndsSilently):
     """Lets actions follow their issues at GitHub by asking for these, as events of a webhook would."""
 
     kind = KIND
@@ -109,9 +108,6 @@ class GitHubIssuePolling:
             log.warning("issues_not_read", tracker="github", problem=str(error))
         async with attempt.completing():
             attempt.repeat(attempt.now + after)
-
-    async def given_up(self, connection: AsyncConnection, task: DueTask, error: str, now: datetime) -> None:
-        """Do nothing: it is never given up."""
 
     async def _follow_all(self, now: datetime) -> None:
         found = await self._links.linked(Tracker.GITHUB, since=now - FOLLOWED_FOR, most=MOST_ISSUES)

@@ -4,7 +4,6 @@ from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.freezes.hold import GOVERNOR
 from bot.incidents.cost import Costs
@@ -13,8 +12,8 @@ from bot.incidents.lifecycle import IncidentLifecycle
 from bot.incidents.planned_tasks import COST_CHECK
 from bot.incidents.records import incidents as records
 from bot.store.database import Database
-from bot.tasks.handler import TaskAttempt
-from bot.tasks.task import DueTask, RetryRule
+from bot.tasks.handler import EndsSilently, TaskAttempt
+from bot.tasks.task import RetryRule
 
 log = structlog.get_logger(__name__)
 
@@ -23,7 +22,7 @@ CHECKED_FOR: Final = timedelta(days=1)
 _EVERY: Final = timedelta(minutes=1)
 
 
-class CostCheck:
+class CostCheck(EndsSilently):
     """Checks the cost of an incident that is resolved, for a day."""
 
     kind = COST_CHECK
@@ -48,9 +47,6 @@ class CostCheck:
                 return
             await self._lifecycle.request_postmortem_within(connection, id_, by=GOVERNOR, now=now)
         log.info("postmortem_due", incident=id_)
-
-    async def given_up(self, connection: AsyncConnection, task: DueTask, error: str, now: datetime) -> None:
-        """Do nothing: it is never given up."""
 
 
 def _is_checked(incident: Incident, now: datetime) -> bool:

@@ -1,8 +1,6 @@
 """Reminds the owner of an action on the day when it is due."""
 
-from datetime import UTC, datetime
-
-from sqlalchemy.ext.asyncio import AsyncConnection
+from datetime import UTC
 
 from bot.incidents.planned_tasks import ACTION_DUE
 from bot.incidents.ports import IncidentMessageWriter
@@ -11,11 +9,11 @@ from bot.store.addresses import local, team_of
 from bot.store.outbox import enqueue
 from bot.store.personal import preferences
 from bot.store.personal.notice import PersonalTopic
-from bot.tasks.handler import TaskAttempt
-from bot.tasks.task import DueTask, RetryRule
+from bot.tasks.handler import EndsSilently, TaskAttempt
+from bot.tasks.task import RetryRule
 
 
-class OwnerReminders:
+class OwnerReminders(EndsSilently):
     """Reminds each owner once for each date. One who becomes the owner later is reminded then."""
 
     kind = ACTION_DUE
@@ -36,6 +34,3 @@ class OwnerReminders:
             wanted = await preferences.read(connection, workspace, owner)
             if PersonalTopic.ACTIONS in wanted.topics:
                 await enqueue(connection, [message], attempt.now)
-
-    async def given_up(self, connection: AsyncConnection, task: DueTask, error: str, now: datetime) -> None:
-        """Do nothing: it is never given up."""

@@ -17,14 +17,14 @@ from bot.incidents.snapshot_reader import SnapshotReader
 from bot.store.database import Database
 from bot.store.outbox import enqueue
 from bot.store.tables.incidents import incident_reminders
-from bot.tasks.handler import TaskAttempt
-from bot.tasks.task import DueTask, RetryRule
+from bot.tasks.handler import EndsSilently, TaskAttempt
+from bot.tasks.task import RetryRule
 
 _LEAST_WAIT: Final = timedelta(seconds=5)
 """How long a reminder waits that nobody can be told yet, as the incident's channel is not there."""
 
 
-class IncidentReminders:
+class IncidentReminders(EndsSilently):
     """Enqueues the reminders that are due; that they were sent is stored in the same transaction."""
 
     kind = REMINDERS
@@ -51,9 +51,6 @@ class IncidentReminders:
             next_at = reminders.next_due(incident, updated_at, sent)
             if next_at is not None:
                 attempt.repeat(max(next_at, now + _LEAST_WAIT))
-
-    async def given_up(self, connection: AsyncConnection, task: DueTask, error: str, now: datetime) -> None:
-        """Do nothing: it is never given up."""
 
     async def _send(
         self, connection: AsyncConnection, snapshot: IncidentSnapshot, reminder: Reminder, now: datetime

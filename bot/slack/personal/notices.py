@@ -5,8 +5,6 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import Final
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from bot.catalog.catalog import Permissions
 from bot.catalog.current import CurrentCatalog
 from bot.incidents.incident import Incident
@@ -26,8 +24,8 @@ from bot.store.personal.notice import (
     PersonalNotice,
     PersonalTopic,
 )
-from bot.tasks.handler import TaskAttempt
-from bot.tasks.task import DueTask, RetryRule
+from bot.tasks.handler import EndsSilently, TaskAttempt
+from bot.tasks.task import RetryRule
 
 PERSONAL_NOTICE: Final = "personal_notice"
 """The event type of the messages."""
@@ -53,7 +51,7 @@ class _Concern(Enum):
     """The person's account is deactivated."""
 
 
-class PersonalNotices:
+class PersonalNotices(EndsSilently):
     """Tells people. Where Slack does not say who is in a team, it is asked again for an hour."""
 
     kind = PERSONAL_NOTICES
@@ -105,9 +103,6 @@ class PersonalNotices:
             for (workspace, person), concern in found.items():
                 if concern is _Concern.GONE:
                     await preferences.forget(connection, workspace, person)
-
-    async def given_up(self, connection: AsyncConnection, task: DueTask, error: str, now: datetime) -> None:
-        """Do nothing: the announcement in the channel is there."""
 
     async def _concern(
         self, notice: PersonalNotice, incident: Incident | None, workspace: str | None, person: str

@@ -18,7 +18,7 @@ from bot.store.database import Database
 from bot.store.outbox import OutboxMessage, enqueue
 from bot.store.threads import end_threads
 from bot.tasks import records
-from bot.tasks.handler import TaskAttempt
+from bot.tasks.handler import EndsSilently, TaskAttempt
 from bot.tasks.task import DueTask, PlannedTask, RetryRule
 from bot.teams.digests import pauses
 from bot.teams.digests.schedule import DigestSchedule, DueDigest, is_too_late, schedules
@@ -65,7 +65,7 @@ class DigestPlanner:
                 await records.move(connection, DIGEST, task.key, due.at)
 
 
-class DigestHandler:
+class DigestHandler(EndsSilently):
     """Sends a digest that is due, once, and plans the next. `compose` writes it."""
 
     kind: Final = DIGEST
@@ -89,9 +89,6 @@ class DigestHandler:
                 await send(connection, messages, now)
             following = schedule.next_after(now, period=task.payload["period"])
             await attempt.plan(connection, planned_task(schedule, following))
-
-    async def given_up(self, connection: AsyncConnection, task: DueTask, error: str, now: datetime) -> None:
-        """Do nothing: a digest is tried until it is too late for it."""
 
     def _schedule(self, task: DueTask) -> DigestSchedule | None:
         kind, channel = DigestKind(task.payload["kind"]), task.payload["channel"]

@@ -1,9 +1,6 @@
 """What is due of reviews: to ask both sides, and to tell others when they have not agreed."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
-
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.catalog.catalog import Service
 from bot.catalog.current import CurrentCatalog
@@ -11,8 +8,8 @@ from bot.formatting import duration_text
 from bot.freezes.hold import GOVERNOR
 from bot.store.database import Database
 from bot.store.outbox import enqueue
-from bot.tasks.handler import TaskAttempt
-from bot.tasks.task import DueTask, RetryRule
+from bot.tasks.handler import EndsSilently, TaskAttempt
+from bot.tasks.task import RetryRule
 from bot.teams.reviews import records
 from bot.teams.reviews.messages import ReviewMessageWriter
 from bot.teams.reviews.planning import ESCALATION, REVIEW, ReviewPlanner, record_event
@@ -22,7 +19,7 @@ Suggest = Callable[[Service], Awaitable[Sequence[ReviewedWork]]]
 """Returns the work that a frozen service's spending points to."""
 
 
-class ReviewHandler:
+class ReviewHandler(EndsSilently):
     """Asks both sides of a service that has been frozen for long to agree on the reliability work."""
 
     kind = REVIEW
@@ -67,11 +64,8 @@ class ReviewHandler:
             reason = f"frozen for {duration_text(now - review.began_at)}"
             await record_event(connection, review, GOVERNOR, "review.asked", reason, now=now)
 
-    async def given_up(self, connection: AsyncConnection, task: DueTask, error: str, now: datetime) -> None:
-        """Write nothing: the task is never given up."""
 
-
-class EscalationHandler:
+class EscalationHandler(EndsSilently):
     """Tells those whom the policy names that the sides of a frozen service have not agreed."""
 
     kind = ESCALATION
@@ -98,9 +92,6 @@ class EscalationHandler:
             await record_event(
                 connection, review, GOVERNOR, "review.escalated", "the sides have not agreed", now=attempt.now
             )
-
-    async def given_up(self, connection: AsyncConnection, task: DueTask, error: str, now: datetime) -> None:
-        """Write nothing: the task is never given up."""
 
 
 def _is_due(review: FreezeReview, service: Service) -> bool:

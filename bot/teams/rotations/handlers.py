@@ -19,8 +19,8 @@ from bot.store.database import Database
 from bot.store.outbox import enqueue
 from bot.store.threads import end_threads
 from bot.tasks import records as tasks
-from bot.tasks.handler import TaskAttempt, TryLaterError
-from bot.tasks.task import DueTask, RetryRule, TaskState
+from bot.tasks.handler import EndsSilently, TaskAttempt, TryLaterError
+from bot.tasks.task import RetryRule, TaskState
 from bot.teams.rotations import records
 from bot.teams.rotations.handover import read_note
 from bot.teams.rotations.outlook import history_of
@@ -68,7 +68,7 @@ def needs_pair(last: RotationPeriod | None, begun: datetime) -> bool:
     return last is None or last.closed_at is not None or last.begins_at < begun
 
 
-class _RotationHandler:
+class _RotationHandler(EndsSilently):
     """What the handlers of rotations have in common."""
 
     rule = _RULE
@@ -84,9 +84,6 @@ class _RotationHandler:
         self._current = current
         self._members = members
         self._messages = messages
-
-    async def given_up(self, connection: AsyncConnection, task: DueTask, error: str, now: datetime) -> None:
-        """Do nothing: the rule gives none of these tasks up."""
 
     async def _read_members(self, rotation: Rotation) -> Members:
         try:

@@ -98,7 +98,7 @@ class DigestReader:
             due_actions(await self._actions(services), kind, today),
             tuple(lingering),
             tuple(ramps),
-            (await self._velocity.velocity(_scope(channel, services), span)).measures
+            await self._velocity.measures(_scope(channel, services), span)
             if kind is DigestKind.WEEKLY and services
             else None,
             tuple(await self._shared_goals(names, now)) if kind is DigestKind.WEEKLY else (),

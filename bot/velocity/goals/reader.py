@@ -34,8 +34,8 @@ class GoalReader:
         span = Span(term.start, min(now, term.end))
         if span.start >= span.end:
             return progress(goal, None, {}, now)
-        velocity = await self._velocity.velocity(goal_scope(catalog, goal), span)
-        return progress(goal, velocity.measures, await self._counts(catalog, goal, span, now), now)
+        measures = await self._velocity.measures(goal_scope(catalog, goal), span)
+        return progress(goal, measures, await self._counts(catalog, goal, span, now), now)
 
     async def _counts(
         self, catalog: Catalog, goal: Goal, span: Span, now: datetime

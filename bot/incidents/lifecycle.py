@@ -4,7 +4,7 @@ Steps in Slack and on holds are only planned here; `workflow/runner.py` carries 
 """
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -190,6 +190,14 @@ class IncidentLifecycle:
             return replace(before, roles=others | ({role: person} if person else {}))
 
         return await self._change(id_, "role_given", assigned, by, now)
+
+    async def give_roles_within(
+        self, connection: AsyncConnection, id_: int, roles: Mapping[Role, str], *, by: str, now: datetime
+    ) -> Incident:
+        """Let the roles be held by these people and no others, within the caller's transaction."""
+        return await self.change_within(
+            connection, id_, "role_given", lambda before: replace(before, roles=roles), by=by, now=now
+        )
 
     async def classify(self, id_: int, cause: CauseClass, *, by: str, now: datetime) -> Incident:
         """Set the class of cause. Raises `UnknownIncidentError`."""

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -70,15 +69,9 @@ class Facilitators:
         async with self._database.transaction() as connection:
             before = await records.read(connection, incident.id, lock=True)
             roles = await self._assign(connection, {**serving, **before.roles}, teams, members)
-            if roles != dict(before.roles):
-                await self._lifecycle.change_within(
-                    connection,
-                    incident.id,
-                    "role_given",
-                    lambda incident: replace(incident, roles=roles),
-                    by=GOVERNOR,
-                    now=self._clock.now(),
-                )
+            await self._lifecycle.give_roles_within(
+                connection, incident.id, roles, by=GOVERNOR, now=self._clock.now()
+            )
 
     async def _serving(self, workspace: str | None, incident: Incident) -> Mapping[Role, str]:
         """Return the facilitators' roles as the pair of the rotation takes them."""

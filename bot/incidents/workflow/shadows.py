@@ -1,7 +1,6 @@
 """Carries out the step `shadows`: the pair of the rotation joins an incident, to look on and learn."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from bot.clock import Clock
 from bot.freezes.hold import GOVERNOR
@@ -52,15 +51,9 @@ class Shadows:
         async with self._database.transaction() as connection:
             before = await records.read(connection, incident.id, lock=True)
             roles = with_shadows(before, pair)
-            if roles != dict(before.roles):
-                await self._lifecycle.change_within(
-                    connection,
-                    incident.id,
-                    "role_given",
-                    lambda incident: replace(incident, roles=roles),
-                    by=GOVERNOR,
-                    now=self._clock.now(),
-                )
+            await self._lifecycle.give_roles_within(
+                connection, incident.id, roles, by=GOVERNOR, now=self._clock.now()
+            )
 
 
 def with_shadows(incident: Incident, pair: ServingPair) -> Mapping[Role, str]:

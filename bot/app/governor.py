@@ -289,7 +289,8 @@ class Governor:
                 welcomes=Welcomes(self.database, current, self.clock),
             )
         )
-        self.database.signals.subscribe(list(Topic), self.slack.app.workspaces.request_home_refresh)
+        shown_at_home = [topic for topic in Topic if topic is not Topic.TASKS]
+        self.database.signals.subscribe(shown_at_home, self.slack.app.workspaces.request_home_refresh)
 
     def _application(self) -> web.Application:
         readiness = ReadinessChecks(

@@ -27,6 +27,8 @@ _RESERVED_FILES = 224
 """File descriptors left for the database, Slack, sources and files."""
 _NETWORK_OF_ONE_PEER = 64
 """The length of the IPv6 prefix that one peer has for itself."""
+_LINGER_S = 1.0
+"""How long what a client still sends is thrown away after 408: closing at once could take that answer back."""
 _TIMED_OUT = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
@@ -122,6 +124,7 @@ class _State(Enum):
     HEADERS = auto()
     BODY = auto()
     ANSWERING = auto()
+    CLOSING = auto()
 
 
 class GuardedConnection(asyncio.Protocol):
@@ -155,7 +158,7 @@ class GuardedConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Pass on what the client sent; the first bytes begin a request."""
-        if not self._is_admitted:
+        if not self._is_admitted or self._state is _State.CLOSING:
             return
         if self._state is _State.IDLE:
             self._enter(_State.HEADERS, self._deadlines.headers_s)
@@ -165,18 +168,20 @@ class GuardedConnection(asyncio.Protocol):
 
     def eof_received(self) -> bool | None:
         """Pass on that the client sends nothing more."""
-        return self._inner.eof_received() if self._is_admitted else None
+        return self._inner.eof_received() if self._is_admitted and self._state is not _State.CLOSING else None
 
     def pause_writing(self) -> None:
         """Begin to wait for a client that does not take its answer."""
         self._inner.pause_writing()
         self._may_answer = False
-        self._arm(self._deadlines.write_s)
+        if self._state is not _State.CLOSING:
+            self._arm(self._deadlines.write_s)
 
     def resume_writing(self) -> None:
         """Go on: the client takes its answer."""
         self._inner.resume_writing()
-        self._arm(self._deadlines.idle_s if self._state is _State.IDLE else None)
+        if self._state is not _State.CLOSING:
+            self._arm(self._deadlines.idle_s if self._state is _State.IDLE else None)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
@@ -210,6 +215,8 @@ class GuardedConnection(asyncio.Protocol):
             self._enter(_State.IDLE, self._deadlines.idle_s)
 
     def _enter(self, state: _State, deadline_s: float | None) -> None:
+        if self._state is _State.CLOSING:
+            return
         self._state = state
         if state is _State.ANSWERING:
             self._limit.mark_answered(self)
@@ -225,14 +232,19 @@ class GuardedConnection(asyncio.Protocol):
     def _expire(self) -> None:
         if self._transport is None:
             return
-        if self._state is not _State.IDLE:
+        if self._state not in {_State.IDLE, _State.CLOSING}:
             log.warning("request_timed_out", waited_for=self._state.name.casefold(), peer=self.peer)
         if self._may_answer:
             self._may_answer = False
-            self._transport.write(_TIMED_OUT)
-            self._transport.close()
+            self._close_with(self._transport, _TIMED_OUT)
         else:
             self._transport.abort()
+
+    def _close_with(self, transport: asyncio.Transport, answer: bytes) -> None:
+        """Send a last answer; read on for a moment, since a socket closed with unread data resets the answer."""
+        self._enter(_State.CLOSING, _LINGER_S)
+        transport.write(answer)
+        transport.write_eof()
 
 
 def guarded(

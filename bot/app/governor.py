@@ -13,6 +13,7 @@ from bot.app.budgets import Budgets
 from bot.app.deployments import Deployments
 from bot.app.digests import Digests
 from bot.app.flags import Flags
+from bot.app.gates.gates import Gates
 from bot.app.http import AddRoutes, build_routes, serving
 from bot.app.incidents import Incidents
 from bot.app.installations import open_installations
@@ -257,6 +258,8 @@ class Governor:
             self.budgets.exemption_requests, self.budgets.adjustments, self.flags, self.clock
         )
         self.tasks.register([personal_notices(self.database, current, self.slack.clients.for_team, waiting)])
+        self.gates = Gates(resources)
+        self.tasks.register(self.gates.task_handlers)
         self.digests = Digests(
             resources,
             self.budgets.status_reader,
@@ -314,6 +317,7 @@ class Governor:
             self.deployments,
             velocity=self.velocity,
             rotations=self.rotations,
+            gates=self.gates,
             readiness=readiness,
             real_clock=self._real_clock,
         )
@@ -333,6 +337,7 @@ class Governor:
         await self.digests.follow(catalog)
         await self.deployments.imports.follow(catalog, self.clock.now())
         await self.deployments.issues.plan(self.clock.now())
+        await self.gates.follow(catalog)
 
     async def _policies_changed(self, catalog: Catalog) -> None:
         await self._apply_catalog(catalog)

@@ -11,6 +11,7 @@ from aiohttp import web
 from bot.app.budgets import Budgets
 from bot.app.deployments import Deployments
 from bot.app.flags import Flags
+from bot.app.gates.gates import Gates
 from bot.app.incidents import Incidents
 from bot.app.readiness import ReadinessChecks
 from bot.app.resources import Resources
@@ -62,6 +63,7 @@ def build_routes(  # noqa: PLR0917 - every part that has routes
     *,
     velocity: VelocityParts,
     rotations: Rotations,
+    gates: Gates,
     readiness: ReadinessChecks,
     real_clock: Clock,
 ) -> web.Application:
@@ -86,6 +88,7 @@ def build_routes(  # noqa: PLR0917 - every part that has routes
     flags.add_routes(app)
     incidents.add_routes(app, tokens)
     rotations.add_routes(app)
+    gates.add_routes(app)
     recorder, agents = deployments.recorder, deployments.agents
     issues = IssueLinks(resources.database)
     GitHubWebhook(settings.github_secrets, recorder, clock, tokens, agents, issues=issues).add_routes(app)

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from bot.catalog.digests import DEFAULT_DIGESTS, DigestSettings
 from bot.catalog.error_budget_policy import PRODUCTION, ErrorBudgetPolicy, PolicyMode
+from bot.catalog.gates import NO_GATES, GateSettings, GateUnavailable
 from bot.catalog.goal import Goal
 from bot.catalog.maintenance import MaintenanceWindow
 from bot.catalog.paging import PagingDestination
@@ -95,6 +96,7 @@ class Workspace:
     archive_incidents_after: timedelta | None = None
     time_zone: str = "UTC"
     digests: DigestSettings = DEFAULT_DIGESTS
+    gates: GateSettings = NO_GATES
     evaluate_every: timedelta = timedelta(seconds=60)
     sources: Mapping[str, PrometheusSettings] = field(default_factory=dict)
     flags: FlagSettings = FlagSettings()
@@ -145,6 +147,8 @@ class Service:
     paging: tuple[PagingDestination, ...] = ()
     """To whom its `page` alerts are handed over."""
     digests: DigestSettings = DEFAULT_DIGESTS
+    gate_unavailable: GateUnavailable = GateUnavailable.OPEN
+    """What pipelines do with changes to it while the gate cannot be asked."""
 
     def variants_of(self, flag: str) -> Variants | None:
         """Return how its series tell who met the flag; None where they do not."""

@@ -47,12 +47,12 @@ def problem_response(problem: ProblemError) -> web.Response:
 
 def answers_with_problems(request: web.Request) -> bool:
     """Return whether errors at this address are problem documents; elsewhere they have another form."""
-    return request.path.startswith(("/api/", "/webhooks/", "/rotations/"))
+    return request.path.startswith(("/api/", "/webhooks/", "/gates/", "/rotations/"))
 
 
 @web.middleware
 async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn errors of the API, webhooks and calendars into problem documents, unexpected ones into a 500."""
+    """Turn the errors of these addresses into problem documents, unexpected ones into a 500."""
     if not answers_with_problems(request):
         return await handler(request)
     try:

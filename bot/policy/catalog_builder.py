@@ -21,6 +21,7 @@ from bot.catalog.error_budget_policy import (
     UnfreezeRequirement,
     WhenSpare,
 )
+from bot.catalog.gates import GateUnavailable
 from bot.catalog.rotation import Rotation
 from bot.catalog.slo import CounterSli, DowntimeSli, EventsSli, LatencySli, Sli, Slo
 from bot.catalog.teams import Team, Teams, each_once
@@ -28,6 +29,7 @@ from bot.catalog.variants import Variants
 from bot.catalog.window import CalendarUnit, CalendarWindow, RollingWindow, Window
 from bot.policy.digests import digests_of
 from bot.policy.documents import documents, objectives
+from bot.policy.documents import workspace as workspace_documents
 from bot.policy.documents.goal import GoalDocument, goal_of
 from bot.policy.documents.notify import NotifySpec
 from bot.policy.documents.paging import PagingSpec
@@ -36,7 +38,7 @@ from bot.policy.notify import notify_of
 from bot.policy.paging import destinations_of
 from bot.store.addresses import qualified
 
-MAIN_ONLY = frozenset({"evaluate_every", "sources", "flags", "notify", "paging"})
+MAIN_ONLY = frozenset({"evaluate_every", "sources", "flags", "notify", "paging", "gates"})
 """Fields that only the main Workspace document may set."""
 STANDARD = "standard"
 """The policy of services that name none; built-in values if no document has this name."""
@@ -136,7 +138,7 @@ def _further(
     )
 
 
-def _permissions(permissions: documents.PermissionsSpec) -> catalog.Permissions:
+def _permissions(permissions: workspace_documents.PermissionsSpec) -> catalog.Permissions:
     return catalog.Permissions(
         freeze=permissions.freeze,
         exempt=permissions.exempt,
@@ -147,7 +149,7 @@ def _permissions(permissions: documents.PermissionsSpec) -> catalog.Permissions:
     )
 
 
-def _source(source: documents.SourceSpec) -> catalog.PrometheusSettings:
+def _source(source: workspace_documents.SourceSpec) -> catalog.PrometheusSettings:
     auth = source.basic_auth
     return catalog.PrometheusSettings(
         url=source.url,
@@ -158,7 +160,7 @@ def _source(source: documents.SourceSpec) -> catalog.PrometheusSettings:
     )
 
 
-def _flags(flags: documents.FlagsSpec) -> catalog.FlagSettings:
+def _flags(flags: workspace_documents.FlagsSpec) -> catalog.FlagSettings:
     ((backend, settings),) = flags.backend.items()
     environments = tuple(
         catalog.FlagEnvironment(environment.name, environment.protected, environment.default)
@@ -239,6 +241,7 @@ def _service(
         paging=tuple(destinations_of(spec.paging, paging)),
         digests=digests_of(spec.digest, workspace.digests),
         repository=spec.repository,
+        gate_unavailable=GateUnavailable(spec.gate_unavailable),
         variants=_variants(spec),
     )
 

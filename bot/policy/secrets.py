@@ -1,6 +1,7 @@
 """Finds the secrets in policy documents, so that logs and reports can mask them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
 
 from bot.catalog.catalog import Catalog
 
@@ -8,7 +9,7 @@ _SECRET_WORDS = ("token", "key", "secret", "password")
 
 
 def secrets_of(catalog: Catalog) -> tuple[str, ...]:
-    """Return every secret of the sources, the flag backend and the paging systems."""
+    """Return every secret of the sources, the flag backend, the paging systems and the gates."""
     workspace = catalog.workspace
     secrets: list[str] = []
     for service in catalog.services.values():
@@ -19,6 +20,7 @@ def secrets_of(catalog: Catalog) -> tuple[str, ...]:
         secrets += [source.bearer_token or "", *source.headers.values()]
         secrets += source.basic_auth[1:] if source.basic_auth else ()
     secrets += _secret_settings(workspace.flags.backend_settings)
+    secrets += _hidden_texts(workspace.gates)
     return tuple(sorted({secret for secret in secrets if secret}))
 
 
@@ -28,3 +30,19 @@ def _secret_settings(settings: Mapping[str, object]) -> Iterator[str]:
             yield from _secret_settings(value)
         elif any(word in key.casefold() for word in _SECRET_WORDS):
             yield str(value)
+
+
+def _hidden_texts(value: object, *, is_hidden: bool = False) -> Iterator[str]:
+    """Return the texts in the fields of dataclasses that their `repr` leaves out, at any depth."""
+    if isinstance(value, str):
+        if is_hidden:
+            yield value
+    elif isinstance(value, Mapping):
+        for each in value.values():
+            yield from _hidden_texts(each, is_hidden=is_hidden)
+    elif isinstance(value, Sequence):
+        for each in value:
+            yield from _hidden_texts(each, is_hidden=is_hidden)
+    elif is_dataclass(value):
+        for field in fields(value):
+            yield from _hidden_texts(getattr(value, field.name), is_hidden=is_hidden or not field.repr)

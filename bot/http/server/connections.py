@@ -28,7 +28,7 @@ _RESERVED_FILES = 224
 _NETWORK_OF_ONE_PEER = 64
 """The length of the IPv6 prefix that one peer has for itself."""
 _LINGER_S = 1.0
-"""How long what a client still sends is thrown away after 408: closing at once could take that answer back."""
+"""How long what a client still sends is thrown away after 408: closing at once could undo that answer."""
 _TIMED_OUT = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
@@ -241,7 +241,7 @@ class GuardedConnection(asyncio.Protocol):
             self._transport.abort()
 
     def _close_with(self, transport: asyncio.Transport, answer: bytes) -> None:
-        """Send a last answer; read on for a moment, since a socket closed with unread data resets the answer."""
+        """Send a last answer; read on for a moment, since closing with unread data resets the connection."""
         self._enter(_State.CLOSING, _LINGER_S)
         transport.write(answer)
         transport.write_eof()

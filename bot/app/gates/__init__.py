@@ -1,0 +1,1 @@
+"""The gates' part of the application."""

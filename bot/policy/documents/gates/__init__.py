@@ -1,0 +1,1 @@
+"""Models of the `gates` of a Workspace document: one module for each platform."""

@@ -3,8 +3,9 @@
 #     --volume governor-data:/data --publish 3000:3000 governor
 FROM python:3.11-slim AS build
 WORKDIR /src
-COPY pyproject.toml constraints.txt README.md ./
+COPY pyproject.toml constraints.txt README.md CHANGELOG.md LICENSE ./
 COPY bot ./bot
+COPY policies ./policies
 RUN python -m venv /opt/governor \
     && /opt/governor/bin/pip install --no-cache-dir --constraint constraints.txt .
 

@@ -38,10 +38,21 @@ async def test_the_commands_of_every_page_work_word_for_word_in_a_fresh_environm
         shell = Shell(clone, environment(tmp_path, slack, prometheus.url))
         for page in PAGES:
             await run_page(page, shell)
+            if page == PAGES[0]:
+                check_what_was_installed(clone / ".venv")
             # Each page begins as a reader of only that page does, with the program installed and migrated.
             shell = Shell(tmp_path / page.removesuffix(".md"), shell.environ)
             shutil.copytree(ROOT / "policies", shell.folder / "policies")
             assert (await shell.run(Block("sh", "governor migrate"))) == (0, "the database is up to date\n")
+
+
+def check_what_was_installed(environment: Path) -> None:
+    """Check what a wheel carries beside the modules."""
+    shared = environment / "share" / "governor"
+    assert {file.name for file in (shared / "policies").iterdir()} == {
+        file.name for file in (ROOT / "policies").iterdir()
+    }
+    assert (shared / "CHANGELOG.md").read_text() == (ROOT / "CHANGELOG.md").read_text()
 
 
 def count_the_shop(exporter: Exporter) -> None:
@@ -79,7 +90,7 @@ def is_at_hand(what: str) -> bool:
 def copy_tree(to: Path) -> None:
     """Copy what a clone has and an installation reads."""
     to.mkdir()
-    for name in ("pyproject.toml", "constraints.txt", "README.md"):
+    for name in ("pyproject.toml", "constraints.txt", "README.md", "CHANGELOG.md", "LICENSE"):
         shutil.copy(ROOT / name, to)
     for name in ("bot", "policies"):
         shutil.copytree(ROOT / name, to / name, ignore=shutil.ignore_patterns("__pycache__"))

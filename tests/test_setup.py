@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import aiohttp
@@ -77,3 +78,13 @@ def _polled(process: subprocess.Popen[bytes]) -> Callable[[], Awaitable[int | No
         return process.poll()
 
     return poll
+
+
+def test_the_version_is_the_newest_in_the_changelog() -> None:
+    newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert newest
+    assert version("governor") == newest[1]
+    said = subprocess.run(
+        [sys.executable, "-m", "bot", "--version"], capture_output=True, text=True, check=True
+    )
+    assert said.stdout == f"governor {newest[1]}\n"

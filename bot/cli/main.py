@@ -5,6 +5,7 @@ Exit codes: 0 yes, 1 no (refused, faults found), 2 could not tell (usage, unreac
 
 import os
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -25,13 +26,27 @@ from bot.texts import is_name
 
 cli = typer.Typer(
     name="governor",
-    help="Keeps delivery speed and reliability in balance: error budgets, freezes and flags in Slack.",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
 ServiceName = Annotated[str, typer.Argument(metavar="SERVICE", help="A service of the policies.")]
+
+
+def _print_version(is_wanted: bool) -> None:
+    if is_wanted:
+        out.print(f"governor {version('governor')}")
+        raise typer.Exit(YES)
+
+
+@cli.callback()
+def options(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    """Keep delivery speed and reliability in balance: error budgets, freezes and flags in Slack."""
 
 
 def main() -> None:

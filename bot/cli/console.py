@@ -12,7 +12,7 @@ from typing import Annotated, Any, NoReturn, TypeVar
 import typer
 from rich.console import Console
 
-from bot.settings import Settings
+from bot.settings import read_settings
 from bot.texts import is_name
 
 out = Console(highlight=False, soft_wrap=True)
@@ -29,7 +29,11 @@ Url = Annotated[
 
 
 def run_async(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine to its end and return its result."""
+    """Run a coroutine to its end and return its result; what it logs goes to standard error."""
+    from bot.logs import configure_logs  # noqa: PLC0415 - `--help` needs none of it
+
+    settings = read_settings()
+    configure_logs(settings.log_level, settings.log_format, settings.secrets)
     return asyncio.run(work)
 
 
@@ -50,10 +54,3 @@ def service_and_slo(text: str, refusal: str) -> tuple[str, str | None]:
     if not service or "/" in slo or not is_name(text):
         fail(f"`{text}` {refusal}")
     return service, slo or None
-
-
-def configure_logs(settings: Settings) -> None:
-    """Send logs to standard error as the settings say, without secrets."""
-    from bot.logs import configure_logs as configure  # noqa: PLC0415 - most commands log nothing
-
-    configure(settings.log_level, settings.log_format, settings.secrets)

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from bot.cli.console import configure_logs, fail
+from bot.cli.console import fail
 from bot.settings import read_settings
 from bot.store.database import Database
 from bot.store.health.errors import StoreError
@@ -17,7 +17,6 @@ from bot.store.startup import check_before_use, find_lost_transactions
 async def opened_database(*, migrating: bool = False) -> AsyncIterator[Database]:
     """Open the database; with `migrating`, migrate it first, as `run` does."""
     settings = read_settings()
-    configure_logs(settings)
     try:
         async with Database(settings.database_url) as database:
             if migrating:

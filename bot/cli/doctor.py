@@ -3,7 +3,7 @@
 import sys
 from dataclasses import asdict
 
-from bot.cli.console import NO, YES, Json, configure_logs, out, print_json, run_async
+from bot.cli.console import NO, YES, Json, out, print_json, run_async
 from bot.settings import read_settings
 
 
@@ -12,9 +12,7 @@ def doctor(as_json: Json = False) -> None:
     from bot.cli import tables  # noqa: PLC0415 - `--help` needs none of these libraries
     from bot.diagnostics.doctor import examine  # noqa: PLC0415
 
-    settings = read_settings()
-    configure_logs(settings)
-    findings = run_async(examine(settings))
+    findings = run_async(examine(read_settings()))
     faults = sum(finding.state == "fault" for finding in findings)
     if as_json:
         print_json({"ok": not faults, "findings": [asdict(finding) for finding in findings]})

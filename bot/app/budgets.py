@@ -22,11 +22,12 @@ from bot.budgets.sources.registry import SourceRegistry
 from bot.catalog.catalog import Catalog, Service
 from bot.deployments.records import last_to_production
 from bot.freezes.budget_judge import BudgetJudge
-from bot.freezes.exemption_requests import ExemptionRequests
+from bot.freezes.exemptions.requests import ExemptionRequests
 from bot.freezes.explanation_reader import ExplanationReader
+from bot.freezes.gate_state import ReadUnready
 from bot.freezes.hold_registry import HoldRegistry
 from bot.freezes.hold_writer import Announce, Follow
-from bot.freezes.status import ReadUnready, StatusReader
+from bot.freezes.status import StatusReader
 from bot.freezes.tasks.hold_expiry import HoldExpiry
 from bot.incidents.cost import Costs, Downtime
 from bot.incidents.holds import ended_causes
@@ -99,7 +100,13 @@ class Budgets:
         lease = resources.leases.lease("forecasts")
         self._scores = ForecastScores(database, self.ledger, self.forecaster, current, lease)
         self.status_reader = StatusReader(
-            current, self.evaluator, self.hold_registry, clock, self.forecaster, read_unready=read_unready
+            current,
+            self.evaluator,
+            self.hold_registry,
+            clock,
+            self.forecaster,
+            read_unready=read_unready,
+            newest=self.evaluator.newest,
         )
         self.backtests = BacktestRunner(database, self.ledger.downtime)
         self.explanations = ExplanationReader(
@@ -107,8 +114,10 @@ class Budgets:
         )
         self.spending = SpendingReader(self.ledger, ServiceEventReader(database, current), clock)
         # Holds also stay for want of owned actions, which are written with incidents.
-        stale = [Topic.HOLDS, Topic.EVENTS, Topic.INCIDENTS, Topic.DEPLOYMENTS]
+        stale = [Topic.HOLDS, Topic.INCIDENTS, Topic.DEPLOYMENTS]
         database.signals.subscribe(stale, self.status_reader.invalidate)
+        # Incidents cost downtime.
+        database.signals.subscribe([Topic.EVENTS, Topic.INCIDENTS], self.status_reader.note_events)
         database.signals.subscribe([Topic.HOLDS], self._holds_changed.set)
 
     async def follow_policies(self, catalog: Catalog) -> None:
@@ -118,6 +127,7 @@ class Budgets:
         await self.maintenance.plan(catalog, self._clock.now())
         self._gauges.follow(catalog)
         self.status_reader.invalidate()
+        self.status_reader.gate_states.forget()
 
     async def follow_holds(self) -> None:
         """Let metrics and flags follow what changed since the last evaluation, until cancelled."""

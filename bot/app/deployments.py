@@ -11,7 +11,7 @@ from bot.deployments.changes.planner import ChangesPlanner
 from bot.deployments.github.client import GitHubClient
 from bot.deployments.recorder import DeploymentRecorder, ReadUnready
 from bot.deployments.undo_detector import UndoDetector
-from bot.freezes.declared_kinds import DeclaredKinds
+from bot.freezes.exemptions.declared_kinds import DeclaredKinds
 from bot.incidents.issues.github import GitHubIssuePolling, GitHubIssues
 from bot.slack.announcements.declared_kinds import declared_kind_messages
 from bot.slack.announcements.deployments import DeploymentAnnouncer

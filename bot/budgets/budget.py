@@ -244,3 +244,11 @@ def worst(budgets: Sequence[Budget]) -> Budget | None:
         (budget.remaining, index) for index, budget in enumerate(budgets) if budget.remaining is not None
     ]
     return budgets[min(known)[1]] if known else None
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredBudgets:
+    """The budgets of a service, and when they were computed."""
+
+    budgets: Sequence[Budget]
+    at: datetime

@@ -23,6 +23,7 @@ from bot.budgets.budget import (
     SHOWN_BURN_WINDOWS,
     Budget,
     EventCounts,
+    MeasuredBudgets,
     recovers_at,
 )
 from bot.budgets.collector import Collector
@@ -74,6 +75,7 @@ class Evaluator:
         self._rounds: set[asyncio.Task[None]] = set()
         self._last_tick: datetime | None = None
         self._latest: dict[str, Sequence[Budget]] = {}
+        self._measured: dict[str, MeasuredBudgets] = {}
 
     @property
     def last_tick(self) -> datetime | None:
@@ -84,6 +86,10 @@ class Evaluator:
     def latest(self) -> Mapping[str, Sequence[Budget]]:
         """The budgets of this replica's services as of their last evaluation: a live, read-only view."""
         return MappingProxyType(self._latest)
+
+    def newest(self, service: str) -> MeasuredBudgets | None:
+        """Return the budgets of a service's last evaluation and its time; None for another replica's."""
+        return self._measured.get(service)
 
     async def run(self) -> None:
         """Evaluate now and then at every multiple of the interval, until cancelled."""
@@ -146,6 +152,8 @@ class Evaluator:
             owned = set(await self._share([service.name for service in services]))
             assessed = [(service, budgets) for service, budgets in assessed if service.name in owned]
             self._latest.update({service.name: budgets for service, budgets in assessed})
+            for service, budgets in assessed:
+                self._measured[service.name] = MeasuredBudgets(budgets, now)
             await self._on_assessed(assessed, now)
         except Exception as error:
             # A loop's tick is a boundary: one service's fault must not end the evaluation of the others.
@@ -234,6 +242,7 @@ class Evaluator:
         self._owned = owned
         for name in set(self._latest) - self._owned:
             del self._latest[name]
+            self._measured.pop(name, None)
 
     def _start(self, names: Collection[str]) -> None:
         services = [

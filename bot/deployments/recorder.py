@@ -15,7 +15,7 @@ from bot.deployments import records
 from bot.deployments.changes.planner import ChangesPlanner
 from bot.deployments.deployment import PRODUCTION, Deployment, DeploymentState
 from bot.deployments.undo_detector import UndoDetector
-from bot.freezes.declared_kinds import DeclaredKinds, DeclaredKindUse
+from bot.freezes.exemptions.declared_kinds import DeclaredKinds, DeclaredKindUse
 from bot.freezes.hold import Hold
 from bot.freezes.past_verdict import verdict_at
 from bot.freezes.verdict import Change, UnreadyLaunch

@@ -167,6 +167,7 @@ class BudgetJudge:
         """Decide on what the store shows now; leave out the services of which nothing is to be written."""
         names = {service.name for service, _ in assessed}
         decided = []
+        first_judged = []
         async with self._database.reading() as connection:
             states = await read_freeze_states(connection, names)
             holds = await read_holds(connection)
@@ -183,7 +184,18 @@ class BudgetJudge:
                 )
                 if decision is not None:
                     decided.append(((service, budgets), decision))
+                elif service.name not in states:
+                    first_judged.append(service.name)
+        if first_judged:
+            await self._note_first(first_judged)
         return decided
+
+    async def _note_first(self, services: Sequence[str]) -> None:
+        """Note that services were judged, though nothing is to be written: the gate answers for them."""
+        rows = [{"service": name, "alerts": []} for name in services]
+        async with self._database.transaction() as connection:
+            insertion = self._database.insert(freeze_state_rows).on_conflict_do_nothing()
+            await connection.execute(insertion, rows)
 
     async def _carry_out(
         self, decided: Sequence[tuple[AssessedService, Decision]], now: datetime

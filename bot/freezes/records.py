@@ -45,10 +45,14 @@ async def read_end(connection: AsyncConnection, hold_id: int) -> HoldEnd | None:
     return HoldEnd(row.lifted_at, row.lifted_by, row.lift_reason) if row and row.lifted_at else None
 
 
-async def read_exemptions(connection: AsyncConnection, service: str, at: datetime) -> Sequence[Exemption]:
-    """Return the exemptions of the service that had not run out at a time, also those granted since."""
+async def read_exemptions(
+    connection: AsyncConnection, service: str | None, at: datetime
+) -> Sequence[Exemption]:
+    """Return the exemptions that had not run out at a time, also those granted since; of all for None."""
     valid = or_(exemption_rows.c.until.is_(None), exemption_rows.c.until > at)
-    query = select(exemption_rows).where(exemption_rows.c.service == service, valid)
+    query = select(exemption_rows).where(valid)
+    if service is not None:
+        query = query.where(exemption_rows.c.service == service)
     return [
         Exemption(row.service, row.change, row.reason, row.by, row.since, row.until)
         for row in await connection.execute(query.order_by(exemption_rows.c.id))

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
@@ -18,6 +18,7 @@ from bot.catalog.current import CurrentCatalog
 from bot.catalog.error_budget_policy import PRODUCTION, UnmetRequirement
 from bot.catalog.slo import Slo
 from bot.clock import Clock
+from bot.freezes.gate_state import GateStates, Newest, ReadUnready
 from bot.freezes.hold import Hold, HoldKind
 from bot.freezes.hold_registry import HoldRegistry
 from bot.freezes.opening import Opening, opening_of
@@ -27,6 +28,14 @@ from bot.store.addresses import local
 from bot.suggestions import did_you_mean, suggest
 
 _FRESH_S = 1.0
+
+
+class NotMeasuredYetError(Exception):
+    """A service was never judged, since the bot or the service is new: nobody can say whether it may ship."""
+
+    def __init__(self, service: str) -> None:
+        super().__init__(f"{service} has not been measured yet: ask again in a few seconds")
+        self.service = service
 
 
 class UnknownServiceError(LookupError):
@@ -97,10 +106,6 @@ class BudgetReader(Protocol):
         ...
 
 
-ReadUnready = Callable[[Collection[Service]], Awaitable[Mapping[str, UnreadyLaunch]]]
-"""Returns what keeps services from their first production deployment, by their names."""
-
-
 async def all_ready(_services: Collection[Service]) -> Mapping[str, UnreadyLaunch]:
     """Return that nothing keeps any service from it."""
     return {}
@@ -118,8 +123,17 @@ class StatusReader:
         forecaster: Forecaster | None = None,
         *,
         read_unready: ReadUnready = all_ready,
+        newest: Newest | None = None,
     ) -> None:
         self.current = current
+        self.gate_states = GateStates(
+            hold_registry,
+            budgets.assess,
+            read_unready=read_unready,
+            read_opening=self._budget_opens_at,
+            stale_after=lambda: 2 * self.catalog.workspace.evaluate_every,
+            newest=newest,
+        )
         self._read_unready = read_unready
         self._forecaster = forecaster
         self._budgets = budgets
@@ -183,11 +197,18 @@ class StatusReader:
             read_unready=self._read_unready,
         )
         reader.all_services = self
+        reader.gate_states = self.gate_states
         return reader
 
     def invalidate(self) -> None:
-        """Drop the kept result: something changed."""
+        """Drop the kept results: something changed."""
         self._statuses = None
+        self.gate_states.invalidate()
+
+    def note_events(self) -> None:
+        """Compute budgets anew at the next question: events were counted."""
+        self._statuses = None
+        self.gate_states.note_events(self._clock.now())
 
     async def _read_all(self) -> Sequence[ServiceStatus]:
         now = self._clock.now()
@@ -206,37 +227,53 @@ class StatusReader:
         return sorted(launching, key=_by_need)
 
     async def verdict(self, name: str, change: Change, *, is_deployment: bool = True) -> Verdict:
-        """Return whether the change may ship to the service now; raises `UnknownServiceError`.
+        """Return whether the change may ship to the service now.
 
         One that is no deployment, such as a flag's, needs no launch checklist.
+
+        Raises `UnknownServiceError`, and for a deployment `NotMeasuredYetError`.
         """
-        status = await self.service(name)
-        service = status.service
+        service, now = self.find(name), self._clock.now()
+        state = await self.gate_states.of(service, now)
         if change.environment is not None:
             change = replace(change, environment=environment_of(self.catalog, change.environment))
-        return judge(
+        verdict = judge(
             service.name,
             change,
-            holds=status.holds,
-            exemptions=await self._hold_registry.exemptions(service.name, status.as_of),
+            holds=state.holds,
+            exemptions=state.exemptions,
             exempt_kinds=exempt_kinds(service),
-            budgets=status.budgets,
-            now=status.as_of,
-            missing=status.missing,
-            observed=status.observed,
+            budgets=state.budgets,
+            now=now,
+            missing=state.missing,
+            observed=state.holds,
             barred=barred_environments(service),
-            launch=status.launch if is_deployment else None,
+            launch=state.launch if is_deployment else None,
+            budget_opens_at=state.budget_opens_at,
+            measured_at=state.budgets_at if service.slos else None,
         )
+        if is_deployment and verdict.allow and not state.is_known:
+            raise NotMeasuredYetError(service.name)
+        return verdict
+
+    async def _budget_opens_at(
+        self, service: Service, budgets: Sequence[Budget], now: datetime
+    ) -> datetime | None:
+        """Return when the hold that the budget has on a service is expected to end."""
+        return (await self._opening(service, budgets, now)).expected_at
 
     async def opening(self, name: str) -> Opening | None:
         """Return what it takes to end the hold that the budget has on a service; None without such a hold."""
         status = await self.service(name)
         if not any(hold.kind is HoldKind.BUDGET for hold in status.holds):
             return None
-        judged = [(budget, status.service.policy_for(budget.slo)) for budget in status.budgets]
-        recoveries = {budget.slo.name: await self.recovers_at(budget) for budget in status.budgets}
-        since = await self._hold_registry.recovered_since(status.service.name)
-        return opening_of(judged, recoveries, since, status.as_of)
+        return await self._opening(status.service, status.budgets, status.as_of)
+
+    async def _opening(self, service: Service, budgets: Sequence[Budget], now: datetime) -> Opening:
+        judged = [(budget, service.policy_for(budget.slo)) for budget in budgets]
+        recoveries = {budget.slo.name: await self.recovers_at(budget) for budget in budgets}
+        since = await self._hold_registry.recovered_since(service.name)
+        return opening_of(judged, recoveries, since, now)
 
     async def rolling(self, budget: Budget, most: int) -> RollingHistory:
         """Return the budget as it stood at past moments, at most `most` besides the present one."""

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from enum import StrEnum
 
 from bot.budgets.budget import Budget, SloState, worst
 from bot.catalog.error_budget_policy import PRODUCTION, UnmetRequirement
@@ -13,6 +14,29 @@ from bot.freezes.hold import Hold, HoldKind, holds_in_force, observed_holds
 _YIELDS_TO_POLICY = frozenset({HoldKind.BUDGET, HoldKind.CALENDAR, HoldKind.DEPENDENCY})
 
 
+_ASK_AGAIN = timedelta(minutes=1)
+"""A hold may be lifted, or an exemption granted, at any time: nobody should wait longer to ask again."""
+_SOONEST = timedelta(seconds=5)
+
+
+class VerdictAnswer(StrEnum):
+    """What a change is told to do."""
+
+    GO = "go"
+    """It may ship."""
+    WAIT = "wait"
+    """It may not ship yet: the service is frozen, or its launch checklist is not complete."""
+    BACK = "back"
+    """It has begun to ship and does harm: what shipped is to be taken back."""
+
+
+@dataclass(frozen=True, slots=True)
+class GuardFailure:
+    """What the canary guard found against a change that has begun to ship."""
+
+    reason: str
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """What wants to ship: its name (`PR-12`, a commit) and its kind (`security`, `P0`), both optional."""
@@ -21,6 +45,8 @@ class Change:
     kind: str | None = None
     environment: str | None = None
     """Where it ships to, in lower case; None counts as everywhere, so that any freeze bars it."""
+    commit: str | None = None
+    """Its commit, where that is known: an exemption may be bound to one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +90,11 @@ class Exemption:
 class Verdict:
     """The answer. `reasons` are short, the deciding one first; `exemption` names what let it through.
 
-    `missing` keeps the budget hold on the service, besides the budget.
+    `missing` keeps the budget hold on the service, besides the budget. `opens_at` is when what refuses the
+    change is expected to have ended, None where that cannot be told.
     """
 
-    allow: bool
+    answer: VerdictAnswer
     service: str
     change: Change
     reasons: tuple[str, ...]
@@ -80,6 +107,22 @@ class Verdict:
     """The kind that let it through the holds: the change says so itself."""
     launch: UnreadyLaunch | None = None
     """What refuses the first deployment to production, besides holds."""
+    opens_at: datetime | None = None
+    measured_at: datetime | None = None
+    """When the budgets were computed that it rests on; None for a service without SLOs."""
+
+    @property
+    def allow(self) -> bool:
+        """Whether the change may ship."""
+        return self.answer is VerdictAnswer.GO
+
+    @property
+    def retry_after(self) -> timedelta | None:
+        """How long to wait before asking again; None where the answer is final."""
+        if self.answer is not VerdictAnswer.WAIT:
+            return None
+        left = _ASK_AGAIN if self.opens_at is None else self.opens_at - self.as_of
+        return min(max(left, _SOONEST), _ASK_AGAIN)
 
 
 def judge(
@@ -95,6 +138,9 @@ def judge(
     observed: Sequence[Hold] = (),
     barred: Mapping[str | None, Sequence[str]] | None = None,
     launch: UnreadyLaunch | None = None,
+    guard: GuardFailure | None = None,
+    budget_opens_at: datetime | None = None,
+    measured_at: datetime | None = None,
 ) -> Verdict:
     """Return whether `change` may ship to `service` now.
 
@@ -104,7 +150,9 @@ def judge(
     for to the kinds that its policy exempts, None to those of the service's own policy. `observed` are holds
     of policies that only observe: they refuse nothing, and a reason says what they would have refused.
     `barred` maps in the same way to the environments that a freeze bars, all of them if left out. `launch`
-    is what keeps a service from its first production deployment; only an exemption by name passes it.
+    is what keeps a service from its first production deployment; only an exemption by name passes it. What
+    `guard` found against the change itself takes it back, exempt or not. `budget_opens_at` is when the
+    forecast expects the budget's hold to end, `measured_at` when the budgets were computed.
     """
     in_force = tuple(
         hold for hold in holds_in_force(holds, now) if bars(hold, change.environment, barred or {})
@@ -113,6 +161,8 @@ def judge(
     unready = launch if launch is not None and launch.bars(change.environment) else None
     refusing = unready if unready is not None and unready.is_enforced else None
     allow, exemption, reasons = _decide(change, in_force, exemptions, exempt_kinds, now, launch=refusing)
+    if guard is not None:
+        allow, exemption, reasons = False, None, (guard.reason, *(() if allow else reasons))
     if allow and exemption is None and not in_force and holds_in_force(holds, now):
         reasons = (f"its freeze does not bar {change.environment}",)
     doubts = tuple(_doubt(unknown) for unknown in budgets if not unknown.is_known)
@@ -124,8 +174,13 @@ def judge(
         reasons = (*reasons, *_would_refuse(change, observed, exemptions, exempt_kinds, now, launch=would))
     is_exempt = any(granted.covers(change, now) for granted in exemptions)
     declared_kind = change.kind if allow and in_force and not is_exempt else None
+    answer = VerdictAnswer.GO if allow else VerdictAnswer.WAIT if guard is None else VerdictAnswer.BACK
+    opens_at = None
+    if answer is VerdictAnswer.WAIT and refusing is None:
+        blocking = [hold for hold in in_force if not _yields(hold, change, exempt_kinds)]
+        opens_at = _end_of(blocking, budget_opens_at)
     return Verdict(
-        allow,
+        answer,
         service,
         change,
         (*reasons, *doubts),
@@ -136,7 +191,16 @@ def judge(
         missing,
         declared_kind,
         refusing,
+        opens_at,
+        measured_at,
     )
+
+
+def _end_of(holds: Sequence[Hold], budget_opens_at: datetime | None) -> datetime | None:
+    """Return when the last of the holds is expected to end; None if one of them says nothing of it."""
+    ends = [hold.until or (budget_opens_at if hold.kind is HoldKind.BUDGET else None) for hold in holds]
+    known = [end for end in ends if end is not None]
+    return max(known) if known and len(known) == len(ends) else None
 
 
 def _decide(

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from bot.freezes.declared_kinds import DeclaredKinds
+from bot.freezes.exemptions.declared_kinds import DeclaredKinds
 from bot.freezes.explanation_reader import ExplanationReader
 from bot.freezes.status import StatusReader, UnknownServiceError
 from bot.http.auth import TokenVerifier, viewer_of

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
-from bot.freezes.declared_kinds import DeclaredKinds
-from bot.freezes.status import StatusReader, UnknownServiceError
+from bot.freezes.exemptions.declared_kinds import DeclaredKinds
+from bot.freezes.status import NotMeasuredYetError, StatusReader, UnknownServiceError
 from bot.freezes.verdict import Change
 from bot.http.auth import CALLER
-from bot.http.operations import BAD_QUERY, UNKNOWN_SERVICE, Operation, QueryParameter
+from bot.http.operations import BAD_QUERY, NOT_MEASURED_YET, UNKNOWN_SERVICE, Operation, QueryParameter
 from bot.http.problems import ProblemError
 from bot.http.request_body import FLAG_SCHEMA, read_flag
 from bot.http.response_models import GateAnswer
@@ -16,6 +16,7 @@ from bot.http.rights import Right
 from bot.http.serializers import verdict_json
 
 _MAX_LENGTH = 200
+_SOON = {"Retry-After": "5"}
 _TEXT_SCHEMA = {"type": "string", "maxLength": _MAX_LENGTH}
 
 
@@ -39,12 +40,13 @@ class GateEndpoint:
             QueryParameter("strict", "With 1, a refusal is 423.", FLAG_SCHEMA),
         ),
         answers={200: GateAnswer, 423: GateAnswer},
-        refusals=UNKNOWN_SERVICE | BAD_QUERY,
+        refusals=UNKNOWN_SERVICE | BAD_QUERY | NOT_MEASURED_YET,
     )
     async def get(self, request: web.Request) -> web.Response:
         """Return the verdict, and record a kind that let the change through.
 
-        Raises `ProblemError`: 404 for an unknown service, 400 for an invalid query.
+        Raises `ProblemError`: 404 for an unknown service, 400 for an invalid query, 503 before the first
+        measurement.
         """
         strict = read_flag(request, "strict")
         change = Change(*(_text_parameter(request.query, name) for name in ("change", "kind", "environment")))
@@ -53,10 +55,14 @@ class GateEndpoint:
             verdict = await self._status_reader.verdict(service.name, change)
         except UnknownServiceError as error:
             raise ProblemError(404, str(error), near=list(error.near)) from error
+        except NotMeasuredYetError as error:
+            raise ProblemError(503, str(error), headers=_SOON) from error
         # Before the answer: what passes unproven is told, or does not pass.
         await self._declared_kinds.record_verdict(service, verdict, request[CALLER], verdict.as_of)
         status = 423 if strict and not verdict.allow else 200
-        return web.json_response(verdict_json(verdict), status=status)
+        answer = {**verdict_json(verdict), "gate_unavailable": service.gate_unavailable}
+        headers = {} if verdict.retry_after is None else {"Retry-After": str(answer["retry_after"])}
+        return web.json_response(answer, status=status, headers=headers)
 
 
 def _text_parameter(query: Mapping[str, str], name: str) -> str | None:

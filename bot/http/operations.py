@@ -24,6 +24,7 @@ BAD_BODY = {
     415: "The body has a Content-Encoding that is not supported.",
     422: "The body has faults, each named; nothing was done.",
 }
+NOT_MEASURED_YET = {503: "The service was never measured, or the database cannot be used now; ask again."}
 UNKNOWN_SERVICE = {404: "There is no such service; `near` lists similar names."}
 
 _DESCRIPTIONS = "governor_operations"

@@ -156,9 +156,12 @@ class ServicesAnswer(Answer):
 
 
 class GateAnswer(Answer):
-    """Whether a change may ship."""
+    """Whether a change may ship: `go`, `wait` (frozen) or `back` (it does harm: take it back)."""
 
     allow: bool
+    verdict: Literal["go", "wait", "back"]
+    retry_after: int | None
+    opens_at: AwareDatetime | None
     service: str
     change: str | None
     reasons: list[str]
@@ -166,6 +169,10 @@ class GateAnswer(Answer):
     exemption: str | None
     budget: SloAnswer | None
     as_of: AwareDatetime
+    age: float | None
+    """How many seconds ago the budgets were computed that it rests on; null for a service without SLOs."""
+    gate_unavailable: Literal["open", "closed"]
+    """What to do the next time if the gate cannot be asked."""
 
 
 class EventsAnswer(Answer):

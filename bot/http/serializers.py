@@ -1,5 +1,6 @@
 """Serializers: statuses, budgets, holds, verdicts, audit rows and incidents as the API's JSON."""
 
+import math
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -125,6 +126,9 @@ def verdict_json(verdict: Verdict) -> dict[str, Any]:
     """Return the verdict on a change as JSON."""
     return {
         "allow": verdict.allow,
+        "verdict": verdict.answer,
+        "retry_after": verdict.retry_after and math.ceil(verdict.retry_after.total_seconds()),
+        "opens_at": verdict.opens_at and instant(verdict.opens_at),
         "service": verdict.service,
         "change": verdict.change.id,
         "reasons": list(verdict.reasons),
@@ -132,6 +136,7 @@ def verdict_json(verdict: Verdict) -> dict[str, Any]:
         "exemption": verdict.exemption,
         "budget": budget_json(verdict.budget) if verdict.budget else None,
         "as_of": instant(verdict.as_of),
+        "age": None if verdict.measured_at is None else (verdict.as_of - verdict.measured_at).total_seconds(),
     }
 
 

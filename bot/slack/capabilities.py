@@ -9,7 +9,7 @@ from bot.budgets.adjustments.registry import AdjustmentRegistry
 from bot.clock import Clock
 from bot.flags.changes.executor import ChangeExecutor
 from bot.flags.ramps.control import RampControl
-from bot.freezes.exemption_requests import ExemptionRequests
+from bot.freezes.exemptions.requests import ExemptionRequests
 from bot.freezes.explanation_reader import ExplanationReader
 from bot.freezes.hold_registry import HoldRegistry
 from bot.freezes.status import StatusReader

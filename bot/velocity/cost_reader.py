@@ -17,7 +17,7 @@ from bot.catalog.slo import DowntimeSli
 from bot.catalog.window import Span
 from bot.clock import Clock
 from bot.flags.records.history import CHANGES
-from bot.freezes.exemption_requests import RequestState
+from bot.freezes.exemptions.requests import RequestState
 from bot.spending.attribution import CauseKind, claims, stretches
 from bot.spending.event_reader import ServiceEventReader
 from bot.spending.service_events import ServiceEvents

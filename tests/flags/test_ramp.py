@@ -24,7 +24,7 @@ from bot.flags.ramp import (
     decide_move,
     start_ramp,
 )
-from bot.freezes.verdict import Change, Verdict
+from bot.freezes.verdict import Change, Verdict, VerdictAnswer
 from tests.flags.values import EVERYONE, FIVE, OFF, TARGETED, flag_state
 from tests.support.clock import MINUTE, NOW
 
@@ -38,7 +38,8 @@ BLIND = (BurnReading("availability", None, 5 * MINUTE),)
 
 def verdict(*, allow: bool = True) -> Verdict:
     reasons = () if allow else ("budget hold: 0% left",)
-    return Verdict(allow, "checkout", Change(), reasons, (), None, None, NOW)
+    answer = VerdictAnswer.GO if allow else VerdictAnswer.WAIT
+    return Verdict(answer, "checkout", Change(), reasons, (), None, None, NOW)
 
 
 def ramp(state: FlagState = OFF, steps: Sequence[float] = STEPS) -> Ramp:

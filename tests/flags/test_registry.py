@@ -19,7 +19,7 @@ from bot.flags.backends.local import LocalSettings
 from bot.flags.backends.settings import BackendSettings
 from bot.flags.backends.unleash import UnleashSettings
 from bot.flags.registry import BACKENDS, BackendContext, backend_names, open_backend
-from bot.policy.documents import documents
+from bot.policy.documents import workspace as documents
 from bot.policy.faults import PolicyError
 from bot.policy.loader import load
 from bot.store.database import Database
@@ -118,7 +118,9 @@ def test_policies_may_name_the_backend_of_an_installed_package(
         load(tmp_path)
     point = EntryPoint("shelf", "acme_flags:open_backend", registry.ENTRY_POINTS)
     monkeypatch.setattr(
-        documents, "entry_points", lambda *, group: [point] if group == registry.ENTRY_POINTS else []
+        documents,
+        "entry_points",
+        lambda *, group: [point] if group == registry.ENTRY_POINTS else [],
     )
     flags = load(tmp_path).workspace.flags
     assert (flags.backend, flags.backend_settings) == ("shelf", {"flags": ["a"]})

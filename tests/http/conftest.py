@@ -15,7 +15,7 @@ from bot.budgets.rolling import RollingHistory, rolling_history
 from bot.catalog.catalog import Catalog, Service
 from bot.catalog.current import CurrentCatalog
 from bot.catalog.slo import Slo
-from bot.freezes.declared_kinds import DeclaredKinds
+from bot.freezes.exemptions.declared_kinds import DeclaredKinds
 from bot.freezes.explanation_reader import ExplanationReader
 from bot.freezes.hold_registry import HoldRegistry
 from bot.freezes.status import StatusReader

@@ -7,7 +7,7 @@ from bot.deployments.changes.planner import ChangesPlanner
 from bot.deployments.deployment import Deployment, DeploymentState
 from bot.deployments.recorder import DeploymentRecorder
 from bot.deployments.undo_detector import UndoDetector
-from bot.freezes.declared_kinds import DeclaredKinds
+from bot.freezes.exemptions.declared_kinds import DeclaredKinds
 from bot.sandbox.fake_slack.model import Message
 from bot.slack.announcements.declared_kinds import declared_kind_messages
 from bot.slack.announcements.deployments import DeploymentAnnouncer

@@ -23,7 +23,7 @@ from bot.budgets.adjustment_preview import AdjustmentPreview
 from bot.budgets.adjustments.registry import AdjustmentRegistry
 from bot.budgets.downtime import none_recorded
 from bot.budgets.ledger.ledger import Ledger
-from bot.freezes.exemption_requests import ExemptionRequests
+from bot.freezes.exemptions.requests import ExemptionRequests
 from bot.freezes.explanation_reader import ExplanationReader
 from bot.freezes.hold_registry import HoldRegistry
 from bot.incidents.incident import Severity

@@ -32,10 +32,11 @@ from bot.catalog.slo import Slo
 from bot.catalog.variants import Variants
 from bot.clock import SystemClock
 from bot.flags.changes.recorder import OnLowered
-from bot.freezes.exemption_requests import ExemptionRequests
+from bot.freezes.exemptions.requests import ExemptionRequests
 from bot.freezes.explanation_reader import ExplanationReader
+from bot.freezes.gate_state import ReadUnready
 from bot.freezes.hold_registry import HoldRegistry
-from bot.freezes.status import ReadUnready, StatusReader, all_ready
+from bot.freezes.status import StatusReader, all_ready
 from bot.freezes.tasks.hold_expiry import HoldExpiry
 from bot.incidents.cost import Downtime
 from bot.incidents.records.actions import unmet_requirements

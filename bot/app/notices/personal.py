@@ -8,7 +8,7 @@ from bot.budgets.adjustments.requests import NoAdjustmentError
 from bot.catalog.current import CurrentCatalog
 from bot.clock import Clock
 from bot.flags.change_request import NotPendingError
-from bot.freezes.exemption_requests import ExemptionRequests, NotWaitingError
+from bot.freezes.exemptions.requests import ExemptionRequests, NotWaitingError
 from bot.incidents.incident import Incident
 from bot.incidents.records import incidents
 from bot.slack.personal.notices import PersonalNotices

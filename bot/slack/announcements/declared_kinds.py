@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from bot.freezes.declared_kinds import DeclaredKindUse
+from bot.freezes.exemptions.declared_kinds import DeclaredKindUse
 from bot.slack.announcements.announcement import AnnouncementText, message
 from bot.slack.announcements.budget_phrases import hold_owners, hold_text
 from bot.slack.blockkit.mrkdwn import bold, code, cut, markup, mention

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from bot.catalog.catalog import Service
 from bot.catalog.error_budget_policy import UnmetRequirement
-from bot.freezes.exemption_listing import ExemptionListing, read_listing
+from bot.freezes.exemptions.listing import ExemptionListing, read_listing
 from bot.freezes.hold import Hold, HoldKind, holds_in_force, observed_holds
 from bot.freezes.hold_registry import AlreadyRequestedError, NothingToLiftError, OwnHoldError
 from bot.freezes.status import UnknownServiceError

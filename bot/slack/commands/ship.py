@@ -9,7 +9,7 @@ from bot.formatting import listed
 from bot.freezes.hold import HoldKind
 from bot.freezes.opening import Opening
 from bot.freezes.spare import Spare
-from bot.freezes.status import ServiceStatus, StatusReader
+from bot.freezes.status import NotMeasuredYetError, ServiceStatus, StatusReader
 from bot.freezes.verdict import Change, Verdict
 from bot.slack.announcements.budget_phrases import (
     hold_owners,
@@ -60,7 +60,12 @@ class ShipCommand:
             raise UsageError(markup("Write {}.", code("/ship SERVICE CHANGE KIND in ENVIRONMENT")))
         service = self._status_reader.find(name(words[0]))
         change = replace(_change(words[1:], service), environment=environment)
-        verdict = await self._status_reader.verdict(service.name, change)
+        try:
+            verdict = await self._status_reader.verdict(service.name, change)
+        except NotMeasuredYetError:
+            return say(
+                markup("{} has not been measured yet. Ask again in a few seconds.", bold(service.name))
+            )
         if verdict.allow:
             spare = (await self._status_reader.service(service.name)).spare
             return one_verdict(verdict, service, interaction.query, spare=spare)

@@ -1,6 +1,6 @@
 """Approve and Decline under a request for an exemption."""
 
-from bot.freezes.exemption_requests import NotWaitingError, StoredExemptionRequest
+from bot.freezes.exemptions.requests import NotWaitingError, StoredExemptionRequest
 from bot.slack.approvals.decision import (
     ApprovalDecision,
     ApprovalOutcome,

@@ -1,7 +1,7 @@
 """What is exempt from a freeze as lines of text. Pure."""
 
-from bot.freezes.exemption_listing import ExemptionListing, ListedExemption
-from bot.freezes.exemption_requests import StoredExemptionRequest
+from bot.freezes.exemptions.listing import ExemptionListing, ListedExemption
+from bot.freezes.exemptions.requests import StoredExemptionRequest
 from bot.slack.blockkit.mrkdwn import NOTHING, Markup, code, cut, markup, mention, when
 
 _MOST_LISTED = 3

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from bot.catalog.catalog import Service
-from bot.freezes.exemption_requests import ExemptionWaitingError
+from bot.freezes.exemptions.requests import ExemptionWaitingError
 from bot.freezes.hold_registry import AlreadyRequestedError
 from bot.freezes.status import UnknownServiceError
 from bot.slack.announcements.freeze_buttons import requested

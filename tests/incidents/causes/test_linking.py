@@ -12,7 +12,7 @@ from bot.deployments.history.reader import read_page
 from bot.deployments.judgement import NO_DEPLOYMENT, LinkMeans
 from bot.deployments.recorder import DeploymentRecorder
 from bot.deployments.undo_detector import UndoDetector
-from bot.freezes.declared_kinds import DeclaredKinds
+from bot.freezes.exemptions.declared_kinds import DeclaredKinds
 from bot.incidents.causes.cause import IncidentCauses
 from bot.incidents.causes.linking import CauseLinks, UndoneFlag
 from bot.incidents.duplicates.merging import Merging

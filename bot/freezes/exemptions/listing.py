@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.freezes.exemption_requests import StoredExemptionRequest, exemption_key, pending_of
+from bot.freezes.exemptions.requests import StoredExemptionRequest, exemption_key, pending_of
 from bot.freezes.verdict import Exemption
 from bot.store.tables.core import exemptions
 from bot.store.tables.exemptions import exemption_requests as requests

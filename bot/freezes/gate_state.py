@@ -1,0 +1,200 @@
+"""What verdicts rest on, kept in memory: holds, exemptions, budgets.
+
+The gate is asked by every pipeline, far more often than anything changes. Holds and exemptions of all
+services are read together, once after each commit that may have changed them; budgets are those of the newest
+evaluation, unless events were counted since.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from bot.budgets.budget import Budget, MeasuredBudgets
+from bot.catalog.catalog import Service
+from bot.catalog.error_budget_policy import LaunchRequirement, UnmetRequirement
+from bot.freezes.hold import Hold, HoldKind
+from bot.freezes.hold_registry import HoldRegistry
+from bot.freezes.verdict import Exemption, UnreadyLaunch
+
+_MOST_AGE_S = 2.0
+"""Signals of other replicas may be lost: what is kept is never older."""
+_OPENING_KEPT_S = 15.0
+_MOST_REPEATS = 3
+
+Row = TypeVar("Row", Hold, Exemption)
+
+
+Assess = Callable[[Sequence[Service], datetime], Awaitable[Sequence[Sequence[Budget]]]]
+"""Returns the budgets of each service from what is counted already."""
+
+Newest = Callable[[str], MeasuredBudgets | None]
+"""Returns the budgets of a service's newest evaluation; None where another replica evaluates it."""
+
+ReadUnready = Callable[[Collection[Service]], Awaitable[Mapping[str, UnreadyLaunch]]]
+"""Returns what keeps services from their first production deployment, by their names."""
+
+ReadOpening = Callable[[Service, Sequence[Budget], datetime], Awaitable[datetime | None]]
+"""Returns when the hold that the budget has on a service is expected to end."""
+
+
+@dataclass(frozen=True, slots=True)
+class GateState:
+    """What a verdict on a change to one service rests on, besides its policies.
+
+    `budgets_at` is when the budgets were computed. A service that `is_known` was judged at least once, or
+    has nothing to measure.
+    """
+
+    holds: tuple[Hold, ...]
+    exemptions: tuple[Exemption, ...]
+    missing: tuple[UnmetRequirement, ...]
+    launch: UnreadyLaunch | None
+    budgets: Sequence[Budget]
+    budgets_at: datetime
+    budget_opens_at: datetime | None
+    is_known: bool = True
+
+
+@dataclass(slots=True)
+class _Kept:
+    """What was read of all services in one go, and of single ones since."""
+
+    read_s: float
+    judged: frozenset[str]
+    holds: Mapping[str, Sequence[Hold]]
+    exemptions: Mapping[str, Sequence[Exemption]]
+    missing: dict[str, tuple[UnmetRequirement, ...]] = field(default_factory=dict)
+    unready: dict[str, UnreadyLaunch | None] = field(default_factory=dict)
+    openings: dict[str, tuple[float, datetime | None]] = field(default_factory=dict)
+
+
+class GateStates:
+    """Keeps what verdicts rest on. `invalidate` is called after a commit that may have changed it.
+
+    `read_opening` tells when a budget's hold is expected to end, `stale_after` at which age the newest
+    evaluation is too old to answer with. Without `newest` nothing is kept.
+    """
+
+    def __init__(
+        self,
+        hold_registry: HoldRegistry,
+        assess: Assess,
+        *,
+        read_unready: ReadUnready,
+        read_opening: ReadOpening,
+        stale_after: Callable[[], timedelta],
+        newest: Newest | None = None,
+    ) -> None:
+        self._hold_registry = hold_registry
+        self._assess = assess
+        self._newest = newest
+        self._read_unready = read_unready
+        self._read_opening = read_opening
+        self._stale_after = stale_after
+        self._most_age_s = 0.0 if newest is None else _MOST_AGE_S
+        self._kept: _Kept | None = None
+        self._changes = 0
+        self._reading = asyncio.Lock()
+        self._events_at: datetime | None = None
+        self._assessed: dict[str, MeasuredBudgets] = {}
+
+    def invalidate(self) -> None:
+        """Read holds, exemptions and requirements anew at the next question."""
+        self._kept = None
+        self._changes += 1
+
+    def note_events(self, now: datetime) -> None:
+        """Compute budgets anew at the next question: events were counted."""
+        self._events_at = now
+
+    def forget(self) -> None:
+        """Drop everything: the policies changed."""
+        self.invalidate()
+        self._assessed.clear()
+
+    async def of(self, service: Service, now: datetime) -> GateState:
+        """Return what a verdict on a change to the service rests on now."""
+        kept = await self._current(now)
+        name = service.name
+        measured = await self._measured(service, now)
+        holds = tuple(kept.holds.get(name, ()))
+        opens_at = None
+        if any(hold.kind is HoldKind.BUDGET and not hold.observed for hold in holds):
+            opens_at = await self._opening(kept, service, measured.budgets, now)
+            if name not in kept.missing:
+                kept.missing[name] = (await self._hold_registry.missing([service], holds)).get(name, ())
+        asks_for_readiness = service.error_budget_policy.launch_requires is LaunchRequirement.READINESS
+        if asks_for_readiness and name not in kept.unready:
+            kept.unready[name] = (await self._read_unready([service])).get(name)
+        return GateState(
+            holds,
+            tuple(kept.exemptions.get(name, ())),
+            kept.missing.get(name, ()),
+            kept.unready.get(name),
+            measured.budgets,
+            measured.at,
+            opens_at,
+            self._newest is None or not service.slos or name in kept.judged,
+        )
+
+    async def _current(self, now: datetime) -> _Kept:
+        kept = self._kept
+        if kept is not None and time.monotonic() - kept.read_s < self._most_age_s:
+            return kept
+        async with self._reading:
+            kept = self._kept
+            if kept is not None and time.monotonic() - kept.read_s < self._most_age_s:
+                return kept
+            changes = self._changes
+            kept = await self._read(now)
+            for _ in range(_MOST_REPEATS):
+                if changes == self._changes:
+                    self._kept = kept
+                    break
+                # Something was committed while it was read.
+                changes = self._changes
+                kept = await self._read(now)
+            return kept
+
+    async def _read(self, now: datetime) -> _Kept:
+        read_s = time.monotonic()
+        holds, exemptions, judged = await self._hold_registry.gate_rows(now)
+        return _Kept(read_s, judged, _by_service(holds), _by_service(exemptions))
+
+    async def _measured(self, service: Service, now: datetime) -> MeasuredBudgets:
+        """Return the newest budgets, computed now if events were counted since the last evaluation."""
+        if self._newest is None:
+            return MeasuredBudgets(tuple((await self._assess([service], now))[0]), now)
+        found = [self._newest(service.name), self._assessed.get(service.name)]
+        newest = max((each for each in found if each is not None), key=lambda each: each.at, default=None)
+        if newest is not None and self._is_fresh(service, newest, now):
+            return newest
+        (budgets,) = await self._assess([service], now)
+        measured = self._assessed[service.name] = MeasuredBudgets(tuple(budgets), now)
+        return measured
+
+    def _is_fresh(self, service: Service, measured: MeasuredBudgets, now: datetime) -> bool:
+        if [budget.slo for budget in measured.budgets] != list(service.slos):
+            return False
+        if self._events_at is not None and measured.at <= self._events_at:
+            return False
+        return abs(now - measured.at) <= self._stale_after()
+
+    async def _opening(
+        self, kept: _Kept, service: Service, budgets: Sequence[Budget], now: datetime
+    ) -> datetime | None:
+        found = kept.openings.get(service.name)
+        if found is None or time.monotonic() - found[0] > _OPENING_KEPT_S:
+            found = (time.monotonic(), await self._read_opening(service, budgets, now))
+            kept.openings[service.name] = found
+        return found[1]
+
+
+def _by_service(rows: Sequence[Row]) -> Mapping[str, Sequence[Row]]:
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row.service, []).append(row)
+    return found

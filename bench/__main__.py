@@ -11,7 +11,7 @@ from pathlib import Path
 
 import structlog
 
-from bench import ack, evaluation, footprint, replicas, telling
+from bench import ack, evaluation, footprint, gate, replicas, telling
 from bench.load import Timing
 from bot.sandbox.fake_slack.slack_facts import CALLS_A_MINUTE
 
@@ -24,6 +24,8 @@ HEAD = """# Performance
 NOTES = """
 - The ack's peer is a bare slack-bolt app that only acknowledges (`bench/bare_bolt.py`); Governor also
   answers each command.
+- The gate runs on one core and is asked about all services, one SLO each, over 32 kept connections, while all
+  budgets are evaluated every five seconds.
 - The evaluation's peer is slo-generator on the same Prometheus, with burn rates over the same four windows.
   Each SLO has two series with a sample every five minutes for 30 days, and one every 30 s in the last three
   hours. The peer is timed on two samples of the SLOs; the difference, which leaves its start out, is scaled
@@ -50,6 +52,7 @@ async def run(seconds: float, slos: int) -> list[Row]:
         folder = Path(name)
         return [
             *_ack(await ack.measure(folder, seconds=seconds)),
+            *_gate(slos, await gate.measure(folder, slos, seconds=seconds)),
             *_windows(slos, await evaluation.windows(folder, slos)),
             *_evaluation(slos, await evaluation.measure(folder, slos)),
             *_footprint(slos, await footprint.measure(folder, slos)),
@@ -66,6 +69,18 @@ def _ack(results: dict[str, tuple[Timing, Timing]]) -> list[Row]:
         _row("ack p99, 200/s, 100 services", us.p99_ms, them.p99_ms, "ms", "≤ 0.50"),
         _row("ack throughput, saturated", us_full.per_second, them_full.per_second, "/s", "≥ 0.9"),
         ("ack errors", str(us.errors + us_full.errors), str(them.errors + them_full.errors), "", "0"),
+    ]
+
+
+def _gate(slos: int, found: gate.GateTimings) -> list[Row]:
+    what = f"gate on one core, {slos} SLOs"
+    loads = (found.alone, found.steady, found.saturated)
+    return [
+        (f"{what}, one caller: p50", f"{found.alone.p50_ms:.2f} ms", "", "", ""),
+        (f"{what}, {gate.RATE:g}/s: p50", f"{found.steady.p50_ms:.2f} ms", "", "", ""),
+        (f"{what}, {gate.RATE:g}/s: p99", f"{found.steady.p99_ms:.2f} ms", "", "", "≤ 20 ms"),
+        (f"{what}, saturated", f"{found.saturated.per_second:.0f}/s", "", "", "≥ 1000/s"),
+        ("gate errors", str(sum(load.errors for load in loads)), "", "", "0"),
     ]
 
 

@@ -71,7 +71,7 @@ async def steady(commands: Commands, *, per_second: float, seconds: float) -> Ti
             await asyncio.sleep(max(0.0, began + number / per_second - time.perf_counter()))
             tasks.append(asyncio.create_task(commands.send(session)))
         took = await asyncio.gather(*tasks)
-        return _timing(took, time.perf_counter() - began)
+        return timing_of(took, time.perf_counter() - began)
 
 
 async def saturating(commands: Commands, *, at_once: int, seconds: float) -> Timing:
@@ -84,10 +84,11 @@ async def saturating(commands: Commands, *, at_once: int, seconds: float) -> Tim
                 took.append(await commands.send(session))
 
         await asyncio.gather(*(loop() for _ in range(at_once)))
-        return _timing(took, time.perf_counter() - began)
+        return timing_of(took, time.perf_counter() - began)
 
 
-def _timing(took: list[float | None], seconds: float) -> Timing:
+def timing_of(took: list[float | None], seconds: float) -> Timing:
+    """Return the quantiles of what took so many seconds in all."""
     good = sorted(1_000 * each for each in took if each is not None)
     if len(good) < 2:
         return Timing(float("nan"), float("nan"), len(took) - len(good), 0.0)

@@ -1,0 +1,121 @@
+"""How many questions the gate answers a second on one core, while all budgets are evaluated."""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.ack import shop
+from bench.load import Timing, timing_of
+from bot.sandbox.fake_slack.server import FakeSlackServer
+from bot.slack.manifest import manifest
+from tests.support.running import running_governor
+
+TOKEN = "tok-of-the-bench"
+RATE, SECONDS = 1_000.0, 20.0
+CONNECTIONS = 32
+_EVALUATE_EVERY = "5s"
+
+
+@dataclass(frozen=True, slots=True)
+class GateTimings:
+    """One caller, a steady thousand a second, and as fast as answers come back."""
+
+    alone: Timing
+    steady: Timing
+    saturated: Timing
+
+
+class Caller:
+    """One kept connection that asks about one service after another."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, services: int) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._services = services
+        self._asked = 0
+        self._turn = asyncio.Lock()
+
+    async def ask(self) -> float | None:
+        """Ask once the connection is free; return the seconds from before that, None for a failure."""
+        began = time.perf_counter()
+        async with self._turn:
+            self._asked += 1
+            name = f"service-{(self._asked * 7919) % self._services}"
+            self._writer.write(
+                f"GET /api/v1/gate/{name}?change=PR-{self._asked} HTTP/1.1\r\nHost: bench\r\n"
+                f"Authorization: Bearer {TOKEN}\r\n\r\n".encode()
+            )
+            head = await self._reader.readuntil(b"\r\n\r\n")
+            length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
+            await self._reader.readexactly(int(length))
+        return time.perf_counter() - began if head.startswith(b"HTTP/1.1 200") else None
+
+
+@asynccontextmanager
+async def _callers(port: int, number: int, services: int) -> AsyncIterator[list[Caller]]:
+    opened = [await asyncio.open_connection("127.0.0.1", port) for _ in range(number)]
+    try:
+        yield [Caller(reader, writer, services) for reader, writer in opened]
+    finally:
+        for _, writer in opened:
+            writer.close()
+
+
+async def measure(folder: Path, slos: int, *, seconds: float = SECONDS) -> GateTimings:
+    """Start the bot on one core with so many services, one SLO each, and ask its gate about all of them."""
+    policies = folder / "gate-policies"
+    policies.mkdir()
+    text = shop(slos).replace(
+        'announcements: "#releases"}', f'announcements: "#releases"}}, evaluateEvery: {_EVALUATE_EVERY}'
+    )
+    (policies / "all.yaml").write_text(text)
+    home = folder / "gate"
+    home.mkdir()
+    cores = sorted(os.sched_getaffinity(0))
+    async with FakeSlackServer(manifest=manifest("https://bench.example")) as slack:
+        running = running_governor(
+            policies=policies, slack=slack, folder=home, LOG_LEVEL="error", GOVERNOR_API_TOKEN=TOKEN
+        )
+        async with running as bot:
+            for thread in Path(f"/proc/{bot.pid}/task").iterdir():
+                os.sched_setaffinity(int(thread.name), {cores[0]})
+            port = int(bot.url.rpartition(":")[2])
+            async with _callers(port, CONNECTIONS, slos) as callers:
+                await _once_each(callers, slos)
+                return GateTimings(
+                    await _loops(callers[:1], seconds / 4),
+                    await _steady(callers, seconds),
+                    await _loops(callers, seconds / 4),
+                )
+
+
+async def _once_each(callers: list[Caller], slos: int) -> None:
+    for _ in range(slos // len(callers) + 1):
+        await asyncio.gather(*(caller.ask() for caller in callers))
+
+
+async def _steady(callers: list[Caller], seconds: float) -> Timing:
+    """Ask at a steady rate, whether or not answers come back in time."""
+    began, tasks = time.perf_counter(), []
+    for number in range(round(RATE * seconds)):
+        due = began + number / RATE
+        if due > time.perf_counter():
+            await asyncio.sleep(due - time.perf_counter())
+        tasks.append(asyncio.create_task(callers[number % len(callers)].ask()))
+    return timing_of(await asyncio.gather(*tasks), time.perf_counter() - began)
+
+
+async def _loops(callers: list[Caller], seconds: float) -> Timing:
+    began = time.perf_counter()
+    took: list[float | None] = []
+
+    async def loop(caller: Caller) -> None:
+        while time.perf_counter() - began < seconds:
+            took.append(await caller.ask())
+
+    await asyncio.gather(*map(loop, callers))
+    return timing_of(took, time.perf_counter() - began)

@@ -81,8 +81,7 @@ async def measure(folder: Path, slos: int, *, seconds: float = SECONDS) -> GateT
             policies=policies, slack=slack, folder=home, LOG_LEVEL="error", GOVERNOR_API_TOKEN=TOKEN
         )
         async with running as bot:
-            for thread in Path(f"/proc/{bot.pid}/task").iterdir():
-                os.sched_setaffinity(int(thread.name), {cores[0]})
+            _pin(bot.pid, cores[0])
             port = int(bot.url.rpartition(":")[2])
             async with _callers(port, CONNECTIONS, slos) as callers:
                 await _once_each(callers, slos)
@@ -91,6 +90,12 @@ async def measure(folder: Path, slos: int, *, seconds: float = SECONDS) -> GateT
                     await _steady(callers, seconds),
                     await _loops(callers, seconds / 4),
                 )
+
+
+def _pin(process: int, core: int) -> None:
+    """Have all threads of a process run on one core."""
+    for thread in Path(f"/proc/{process}/task").iterdir():
+        os.sched_setaffinity(int(thread.name), {core})
 
 
 async def _once_each(callers: list[Caller], slos: int) -> None:

@@ -22,6 +22,7 @@ from bot.budgets.sources.registry import SourceRegistry
 from bot.catalog.catalog import Catalog, Service
 from bot.deployments.records import last_to_production
 from bot.freezes.budget_judge import BudgetJudge
+from bot.freezes.exemptions.kind_proofs import KindProofs
 from bot.freezes.exemptions.requests import ExemptionRequests
 from bot.freezes.explanation_reader import ExplanationReader
 from bot.freezes.gate_state import ReadUnready
@@ -32,6 +33,7 @@ from bot.freezes.tasks.hold_expiry import HoldExpiry
 from bot.incidents.cost import Costs, Downtime
 from bot.incidents.holds import ended_causes
 from bot.incidents.records.actions import unmet_requirements
+from bot.incidents.records.open_incidents import OpenIncidentReader
 from bot.incidents.report_reader import ReportReader
 from bot.slack.announcements.adjustments import AdjustmentAnnouncer
 from bot.spending.event_reader import ServiceEventReader
@@ -78,6 +80,7 @@ class Budgets:
         self.collector = Collector(self.ledger, self.sources)
         reports = ReportReader(database, Costs(current, self.ledger.counts, self.ledger.left_out))
         self.hold_registry = HoldRegistry(database, announce, unmet_requirements, ended_causes, follow=follow)
+        self.kind_proofs = KindProofs(OpenIncidentReader(database).read)
         self.exemption_requests = ExemptionRequests(database, announce)
         self.adjustments = AdjustmentRegistry(database, AdjustmentAnnouncer(current))
         self.adjustment_preview = AdjustmentPreview(self.ledger, current)
@@ -107,6 +110,7 @@ class Budgets:
             self.forecaster,
             read_unready=read_unready,
             newest=self.evaluator.newest,
+            kind_proofs=self.kind_proofs,
         )
         self.backtests = BacktestRunner(database, self.ledger.downtime)
         self.explanations = ExplanationReader(

@@ -11,10 +11,11 @@ from bot.deployments.changes.planner import ChangesPlanner
 from bot.deployments.github.client import GitHubClient
 from bot.deployments.recorder import DeploymentRecorder, ReadUnready
 from bot.deployments.undo_detector import UndoDetector
-from bot.freezes.exemptions.declared_kinds import DeclaredKinds
+from bot.freezes.exemptions.kind_proofs import KindProofs
+from bot.freezes.exemptions.proven_kinds import ProvenKinds
 from bot.incidents.issues.github import GitHubIssuePolling, GitHubIssues
-from bot.slack.announcements.declared_kinds import declared_kind_messages
 from bot.slack.announcements.deployments import DeploymentAnnouncer
+from bot.slack.announcements.proven_kinds import proven_kind_messages
 from bot.tasks.handler import TaskHandler
 
 
@@ -22,21 +23,27 @@ class Deployments:
     """All parts of deployments. Without a token for GitHub nothing is asked there."""
 
     def __init__(
-        self, resources: Resources, undo_detector: UndoDetector, *, read_unready: ReadUnready
+        self,
+        resources: Resources,
+        undo_detector: UndoDetector,
+        *,
+        read_unready: ReadUnready,
+        kind_proofs: KindProofs,
     ) -> None:
         settings, database, current = resources.settings, resources.database, resources.current
         token = settings.github_token
         self.agents = AgentAccounts(settings.agent_accounts.split(","))
-        self.declared_kinds = DeclaredKinds(database, declared_kind_messages)
+        self.proven_kinds = ProvenKinds(database, proven_kind_messages)
         planner = ChangesPlanner(database, current, can_ask=token is not None)
         self.recorder = DeploymentRecorder(
             database,
             current,
             DeploymentAnnouncer(current),
-            self.declared_kinds,
+            self.proven_kinds,
             undo_detector,
             changes=planner,
             read_unready=read_unready,
+            kind_proofs=kind_proofs,
         )
         self.imports = DeploymentImports(database, can_ask=token is not None)
         client = GitHubClient(

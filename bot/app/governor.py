@@ -236,6 +236,7 @@ class Governor:
             resources,
             UndoDetector(self.incidents.lifecycle.causes),
             read_unready=self.launches.unready_when_deployed,
+            kind_proofs=self.budgets.kind_proofs,
         )
         self.tasks.register(self.deployments.handlers)
         self.flags = Flags(

@@ -27,6 +27,7 @@ from bot.http.deployments.history import DeploymentHistoryEndpoint
 from bot.http.deployments.imports import ImportsEndpoint
 from bot.http.deployments.reports import DeploymentsEndpoint
 from bot.http.events import EventsEndpoint
+from bot.http.exemptions import ExemptionsEndpoint
 from bot.http.health import HealthEndpoint
 from bot.http.issues.webhooks import IssueWebhooks
 from bot.http.openapi import OpenApi
@@ -101,12 +102,15 @@ def build_routes(  # noqa: PLR0917 - every part that has routes
     DeploymentHistoryEndpoint(resources.database, tokens).add_routes(app)
     VelocityEndpoint(budgets.status_reader, velocity.reader, velocity.costs, clock, tokens).add_routes(app)
     GoalsEndpoint(budgets.status_reader, velocity.goals, clock, tokens).add_routes(app)
+    ExemptionsEndpoint(
+        budgets.status_reader, budgets.exemption_requests, resources.database, clock, tokens
+    ).add_routes(app)
     OpenApi().add_routes(app)
     Api(
         status_reader=budgets.status_reader,
         explanations=budgets.explanations,
         spending=budgets.spending,
-        declared_kinds=deployments.declared_kinds,
+        proven_kinds=deployments.proven_kinds,
         events=EventsEndpoint(current, budgets.ledger.push, clock),
         database=resources.database,
         tokens=tokens,

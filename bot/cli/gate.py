@@ -45,6 +45,8 @@ async def ask_gate(
     *,
     change: str | None,
     kind: str | None,
+    proof: str | None = None,
+    commit: str | None = None,
     environment: str | None = None,
     wait: timedelta,
     poll_s: float = _POLL_S,
@@ -62,7 +64,12 @@ async def ask_gate(
             while True:
                 try:
                     latest = await client.get(
-                        f"gate/{service}", change=change, kind=kind, environment=environment
+                        f"gate/{service}",
+                        change=change,
+                        kind=kind,
+                        proof=proof,
+                        commit=commit,
+                        environment=environment,
                     )
                 except (UnreachableError, RequestRefusedError) as error:
                     unavailable = isinstance(error, UnreachableError) or error.status >= 500

@@ -139,6 +139,10 @@ def gate(  # noqa: PLR0917 - the command's own options
     service: ServiceName,
     change: Annotated[str | None, typer.Option(help="The change to ship, such as PR-12.")] = None,
     kind: Annotated[str | None, typer.Option(help="Its kind, such as security or P0.")] = None,
+    proof: Annotated[
+        str | None, typer.Option(help="What proves its kind, such as CVE-2026-1234 or 'incident 12'.")
+    ] = None,
+    commit: Annotated[str | None, typer.Option(help="Its commit, which an exemption may name.")] = None,
     environment: Annotated[
         str | None, typer.Option(help="Where it ships to, such as staging; any freeze bars it if left out.")
     ] = None,
@@ -163,6 +167,8 @@ def gate(  # noqa: PLR0917 - the command's own options
                 service,
                 change=change,
                 kind=kind,
+                proof=proof,
+                commit=commit,
                 environment=environment,
                 wait=duration,
             )

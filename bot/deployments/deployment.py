@@ -36,10 +36,10 @@ def is_production(environment: str, declared: bool | None) -> bool:
 class Deployment:
     """An outcome of a deployment. `url` is a page with details, `commit` a hash or a version's name.
 
-    `id` and `state` together identify the outcome. `ref`, `repository` and `url` may be empty. `change` and
-    `kind` are what the gate is asked about (`PR-12`, `security`). Outcomes of one service and environment
-    with the same `run` are those of one deployment. `previous_commit`, `changes` and `lines_changed` are
-    what whoever reported it said of them; None if nothing.
+    `id` and `state` together identify the outcome. `ref`, `repository` and `url` may be empty. `change`,
+    `kind` and `proof` are what the gate is asked about (`PR-12`, `security`, `CVE-2026-1234`). Outcomes of
+    one service and environment with the same `run` are those of one deployment. `previous_commit`, `changes`
+    and `lines_changed` are what whoever reported it said of them; None if nothing.
     """
 
     id: str
@@ -60,6 +60,7 @@ class Deployment:
     previous_commit: str | None = None
     changes: tuple[CarriedChange, ...] | None = None
     lines_changed: int | None = None
+    proof: str | None = None
 
     @property
     def short_commit(self) -> str:

@@ -12,10 +12,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.catalog.catalog import Service
 from bot.catalog.current import CurrentCatalog
 from bot.deployments import records
+from bot.deployments.actor import Actor
 from bot.deployments.changes.planner import ChangesPlanner
 from bot.deployments.deployment import PRODUCTION, Deployment, DeploymentState
 from bot.deployments.undo_detector import UndoDetector
-from bot.freezes.exemptions.declared_kinds import DeclaredKinds, DeclaredKindUse
+from bot.freezes.exemptions.kind_proofs import KindProofs
+from bot.freezes.exemptions.proof import KindProof
+from bot.freezes.exemptions.proven_kinds import ProvenKinds, ProvenKindUse
+from bot.freezes.exemptions.uses import ExemptionUses
 from bot.freezes.hold import Hold
 from bot.freezes.past_verdict import verdict_at
 from bot.freezes.verdict import Change, UnreadyLaunch
@@ -49,6 +53,16 @@ async def nothing_required(_: AsyncConnection, __: Service, ___: Deployment) -> 
     """Require nothing of a service's first production deployment."""
 
 
+@dataclass(frozen=True, slots=True)
+class _AskedChange:
+    """What the gate of a service would be asked about, and whether its kind is proven."""
+
+    service: Service
+    change: Change
+    proof: KindProof | None
+    unproven: str
+
+
 class DeploymentRecorder:
     """Records deployments."""
 
@@ -57,16 +71,19 @@ class DeploymentRecorder:
         database: Database,
         current: CurrentCatalog,
         announce: Announce,
-        declared_kinds: DeclaredKinds,
+        proven_kinds: ProvenKinds,
         undo_detector: UndoDetector,
         *,
         changes: ChangesPlanner,
         read_unready: ReadUnready = nothing_required,
+        kind_proofs: KindProofs | None = None,
     ) -> None:
         self._database = database
         self._current = current
         self._announce = announce
-        self._declared_kinds = declared_kinds
+        self._proven_kinds = proven_kinds
+        self._uses = ExemptionUses(database)
+        self._kind_proofs = kind_proofs or KindProofs()
         self._undo_detector = undo_detector
         self._changes = changes
         self._read_unready = read_unready
@@ -85,6 +102,7 @@ class DeploymentRecorder:
     ) -> list[str]:
         """Store the outcome for each service; return those for which it is new. `by` reported it."""
         recorded: list[str] = []
+        changes = {service.name: await self._change_of(deployment, service) for service in services}
         async with self._database.transaction() as connection:
             for service in services:
                 if not await records.add(self._database, connection, service.name, deployment):
@@ -104,18 +122,24 @@ class DeploymentRecorder:
                 )
                 await audit.record(connection, entry, now)
                 await self._changes.plan(connection, service.name, [deployment.id], now)
-                await self._report_bypass(connection, deployment, service, by, now)
+                await self._report_bypass(connection, deployment, changes[service.name], by, now)
+                await self._use_exemption(connection, deployment, service, now)
                 await self._undo_detector.examine(
                     connection, service.name, deployment.id, now, kind=deployment.kind
                 )
         return recorded
 
     async def _report_bypass(
-        self, connection: AsyncConnection, deployment: Deployment, service: Service, by: str, now: datetime
+        self,
+        connection: AsyncConnection,
+        deployment: Deployment,
+        asked: _AskedChange,
+        by: str,
+        now: datetime,
     ) -> None:
         """Audit and announce the deployment if the gate would have refused it when it began.
 
-        One that passed only by the kind that it declares is told as the gate tells it.
+        One that passed only by its kind is told as the gate tells it.
         """
         if deployment.state is not DeploymentState.SUCCEEDED:
             return
@@ -123,14 +147,23 @@ class DeploymentRecorder:
         if environment == PRODUCTION and not deployment.is_production:
             # It only has that name: whoever deploys declared that it is not production.
             return
-        change = Change(deployment.change or deployment.commit, deployment.kind, environment)
+        service, change = asked.service, asked.change
         launch = await self._read_unready(connection, service, deployment)
         at = deployment.started_at
-        verdict = await verdict_at(connection, service, change, at, deployment.is_called, launch=launch)
+        verdict = await verdict_at(
+            connection,
+            service,
+            change,
+            at,
+            deployment.is_called,
+            launch=launch,
+            proof=asked.proof,
+            unproven=asked.unproven,
+        )
         if verdict.allow:
-            if verdict.declared_kind is not None:
-                use = DeclaredKindUse(service, change, verdict.holds, by)
-                await self._declared_kinds.record(connection, use, now)
+            if verdict.proof is not None:
+                use = ProvenKindUse(service, change, verdict.holds, by, verdict.proof)
+                await self._proven_kinds.record(connection, use, now)
             return
         # The checklist is the last of the reasons: where it is the only one, the holds let the change pass.
         is_held = verdict.launch is None or verdict.reasons[0] != verdict.launch.reason
@@ -146,3 +179,35 @@ class DeploymentRecorder:
         await audit.record(connection, entry, now)
         bypass = GateBypass(service, deployment, holds, verdict.launch)
         await enqueue(connection, self._announce(bypass), now)
+
+    async def _use_exemption(
+        self, connection: AsyncConnection, deployment: Deployment, service: Service, now: datetime
+    ) -> None:
+        """Use up the exemption that let the change ship to production."""
+        if deployment.state is DeploymentState.SUCCEEDED and deployment.is_production:
+            await self._uses.use(
+                connection,
+                service,
+                _named(deployment, PRODUCTION),
+                deployment.is_called,
+                used_for=deployment.id,
+                at=deployment.started_at,
+                now=now,
+            )
+
+    async def _change_of(self, deployment: Deployment, service: Service) -> _AskedChange:
+        """Return what the gate would be asked about, and whether its kind is proven."""
+        environment = PRODUCTION if deployment.is_production else deployment.environment.casefold()
+        change = _named(deployment, environment)
+        return _AskedChange(service, change, *await self._kind_proofs.verify(service.name, change))
+
+
+def _named(deployment: Deployment, environment: str) -> Change:
+    return Change(
+        deployment.change or deployment.commit,
+        deployment.kind,
+        environment,
+        commit=deployment.commit,
+        proof=deployment.proof,
+        by_agent=deployment.actor is Actor.AGENT,
+    )

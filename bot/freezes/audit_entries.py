@@ -120,8 +120,14 @@ def _exemption(
 ) -> AuditEntry:
     by, reason, after = transition.by, transition.reason, {"change": transition.change}
     match transition:
-        case ExemptionRequested(keep_for=keep_for):
-            asked = after | {"keep_for_s": keep_for.total_seconds() if keep_for else None}
+        case ExemptionRequested(keep_for=keep_for, until=until):
+            asked = after | {
+                "keep_for_s": keep_for.total_seconds() if keep_for else None,
+                "until": until.isoformat() if until else None,
+                "commit": transition.commit,
+                "kind": transition.kind,
+                "proof": transition.proof,
+            }
             return _entry("exemption.requested", service, reason, by, after=asked)
         case ExemptionDeclined():
             declined = after | {"asked_by": transition.asked_by, "comment": transition.comment}

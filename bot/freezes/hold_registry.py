@@ -210,6 +210,7 @@ class HoldRegistry:
         until: datetime | None,
         request: str,
         now: datetime,
+        commit: str | None = None,
     ) -> Exemption:
         """Let one change through the holds; raises `AlreadyRequestedError` for a repeated `request`."""
         granted = ExemptionGranted(change, by, reason, until)
@@ -225,6 +226,7 @@ class HoldRegistry:
                         since=now,
                         until=until,
                         request=request,
+                        commit=commit,
                     )
                     .on_conflict_do_nothing(index_elements=["request"])
                     .returning(exemption_rows.c.id)
@@ -234,7 +236,7 @@ class HoldRegistry:
                 raise AlreadyRequestedError(f"{change} was exempted by this request before")
             await self._writer.record(connection, service, granted, now)
         log_transitions(service.name, [granted])
-        return Exemption(service.name, change, reason, by, now, until)
+        return Exemption(service.name, change, reason, by, now, until, commit, id_)
 
     async def expire_within(
         self, connection: AsyncConnection, service: Service, now: datetime

@@ -53,10 +53,24 @@ async def read_exemptions(
     query = select(exemption_rows).where(valid)
     if service is not None:
         query = query.where(exemption_rows.c.service == service)
-    return [
-        Exemption(row.service, row.change, row.reason, row.by, row.since, row.until)
-        for row in await connection.execute(query.order_by(exemption_rows.c.id))
-    ]
+    rows = await connection.execute(query.order_by(exemption_rows.c.id))
+    return [exemption_of(row) for row in rows]
+
+
+def exemption_of(row: Row[Any]) -> Exemption:
+    """Return the exemption in a row of `exemptions`."""
+    return Exemption(
+        row.service,
+        row.change,
+        row.reason,
+        row.by,
+        row.since,
+        row.until,
+        row.commit,
+        row.id,
+        row.claimed_at,
+        row.used_at,
+    )
 
 
 async def read_freeze_states(

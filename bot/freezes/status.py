@@ -18,6 +18,7 @@ from bot.catalog.current import CurrentCatalog
 from bot.catalog.error_budget_policy import PRODUCTION, UnmetRequirement
 from bot.catalog.slo import Slo
 from bot.clock import Clock
+from bot.freezes.exemptions.kind_proofs import KindProofs
 from bot.freezes.gate_state import GateStates, Newest, ReadUnready
 from bot.freezes.hold import Hold, HoldKind
 from bot.freezes.hold_registry import HoldRegistry
@@ -124,6 +125,7 @@ class StatusReader:
         *,
         read_unready: ReadUnready = all_ready,
         newest: Newest | None = None,
+        kind_proofs: KindProofs | None = None,
     ) -> None:
         self.current = current
         self.gate_states = GateStates(
@@ -135,6 +137,7 @@ class StatusReader:
             newest=newest,
         )
         self._read_unready = read_unready
+        self.kind_proofs = kind_proofs or KindProofs()
         self._forecaster = forecaster
         self._budgets = budgets
         self._hold_registry = hold_registry
@@ -198,6 +201,7 @@ class StatusReader:
         )
         reader.all_services = self
         reader.gate_states = self.gate_states
+        reader.kind_proofs = self.kind_proofs
         return reader
 
     def invalidate(self) -> None:
@@ -237,6 +241,7 @@ class StatusReader:
         state = await self.gate_states.of(service, now)
         if change.environment is not None:
             change = replace(change, environment=environment_of(self.catalog, change.environment))
+        proof, unproven = await self.kind_proofs.verify(service.name, change)
         verdict = judge(
             service.name,
             change,
@@ -251,6 +256,8 @@ class StatusReader:
             launch=state.launch if is_deployment else None,
             budget_opens_at=state.budget_opens_at,
             measured_at=state.budgets_at if service.slos else None,
+            proof=proof,
+            unproven=unproven,
         )
         if is_deployment and verdict.allow and not state.is_known:
             raise NotMeasuredYetError(service.name)

@@ -136,9 +136,9 @@ class ExemptionGranted:
 
 @dataclass(frozen=True, slots=True)
 class ExemptionRequested:
-    """A person asked those who may exempt a change to let one through.
+    """Somebody asked those who may exempt a change to let one through.
 
-    `keep_for` is for how long from the approval on, None without an end.
+    `keep_for` is for how long from the approval on, `until` an end that was asked for instead.
     """
 
     id: int
@@ -146,6 +146,10 @@ class ExemptionRequested:
     by: str
     reason: str
     keep_for: timedelta | None
+    commit: str | None = None
+    kind: str | None = None
+    proof: str | None = None
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

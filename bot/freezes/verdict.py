@@ -8,6 +8,7 @@ from enum import StrEnum
 from bot.budgets.budget import Budget, SloState, worst
 from bot.catalog.error_budget_policy import PRODUCTION, UnmetRequirement
 from bot.formatting import budget_text
+from bot.freezes.exemptions.proof import HOW_TO_PROVE, KindProof
 from bot.freezes.hold import Hold, HoldKind, holds_in_force, observed_holds
 
 # The team's policy decides for the budget; a person's hold or an incident's yields only to a person.
@@ -17,6 +18,9 @@ _YIELDS_TO_POLICY = frozenset({HoldKind.BUDGET, HoldKind.CALENDAR, HoldKind.DEPE
 _ASK_AGAIN = timedelta(minutes=1)
 """A hold may be lifted, or an exemption granted, at any time: nobody should wait longer to ask again."""
 _SOONEST = timedelta(seconds=5)
+_SHORTEST_COMMIT = 7
+CLAIMED_FOR = timedelta(hours=1)
+"""How long whoever was let through by an exemption may ask again."""
 
 
 class VerdictAnswer(StrEnum):
@@ -47,6 +51,10 @@ class Change:
     """Where it ships to, in lower case; None counts as everywhere, so that any freeze bars it."""
     commit: str | None = None
     """Its commit, where that is known: an exemption may be bound to one."""
+    proof: str | None = None
+    """What it names as the proof of its kind: an advisory, an incident."""
+    by_agent: bool = False
+    """Whether an agent asks, whose word proves nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +87,39 @@ class Exemption:
     by: str
     since: datetime
     until: datetime | None = None
+    commit: str | None = None
+    """The commit that was looked at: another one of the same change is not exempt."""
+    id: int | None = None
+    claimed_at: datetime | None = None
+    """When a machine was first let through by it: it may ask again for an hour, as retries do."""
+    used_at: datetime | None = None
+    """When the change shipped."""
 
     def covers(self, change: Change, now: datetime) -> bool:
-        """Return whether the change is the exempted one and the exemption has not run out."""
-        is_named = change.id is not None and change.id.casefold() == self.change.casefold()
-        return is_named and (self.until is None or now < self.until)
+        """Return whether the change is the exempted one and the exemption is neither used nor run out."""
+        return self.names(change) and self.is_valid(now) and self.is_of_commit(change)
+
+    def names(self, change: Change) -> bool:
+        """Return whether it was granted to a change of that name."""
+        return change.id is not None and change.id.casefold() == self.change.casefold()
+
+    def is_of_commit(self, change: Change) -> bool:
+        """Return whether the change is at the commit that it is bound to, if it is bound to one."""
+        if self.commit is None:
+            return True
+        told = (change.commit or change.id or "").casefold()
+        bound = self.commit.casefold()
+        return len(told) >= _SHORTEST_COMMIT and (bound.startswith(told) or told.startswith(bound))
+
+    def is_valid(self, now: datetime) -> bool:
+        """Return whether it has neither been used nor run out."""
+        return (self.until is None or now < self.until) and not self.is_used(now)
+
+    def is_used(self, now: datetime) -> bool:
+        """Return whether the change has shipped, or has had an hour to."""
+        return (self.used_at is not None and self.used_at <= now) or (
+            self.claimed_at is not None and now >= self.claimed_at + CLAIMED_FOR
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +139,10 @@ class Verdict:
     budget: Budget | None
     as_of: datetime
     missing: tuple[UnmetRequirement, ...] = ()
-    declared_kind: str | None = None
-    """The kind that let it through the holds: the change says so itself."""
+    proof: KindProof | None = None
+    """What proves the kind that let it through the holds; None where something else did."""
+    granted: Exemption | None = None
+    """The exemption that let it through."""
     launch: UnreadyLaunch | None = None
     """What refuses the first deployment to production, besides holds."""
     opens_at: datetime | None = None
@@ -141,12 +179,15 @@ def judge(
     guard: GuardFailure | None = None,
     budget_opens_at: datetime | None = None,
     measured_at: datetime | None = None,
+    proof: KindProof | None = None,
+    unproven: str = "",
 ) -> Verdict:
     """Return whether `change` may ship to `service` now.
 
     On a service without holds everything passes. On a frozen one, an exemption granted to the change by
-    name passes every hold; a change of one of the policy's exempt kinds passes the holds that the policy
-    decides on, but neither a person's hold nor an incident's. `exempt_kinds` maps the SLO that a hold is
+    name passes every hold; a change that is proven, by `proof`, to be of one of the policy's exempt kinds
+    passes the holds that the policy decides on, but neither a person's hold nor an incident's; `unproven` is
+    why what it names proves nothing. `exempt_kinds` maps the SLO that a hold is
     for to the kinds that its policy exempts, None to those of the service's own policy. `observed` are holds
     of policies that only observe: they refuse nothing, and a reason says what they would have refused.
     `barred` maps in the same way to the environments that a freeze bars, all of them if left out. `launch`
@@ -160,7 +201,11 @@ def judge(
     budget = worst(budgets) or (budgets[0] if budgets else None)
     unready = launch if launch is not None and launch.bars(change.environment) else None
     refusing = unready if unready is not None and unready.is_enforced else None
-    allow, exemption, reasons = _decide(change, in_force, exemptions, exempt_kinds, now, launch=refusing)
+    kinds = exempt_kinds if proof is not None else {}
+    allow, exemption, reasons = _decide(change, in_force, exemptions, kinds, now, launch=refusing)
+    would_pass, _, _ = _decide(change, in_force, exemptions, exempt_kinds, now, launch=refusing)
+    if not allow and would_pass:
+        reasons = (*reasons, _unproven_reason(change, unproven))
     if guard is not None:
         allow, exemption, reasons = False, None, (guard.reason, *(() if allow else reasons))
     if allow and exemption is None and not in_force and holds_in_force(holds, now):
@@ -171,13 +216,14 @@ def judge(
     if allow:
         observed = [hold for hold in observed if bars(hold, change.environment, barred or {})]
         would = unready if refusing is None else None
-        reasons = (*reasons, *_would_refuse(change, observed, exemptions, exempt_kinds, now, launch=would))
-    is_exempt = any(granted.covers(change, now) for granted in exemptions)
-    declared_kind = change.kind if allow and in_force and not is_exempt else None
+        reasons = (*reasons, *_would_refuse(change, observed, exemptions, kinds, now, launch=would))
+    granted = next((each for each in exemptions if each.covers(change, now)), None)
+    granted = granted if allow and (in_force or refusing is not None) else None
+    passed_by = proof if allow and in_force and granted is None else None
     answer = VerdictAnswer.GO if allow else VerdictAnswer.WAIT if guard is None else VerdictAnswer.BACK
     opens_at = None
     if answer is VerdictAnswer.WAIT and refusing is None:
-        blocking = [hold for hold in in_force if not _yields(hold, change, exempt_kinds)]
+        blocking = [hold for hold in in_force if not _yields(hold, change, kinds)]
         opens_at = _end_of(blocking, budget_opens_at)
     return Verdict(
         answer,
@@ -189,7 +235,8 @@ def judge(
         budget,
         now,
         missing,
-        declared_kind,
+        passed_by,
+        granted,
         refusing,
         opens_at,
         measured_at,
@@ -220,7 +267,9 @@ def _decide(
     blocking = [hold for hold in in_force if not _yields(hold, change, exempt_kinds)]
     if not blocking and launch is None:
         return True, change.kind, (f"the error budget policy exempts {change.kind} changes",)
+    moved = [each for each in exemptions if each.names(change) and each.is_valid(now)]
     reasons = [f"{hold.kind} hold: {hold.reason}" for hold in blocking]
+    reasons += [f"{each.change} is exempt at commit {(each.commit or '')[:12]} only" for each in moved[:1]]
     return False, None, (*reasons, *([launch.reason] if launch is not None else []))
 
 
@@ -251,6 +300,12 @@ def _yields(hold: Hold, change: Change, exempt_kinds: Mapping[str | None, Sequen
     kinds = exempt_kinds.get(hold.slo, exempt_kinds.get(None, ()))
     kind = (change.kind or "").casefold()
     return hold.kind in _YIELDS_TO_POLICY and kind in {exempt.casefold() for exempt in kinds}
+
+
+def _unproven_reason(change: Change, unproven: str) -> str:
+    if unproven:
+        return unproven
+    return f"that it is a {change.kind} change is not proven: {HOW_TO_PROVE}"
 
 
 def _doubt(budget: Budget) -> str:

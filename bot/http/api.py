@@ -2,7 +2,8 @@
 
 from aiohttp import web
 
-from bot.freezes.exemptions.declared_kinds import DeclaredKinds
+from bot.freezes.exemptions.proven_kinds import ProvenKinds
+from bot.freezes.exemptions.uses import ExemptionUses
 from bot.freezes.explanation_reader import ExplanationReader
 from bot.freezes.status import StatusReader, UnknownServiceError
 from bot.http.auth import TokenVerifier, viewer_of
@@ -39,13 +40,13 @@ class Api:
         explanations: ExplanationReader,
         spending: SpendingReader,
         events: EventsEndpoint,
-        declared_kinds: DeclaredKinds,
+        proven_kinds: ProvenKinds,
         database: Database,
         tokens: TokenVerifier,
     ) -> None:
         self._status_reader = status_reader
         self._events = events
-        self._gate = GateEndpoint(status_reader, declared_kinds)
+        self._gate = GateEndpoint(status_reader, proven_kinds, ExemptionUses(database))
         self._budget_details = BudgetDetailsEndpoint(status_reader, explanations)
         self._spending = SpendingEndpoint(status_reader, spending)
         self._database = database

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
-from bot.freezes.exemptions.declared_kinds import DeclaredKinds
+from bot.freezes.exemptions.proven_kinds import ProvenKinds
+from bot.freezes.exemptions.uses import ExemptionUses
 from bot.freezes.status import NotMeasuredYetError, StatusReader, UnknownServiceError
 from bot.freezes.verdict import Change
 from bot.http.auth import CALLER
@@ -23,9 +24,10 @@ _TEXT_SCHEMA = {"type": "string", "maxLength": _MAX_LENGTH}
 class GateEndpoint:
     """The gate's endpoint. A refusal is 200 with `allow: false`, or 423 with `strict=1`."""
 
-    def __init__(self, status_reader: StatusReader, declared_kinds: DeclaredKinds) -> None:
+    def __init__(self, status_reader: StatusReader, proven_kinds: ProvenKinds, uses: ExemptionUses) -> None:
         self._status_reader = status_reader
-        self._declared_kinds = declared_kinds
+        self._proven_kinds = proven_kinds
+        self._uses = uses
 
     @Operation(
         "GET",
@@ -36,6 +38,8 @@ class GateEndpoint:
         query=(
             QueryParameter("change", "The change to ship, such as PR-12.", _TEXT_SCHEMA),
             QueryParameter("kind", "Its kind, such as security.", _TEXT_SCHEMA),
+            QueryParameter("proof", "What proves the kind: CVE-2026-1234, incident 12.", _TEXT_SCHEMA),
+            QueryParameter("commit", "The commit of the change.", _TEXT_SCHEMA),
             QueryParameter("environment", "Where it ships to; left out, any freeze bars it.", _TEXT_SCHEMA),
             QueryParameter("strict", "With 1, a refusal is 423.", FLAG_SCHEMA),
         ),
@@ -43,13 +47,19 @@ class GateEndpoint:
         refusals=UNKNOWN_SERVICE | BAD_QUERY | NOT_MEASURED_YET,
     )
     async def get(self, request: web.Request) -> web.Response:
-        """Return the verdict, and record a kind that let the change through.
+        """Return the verdict, and record the kind or the exemption that let the change through.
 
         Raises `ProblemError`: 404 for an unknown service, 400 for an invalid query, 503 before the first
         measurement.
         """
         strict = read_flag(request, "strict")
-        change = Change(*(_text_parameter(request.query, name) for name in ("change", "kind", "environment")))
+        change = Change(
+            _text_parameter(request.query, "change"),
+            _text_parameter(request.query, "kind"),
+            _text_parameter(request.query, "environment"),
+            _text_parameter(request.query, "commit"),
+            _text_parameter(request.query, "proof"),
+        )
         try:
             service = self._status_reader.find(request.match_info["service"])
             verdict = await self._status_reader.verdict(service.name, change)
@@ -57,8 +67,9 @@ class GateEndpoint:
             raise ProblemError(404, str(error), near=list(error.near)) from error
         except NotMeasuredYetError as error:
             raise ProblemError(503, str(error), headers=_SOON) from error
-        # Before the answer: what passes unproven is told, or does not pass.
-        await self._declared_kinds.record_verdict(service, verdict, request[CALLER], verdict.as_of)
+        # Before the answer: what passes a freeze is written down, or does not pass.
+        await self._proven_kinds.record_verdict(service, verdict, request[CALLER], verdict.as_of)
+        await self._uses.claim(verdict, request[CALLER], verdict.as_of)
         status = 423 if strict and not verdict.allow else 200
         answer = {**verdict_json(verdict), "gate_unavailable": service.gate_unavailable}
         headers = {} if verdict.retry_after is None else {"Retry-After": str(answer["retry_after"])}

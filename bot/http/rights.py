@@ -15,6 +15,8 @@ class Right(StrEnum):
 
     SERVICES_READ = "services:read"
     GATE_READ = "gate:read"
+    EXEMPTIONS_READ = "exemptions:read"
+    EXEMPTIONS_WRITE = "exemptions:write"
     EVENTS_WRITE = "events:write"
     INCIDENTS_READ = "incidents:read"
     INCIDENTS_READ_PRIVATE = "incidents:read-private"
@@ -31,6 +33,8 @@ ALL = frozenset(Right)
 MEANING = {
     Right.SERVICES_READ: "read services, budgets and holds",
     Right.GATE_READ: "ask the gate whether a change may ship",
+    Right.EXEMPTIONS_READ: "read exemptions, and what was asked for",
+    Right.EXEMPTIONS_WRITE: "ask for exemptions; only people grant them",
     Right.EVENTS_WRITE: "push good and bad events",
     Right.INCIDENTS_READ: "read incidents and postmortems, except private ones",
     Right.INCIDENTS_READ_PRIVATE: "see private incidents too, wherever the token may read",

@@ -73,18 +73,24 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         "ship",
-        "[service] [change] [kind]",
+        "[service] [change] [kind] [proof] | exemptions",
         "May I ship?",
         (
             CommandForm("", "lists which services may ship"),
             CommandForm("SERVICE", "answers yes or no, with the reasons"),
             CommandForm("SERVICE CHANGE", "answers for one change, such as PR-12, that may be exempt"),
             CommandForm(
-                "SERVICE CHANGE KIND", "answers for a kind that the policy may exempt, such as security"
+                "SERVICE CHANGE KIND PROOF",
+                "answers for a kind that the policy exempts, such as security, proven by an advisory "
+                "(CVE-2026-1234) or an open incident (incident 12)",
             ),
             CommandForm(
                 "SERVICE [CHANGE] in staging", "answers for one environment, as a freeze may spare it"
             ),
+            CommandForm(
+                "SERVICE exempt CHANGE REASON", "asks those who may exempt a change to let it ship once"
+            ),
+            CommandForm("exemptions [SERVICE]", "lists what was asked for, and what became of it"),
         ),
     ),
     Command(
@@ -98,7 +104,9 @@ COMMANDS: tuple[Command, ...] = (
             CommandForm("SERVICE until 2026-12-01 09:00 REASON", "freezes it until a time in your time zone"),
             CommandForm("replace SERVICE [for 4h] REASON", "puts a new hold in place of your own"),
             CommandForm("lift SERVICE [REASON]", "lifts what people have frozen; the bot lifts its own"),
-            CommandForm("exempt SERVICE CHANGE [for 4h] REASON", "lets one change ship through the freeze"),
+            CommandForm(
+                "exempt SERVICE CHANGE [for 4h] REASON", "lets one change ship through the freeze, once"
+            ),
         ),
         "The channel sees it when something changes. A freeze and a refused `/ship` have buttons: *Lift* and "
         "*Request exemption*, which asks those who may exempt a change.",

@@ -22,6 +22,7 @@ from bot.slack.commands.ship import ShipCommand
 from bot.slack.digests.command import SUBCOMMANDS as DIGEST_SUBCOMMANDS
 from bot.slack.digests.command import DigestCommand
 from bot.slack.exemptions.approvals import ExemptionApprovals
+from bot.slack.exemptions.typed import TypedExemptions
 from bot.slack.flags.approvals import FlagApprovals
 from bot.slack.flags.command import FlagCommand
 from bot.slack.incidents.interactions import IncidentInteractions
@@ -65,7 +66,7 @@ class CommandRouter:
         )
         self._commands: Mapping[str, CommandHandler] = {
             "budget": BudgetCommand(capabilities, incidents.access, self._adjustments),
-            "ship": ShipCommand(capabilities.status_reader),
+            "ship": ShipCommand(capabilities.status_reader, TypedExemptions(capabilities, people)),
             "freeze": FreezeCommand(capabilities, people),
             "flag": FlagCommand(capabilities, people),
             "incident": incidents.incident,

@@ -128,11 +128,12 @@ async def test_the_policys_exempt_kinds_pass_only_the_holds_that_the_policy_allo
     started_at = await frozen(running_bot, kind)
     body = {
         "service": "checkout", "key": "1", "state": "succeeded", "commit": "v2", "kind": "security",
-        "started_at": instant(started_at), "finished_at": instant(started_at + MINUTE),
+        "proof": "CVE-2026-1234", "started_at": instant(started_at),
+        "finished_at": instant(started_at + MINUTE),
     }  # fmt: skip
     assert (await api(running_bot, "POST", "deployments", json=body))[0] == 201
     assert len(await bypass_entries(running_bot)) == count
-    # What passed by its declared kind is told in the service's channel, and no other.
+    # What passed by its kind is told in the service's channel, and no other.
     declared = await entries(running_bot, "gate.passed_by_kind")
     assert [entry.subject for entry in declared] == ["v2"] * (1 - count)
     told = (await announcements(running_bot, "gate_passed_by_kind")).values()

@@ -102,7 +102,7 @@ async def test_the_verdict_allows_and_says_that_it_would_have_refused(shop: Shop
     assert any(
         "would have been refused, but the policy only observes: budget hold" in why for why in verdict.reasons
     )
-    exempt = await shop.status_reader.verdict("checkout", Change("PR-12", "security"))
+    exempt = await shop.status_reader.verdict("checkout", Change("PR-12", "security", proof="CVE-2026-1234"))
     assert exempt.allow
     assert not any("would have been refused" in why for why in exempt.reasons)
     async with shop.database.reading() as connection:

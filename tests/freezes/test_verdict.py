@@ -6,6 +6,7 @@ from datetime import datetime
 import pytest
 
 from bot.budgets.budget import Budget, SloState
+from bot.freezes.exemptions.proof import KindProof, ProofSort
 from bot.freezes.hold import GOVERNOR, Hold, HoldKind
 from bot.freezes.verdict import Change, Exemption, UnreadyLaunch, Verdict, judge
 from tests.support.clock import DAY, HOUR, NOW
@@ -17,12 +18,17 @@ BUDGET_HOLD = Hold(
 PERSONS_HOLD = Hold(2, "checkout", HoldKind.PERSON, "migration", "U1", NOW - HOUR, NOW + HOUR)
 
 
+PROOF = KindProof(ProofSort.ADVISORY, "CVE-2026-1234")
+
+
 def ask(
     change: Change | None = None,
     *holds: Hold,
     exemptions: tuple[Exemption, ...] = (),
     budgets: tuple[Budget, ...] = (),
     now: datetime = NOW,
+    proof: KindProof | None = None,
+    unproven: str = "",
 ) -> Verdict:
     return judge(
         "checkout",
@@ -32,6 +38,8 @@ def ask(
         exempt_kinds={None: ("P0", "security"), "latency": ()},
         budgets=budgets or (budget(0.4),),
         now=now,
+        proof=proof,
+        unproven=unproven,
     )
 
 
@@ -50,25 +58,35 @@ def test_a_hold_refuses_with_its_reason() -> None:
 
 @pytest.mark.parametrize("kind", ["security", "Security", "p0"])
 def test_an_exempt_kind_passes_the_budgets_hold(kind: str) -> None:
-    verdict = ask(Change("PR-12", kind), BUDGET_HOLD)
+    verdict = ask(Change("PR-12", kind), BUDGET_HOLD, proof=PROOF)
     assert verdict.allow
-    assert verdict.exemption == kind
+    assert (verdict.exemption, verdict.proof) == (kind, PROOF)
+
+
+def test_an_exempt_kind_that_is_not_proven_is_refused_with_how_to_prove_it() -> None:
+    verdict = ask(Change("PR-12", "security"), BUDGET_HOLD)
+    assert not verdict.allow
+    assert verdict.reasons[1].startswith(
+        "that it is a security change is not proven: prove it by an advisory"
+    )
+    named = ask(Change("PR-12", "security"), BUDGET_HOLD, unproven="incident 12 proves nothing")
+    assert named.reasons[1] == "incident 12 proves nothing"
 
 
 def test_a_kind_that_is_not_exempt_does_not_pass() -> None:
-    assert not ask(Change("PR-12", "feature"), BUDGET_HOLD).allow
-    assert not ask(Change("PR-12", ""), BUDGET_HOLD).allow
+    assert not ask(Change("PR-12", "feature"), BUDGET_HOLD, proof=PROOF).allow
+    assert not ask(Change("PR-12", ""), BUDGET_HOLD, proof=PROOF).allow
 
 
 def test_an_exempt_kind_does_not_pass_a_persons_hold() -> None:
-    verdict = ask(Change("PR-12", "security"), BUDGET_HOLD, PERSONS_HOLD)
+    verdict = ask(Change("PR-12", "security"), BUDGET_HOLD, PERSONS_HOLD, proof=PROOF)
     assert not verdict.allow
     assert verdict.reasons == ("person hold: migration",)
 
 
 def test_the_policy_of_the_slo_that_froze_says_which_kinds_are_exempt() -> None:
     strict = Hold(1, "checkout", HoldKind.BUDGET, "slow", GOVERNOR, NOW, slo="latency")
-    assert not ask(Change("PR-12", "security"), strict).allow
+    assert not ask(Change("PR-12", "security"), strict, proof=PROOF).allow
 
 
 def test_a_granted_exemption_passes_every_hold_until_it_runs_out() -> None:
@@ -122,7 +140,7 @@ def test_a_freeze_bars_the_environments_of_its_policy(
     assert bool(verdict.holds) is not allow
     if allow:
         assert verdict.reasons == ("its freeze does not bar staging",)
-        assert verdict.declared_kind is None
+        assert verdict.proof is None
 
 
 def test_the_policy_of_the_slo_decides_what_its_hold_bars() -> None:
@@ -155,6 +173,7 @@ def launching(change: Change, *holds: Hold, launch: UnreadyLaunch = UNREADY) -> 
         budgets=(budget(0.4),),
         now=NOW,
         launch=launch,
+        proof=PROOF,
     )
 
 
@@ -173,7 +192,7 @@ def test_a_checklist_stands_beside_the_holds() -> None:
     assert held.reasons == ("person hold: migration", OPEN_ITEM)
     # A kind that passes the holds does not tick the list.
     kind = launching(Change("PR-12", "security"), BUDGET_HOLD)
-    assert (kind.allow, kind.reasons, kind.declared_kind) == (False, (OPEN_ITEM,), None)
+    assert (kind.allow, kind.reasons, kind.proof) == (False, (OPEN_ITEM,), None)
 
 
 def test_an_exemption_by_name_passes_an_open_checklist() -> None:

@@ -1,7 +1,7 @@
 """The API and the health endpoints on a real socket, with a real database."""
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
@@ -15,18 +15,20 @@ from bot.budgets.rolling import RollingHistory, rolling_history
 from bot.catalog.catalog import Catalog, Service
 from bot.catalog.current import CurrentCatalog
 from bot.catalog.slo import Slo
-from bot.freezes.exemptions.declared_kinds import DeclaredKinds
+from bot.freezes.exemptions.proven_kinds import ProvenKinds
+from bot.freezes.exemptions.requests import ExemptionRequests
 from bot.freezes.explanation_reader import ExplanationReader
 from bot.freezes.hold_registry import HoldRegistry
 from bot.freezes.status import StatusReader
 from bot.http.api import Api
 from bot.http.auth import EnvironmentToken
 from bot.http.events import EventsEndpoint
+from bot.http.exemptions import ExemptionsEndpoint
 from bot.http.health import HealthEndpoint, ReadinessCheck
 from bot.http.problems import problems
 from bot.http.request_body import MOST_BYTES
 from bot.metrics import Metrics
-from bot.slack.announcements.declared_kinds import declared_kind_messages
+from bot.slack.announcements.proven_kinds import proven_kind_messages
 from bot.spending.event_reader import ServiceEventReader
 from bot.spending.reader import SpendingReader
 from bot.store.database import Database
@@ -48,7 +50,8 @@ class ApiServer:
     clock: StoppedClock
     catalog: Catalog
     session: aiohttp.ClientSession
-    checks: list[ReadinessCheck] = field(default_factory=list)
+    checks: list[ReadinessCheck]
+    requests: ExemptionRequests
 
     async def get(self, path: str, **params: str) -> tuple[int, dict[str, object]]:
         async with self.session.get(f"{self.url}{path}", params=params) as response:
@@ -81,12 +84,15 @@ async def api_server(url: str) -> AsyncIterator[ApiServer]:
         status_reader = StatusReader(CurrentCatalog(policies), FortyPercent(), hold_registry, clock)
         app = web.Application(middlewares=[problems], client_max_size=MOST_BYTES)
         events = EventsEndpoint(CurrentCatalog(policies), ledger.push, clock)
+        requests = ExemptionRequests(database, lambda _: ())
+        tokens = EnvironmentToken(TOKEN)
+        ExemptionsEndpoint(status_reader, requests, database, clock, tokens).add_routes(app)
         Api(
             status_reader=status_reader,
             explanations=ExplanationReader(ledger, {}, clock),
             spending=SpendingReader(ledger, ServiceEventReader(database, CurrentCatalog(policies)), clock),
             events=events,
-            declared_kinds=DeclaredKinds(database, declared_kind_messages),
+            proven_kinds=ProvenKinds(database, proven_kind_messages),
             database=database,
             tokens=EnvironmentToken(TOKEN),
         ).add_routes(app)
@@ -102,6 +108,8 @@ async def api_server(url: str) -> AsyncIterator[ApiServer]:
         url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         try:
             async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {TOKEN}"}) as session:
-                yield ApiServer(url, database, hold_registry, ledger, clock, policies, session, checks)
+                yield ApiServer(
+                    url, database, hold_registry, ledger, clock, policies, session, checks, requests
+                )
         finally:
             await runner.cleanup()

@@ -88,8 +88,11 @@ async def test_the_gate_knows_the_policys_exemptions(api_server: ApiServer) -> N
     judge = BudgetJudge(api_server.database, lambda _: ())
     await judge.judge(api_server.catalog.services["checkout"], spent, NOW)
     _, refused = await api_server.get("/api/v1/gate/checkout")
-    _, allowed = await api_server.get("/api/v1/gate/checkout", kind="security")
-    assert (refused["allow"], allowed["allow"], allowed["exemption"]) == (False, True, "security")
+    _, unproven = await api_server.get("/api/v1/gate/checkout", kind="security")
+    _, allowed = await api_server.get("/api/v1/gate/checkout", kind="security", proof="CVE-2026-1234")
+    assert (refused["allow"], unproven["allow"], allowed["allow"]) == (False, False, True)
+    assert allowed["exemption"] == "security"
+    assert "is not proven" in str(unproven["reasons"])
 
 
 @pytest.mark.parametrize("path", ["/api/v1/gate/chekout", "/api/v1/services/chekout"])

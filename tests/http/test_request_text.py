@@ -46,6 +46,10 @@ EXAMPLES: dict[str, Any] = {
             }
         ],
     },
+    "/api/v1/exemptions": {
+        "service": "checkout", "change": "PR-12", "reason": "down", "commit": "3f1c2ab", "kind": "security",
+        "proof": "CVE-2026-1234",
+    },
     "/api/v1/deployments/imports": {"service": "checkout", "repository": "acme/checkout"},
     "/webhooks/argocd": {
         "app": "checkout", "phase": "Succeeded", "revision": "abc", "startedAt": AT, "username": "dana",

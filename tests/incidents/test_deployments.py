@@ -7,10 +7,10 @@ from bot.deployments.changes.planner import ChangesPlanner
 from bot.deployments.deployment import Deployment, DeploymentState
 from bot.deployments.recorder import DeploymentRecorder
 from bot.deployments.undo_detector import UndoDetector
-from bot.freezes.exemptions.declared_kinds import DeclaredKinds
+from bot.freezes.exemptions.proven_kinds import ProvenKinds
 from bot.sandbox.fake_slack.model import Message
-from bot.slack.announcements.declared_kinds import declared_kind_messages
 from bot.slack.announcements.deployments import DeploymentAnnouncer
+from bot.slack.announcements.proven_kinds import proven_kind_messages
 from bot.slack.incidents.messages import CARD
 from tests.support.clock import HOUR, MINUTE
 from tests.support.incidents import IncidentsSetup, channel_id_of, shop
@@ -37,7 +37,7 @@ def deployment(incidents_setup: IncidentsSetup, **changes: object) -> Deployment
 
 
 def recorder_of(incidents_setup: IncidentsSetup) -> DeploymentRecorder:
-    kinds = DeclaredKinds(incidents_setup.database, declared_kind_messages)
+    kinds = ProvenKinds(incidents_setup.database, proven_kind_messages)
     undo_detector = UndoDetector(incidents_setup.incidents.lifecycle.causes)
     current = CurrentCatalog(incidents_setup.policies)
     planner = ChangesPlanner(incidents_setup.database, current, can_ask=False)

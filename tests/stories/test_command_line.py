@@ -152,7 +152,10 @@ async def test_the_gate_answers_by_exit_code(bot: Bot) -> None:
     refused = governor("gate", "checkout", **known)
     assert refused.returncode == 1
     assert "budget hold" in refused.stdout
-    exempt = governor("gate", "checkout", "--kind", "security", "--json", **known)
+    unproven = governor("gate", "checkout", "--kind", "security", **known)
+    assert (unproven.returncode, "is not proven" in unproven.stdout) == (1, True)
+    proof = ("--kind", "security", "--proof", "CVE-2026-1234")
+    exempt = governor("gate", "checkout", *proof, "--json", **known)
     assert (exempt.returncode, json.loads(exempt.stdout)["exemption"]) == (0, "security")
     waited = governor("gate", "checkout", "--wait", "1s", **known)
     assert waited.returncode == 1

@@ -9,6 +9,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.freezes.exemptions.requests import StoredExemptionRequest, exemption_key, pending_of
+from bot.freezes.records import exemption_of
 from bot.freezes.verdict import Exemption
 from bot.store.tables.core import exemptions
 from bot.store.tables.exemptions import exemption_requests as requests
@@ -37,7 +38,7 @@ async def read_listing(
     """Return the listing of each of the services that has something to list."""
     valid = or_(exemptions.c.until.is_(None), exemptions.c.until > now)
     query = select(exemptions).where(exemptions.c.service.in_(services), valid).order_by(exemptions.c.id)
-    rows = (await connection.execute(query)).all()
+    rows = [row for row in await connection.execute(query) if not exemption_of(row).is_used(now)]
     keys = {row.request for row in rows if row.request}
     answered: dict[str, tuple[str, str | None]] = {}
     asked = select(requests).where(requests.c.service.in_(services), requests.c.decided_at.is_not(None))
@@ -46,7 +47,7 @@ async def read_listing(
             answered[exemption_key(row.id)] = (row.by, row.comment)
     granted: dict[str, list[ListedExemption]] = defaultdict(list)
     for row in rows:
-        exemption = Exemption(row.service, row.change, row.reason, row.by, row.since, row.until)
+        exemption = exemption_of(row)
         asked_by, comment = answered.get(row.request, (None, None))
         listed = ListedExemption(exemption, asked_by, comment or "")
         granted[row.service].append(listed)

@@ -2,6 +2,7 @@
 
 FreezeError
 ├── ExemptionWaitingError  the same change waits for a decision already
+├── OwnRequestError        nobody approves what they asked for themselves
 └── NotWaitingError        the request was decided, or is too old to decide on
 """
 
@@ -25,6 +26,8 @@ from bot.store.tables.exemptions import exemption_requests as rows
 
 DECIDED_WITHIN = timedelta(hours=24)
 """How long a request waits for a decision."""
+USUAL_LENGTH = timedelta(hours=24)
+"""How long a change is exempt where nothing else is said."""
 
 
 class RequestState(StrEnum):
@@ -47,6 +50,15 @@ class StoredExemptionRequest:
     asked_at: datetime
     keep_for: timedelta | None
     state: RequestState
+    commit: str | None = None
+    kind: str | None = None
+    proof: str | None = None
+    until: datetime | None = None
+    """When it ends, where that was asked for instead of a length."""
+
+    def end(self, granted_at: datetime) -> datetime:
+        """Return when the change is no longer exempt if it is granted at a time."""
+        return self.until or granted_at + (self.keep_for or USUAL_LENGTH)
 
 
 class ExemptionWaitingError(FreezeError):
@@ -55,6 +67,10 @@ class ExemptionWaitingError(FreezeError):
     def __init__(self, waiting: StoredExemptionRequest) -> None:
         super().__init__(f"{waiting.change} waits for approval already")
         self.waiting = waiting
+
+
+class OwnRequestError(FreezeError):
+    """Nobody approves what they asked for themselves."""
 
 
 class NotWaitingError(FreezeError):
@@ -76,8 +92,12 @@ class ExemptionRequests:
         by: str,
         reason: str,
         keep_for: timedelta | None,
-        request: str,
+        request: str | None,
         now: datetime,
+        commit: str | None = None,
+        kind: str | None = None,
+        proof: str | None = None,
+        until: datetime | None = None,
     ) -> StoredExemptionRequest:
         """Store and announce a request.
 
@@ -85,7 +105,7 @@ class ExemptionRequests:
         """
         async with self._database.transaction() as connection:
             repeated = await connection.execute(select(rows.c.id).where(rows.c.request == request))
-            if repeated.first() is not None:
+            if request is not None and repeated.first() is not None:
                 raise AlreadyRequestedError(f"{change} was asked for by this request before")
             waiting = await pending_of(connection, [service.name], now)
             same = [each for each in waiting if each.change.casefold() == change.casefold()]
@@ -100,14 +120,29 @@ class ExemptionRequests:
                 "keep_for": keep_for.total_seconds() if keep_for else None,
                 "request": request,
                 "state": str(RequestState.PENDING),
+                "commit": commit,
+                "kind": kind,
+                "proof": proof,
+                "until": until,
             }
             insert = self._database.insert(rows).values(values).returning(rows.c.id)
             id_ = int((await connection.execute(insert)).scalar_one())
-            asked = ExemptionRequested(id_, change, by, reason, keep_for)
+            asked = ExemptionRequested(id_, change, by, reason, keep_for, commit, kind, proof, until)
             await self._writer.record(connection, service, asked, now)
         log_transitions(service.name, [asked])
         return StoredExemptionRequest(
-            id_, service.name, change, reason, by, now, keep_for, RequestState.PENDING
+            id_,
+            service.name,
+            change,
+            reason,
+            by,
+            now,
+            keep_for,
+            RequestState.PENDING,
+            commit,
+            kind,
+            proof,
+            until,
         )
 
     async def pending(self, id_: int, now: datetime) -> StoredExemptionRequest:
@@ -118,13 +153,18 @@ class ExemptionRequests:
     async def approve(
         self, service: Service, id_: int, *, by: str, comment: str, now: datetime
     ) -> tuple[StoredExemptionRequest, Exemption]:
-        """Let the change through that a request asks for, from now on; raises `NotWaitingError`."""
+        """Let the change through that a request asks for, from now on.
+
+        Raises `NotWaitingError`, and `OwnRequestError` for whoever asked.
+        """
         async with self._database.transaction() as connection:
             asked = await _find_pending(connection, id_, now)
+            if asked.by == by:
+                raise OwnRequestError("somebody else must approve what you asked for")
             decision = {"decided_by": by, "decided_at": now, "comment": comment or None}
             await _decide(connection, asked, RequestState.GRANTED, decision)
-            until = now + asked.keep_for if asked.keep_for else None
-            exemption = Exemption(asked.service, asked.change, asked.reason, by, now, until)
+            until = asked.end(now)
+            exemption = Exemption(asked.service, asked.change, asked.reason, by, now, until, asked.commit)
             values = {
                 "service": asked.service,
                 "change": asked.change,
@@ -133,6 +173,9 @@ class ExemptionRequests:
                 "since": now,
                 "until": until,
                 "request": exemption_key(id_),
+                "commit": asked.commit,
+                "kind": asked.kind,
+                "proof": asked.proof,
             }
             await connection.execute(self._database.insert(exemptions).values(values))
             granted = ExemptionGranted(asked.change, by, asked.reason, until, asked.by, comment)
@@ -168,7 +211,7 @@ async def pending_of(
         rows.c.state == RequestState.PENDING,
         rows.c.asked_at > now - DECIDED_WITHIN,
     )
-    return [_request_of(row) for row in await connection.execute(query.order_by(rows.c.id))]
+    return [request_of(row) for row in await connection.execute(query.order_by(rows.c.id))]
 
 
 async def _find_pending(connection: AsyncConnection, id_: int, now: datetime) -> StoredExemptionRequest:
@@ -177,7 +220,9 @@ async def _find_pending(connection: AsyncConnection, id_: int, now: datetime) ->
         raise NotWaitingError("this was decided already")
     if row.asked_at <= now - DECIDED_WITHIN:
         raise NotWaitingError("this was asked more than a day ago; ask again")
-    return _request_of(row)
+    if row.until is not None and row.until <= now:
+        raise NotWaitingError("the time for which this was asked is over")
+    return request_of(row)
 
 
 async def _decide(
@@ -193,7 +238,8 @@ async def _decide(
         raise NotWaitingError("somebody else was quicker")
 
 
-def _request_of(row: Row[Any]) -> StoredExemptionRequest:
+def request_of(row: Row[Any]) -> StoredExemptionRequest:
+    """Return the request in a row of `exemption_requests`."""
     keep_for = timedelta(seconds=row.keep_for) if row.keep_for else None
     return StoredExemptionRequest(
         row.id,
@@ -204,4 +250,8 @@ def _request_of(row: Row[Any]) -> StoredExemptionRequest:
         row.asked_at,
         keep_for,
         RequestState(row.state),
+        row.commit,
+        row.kind,
+        row.proof,
+        row.until,
     )

@@ -228,6 +228,7 @@ def _deployment(body: DeploymentStatusBody, agents: AgentAccounts, now: datetime
         url=first_safe_url(status.target_url, f"{repository.html_url}/commit/{deployment.sha}"),
         change=_payload_text(deployment.payload, "change"),
         kind=_payload_text(deployment.payload, "kind"),
+        proof=_payload_text(deployment.payload, "proof"),
         is_production=is_production(status.environment, deployment.production_environment),
         actor=actor_at_github(login, kind, by_app=by_app, agents=agents),
         run=None if body.workflow_run is None else f"github {body.workflow_run.id}",

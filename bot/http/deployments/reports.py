@@ -60,8 +60,8 @@ class CarriedChangeBody(RequestBody):
 class DeploymentBody(RequestBody):
     """How a deployment ended; `key` and `state` tell it from all others.
 
-    `commit` is a hash or a version, `by` a name or a Slack user id. Times left out are now. `change` and
-    `kind` are what the gate was asked with. Unless `production` says otherwise, production is what is
+    `commit` is a hash or a version, `by` a name or a Slack user id. Times left out are now. `change`, `kind`
+    and `proof` are what the gate was asked with. Unless `production` says otherwise, production is what is
     called so. Reports with the same `run` are jobs of one deployment. `actor` is who or what deployed.
     `changes` are the commits since `previous_commit`, and `lines_changed` how many lines they touch;
     what is left out is asked of GitHub, where the service has a repository there.
@@ -81,6 +81,7 @@ class DeploymentBody(RequestBody):
     finished_at: TextInstant | None = None
     change: NonBlankLine | None = Field(None, min_length=1, max_length=200)
     kind: NonBlankLine | None = Field(None, min_length=1, max_length=200)
+    proof: NonBlankLine | None = Field(None, min_length=1, max_length=200)
     production: bool | None = Field(None, strict=True)
     actor: Actor = Actor.PIPELINE
     run: NonBlankLine | None = Field(None, min_length=1, max_length=190)
@@ -145,6 +146,7 @@ class DeploymentsEndpoint:
             url=body.url or "",
             change=body.change,
             kind=body.kind,
+            proof=body.proof,
             is_production=is_production(body.environment, body.production),
             actor=body.actor,
             run=body.run and f"api {body.run}",

@@ -123,7 +123,7 @@ class ErrorBudgetPolicySpec(Model):
     )
     """Alerts on the speed at which the budget is spent."""
     exemptions: tuple[ChangeKind, ...] = ("P0", "security")
-    """Kinds of change that may ship through a freeze."""
+    """Kinds of change that may ship through a freeze, if proven by an advisory or an open incident."""
     freezes: Annotated[tuple[Slug, ...], Field(min_length=1)] = ("production",)
     """Environments that a freeze bars; `production` also means protected flag environments."""
     postmortem_at: Share = Field(default=Decimal("0.2"), json_schema_extra={"default": "20%"})

@@ -28,13 +28,21 @@ def exemption_text(service: Service, transition: ExemptionTransition) -> Announc
             return AnnouncementText("exemption_granted", headline, _comment(by, comment))
         case ExemptionRequested(id_, _, by, reason, keep_for):
             length = markup(" for {}", duration_text(keep_for)) if keep_for else NOTHING
+            if transition.until is not None:
+                length = markup(" until {}", when(transition.until))
+            facts = [
+                markup("Its kind: {}", transition.kind) if transition.kind else NOTHING,
+                markup("What it names as the proof: {}", transition.proof) if transition.proof else NOTHING,
+                markup("At commit {}", code(transition.commit[:12])) if transition.commit else NOTHING,
+            ]
             return AnnouncementText(
                 "exemption_requested",
                 markup(
                     ":raised_hand: {} asks to let {} through to {}{}: {}",
                     mention(by), change, name, length, reason,
                 ),
-                following=Markup("Next: somebody who may exempt a change approves or declines."),
+                tuple(fact for fact in facts if fact),
+                following=Markup("Next: somebody else who may exempt a change approves or declines."),
                 buttons=approval_buttons(f"{EXEMPTION}:{id_}"),
                 everywhere=False,
             )  # fmt: skip

@@ -46,6 +46,8 @@ ACTION_TEXTS = {
     "exemption.granted": "exempted a change",
     "exemption.requested": "asked to exempt a change",
     "exemption.declined": "declined to exempt a change",
+    "exemption.claimed": "was let through by an exemption",
+    "exemption.used": "used up an exemption",
     "adjustment.asked": "asked to adjust the record",
     "adjustment.approved": "approved an adjustment of the record",
     "adjustment.declined": "declined an adjustment of the record",

@@ -6,6 +6,7 @@ from dataclasses import replace
 from bot.catalog.catalog import Service
 from bot.catalog.error_budget_policy import UnmetRequirement
 from bot.freezes.exemptions.listing import ExemptionListing, read_listing
+from bot.freezes.exemptions.requests import USUAL_LENGTH
 from bot.freezes.hold import Hold, HoldKind, holds_in_force, observed_holds
 from bot.freezes.hold_registry import AlreadyRequestedError, NothingToLiftError, OwnHoldError
 from bot.freezes.status import UnknownServiceError
@@ -150,13 +151,14 @@ class FreezeCommand:
                 change=change,
                 by=interaction.user,
                 reason=why,
-                until=until.at if until else None,
+                until=until.at if until else self._clock.now() + USUAL_LENGTH,
                 request=request,
                 now=self._clock.now(),
             )
         except AlreadyRequestedError:
             return say(markup("{} was exempted by this request already.", code(change)))
-        done = markup("{} may ship to {}{}: {}", code(change), bold(service.name), _until_text(until), why)
+        length = _until_text(until) or Markup(" for a day")
+        done = markup("{} may ship once to {}{}: {}", code(change), bold(service.name), length, why)
         return self._changed(interaction, service, done, _end_note(until))
 
     async def _end(self, interaction: Interaction, words: Sequence[str]) -> tuple[EndTime | None, list[str]]:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from bot.budgets.statistics.forecast import BudgetForecast
 from bot.catalog.catalog import Service
 from bot.formatting import listed
+from bot.freezes.exemptions.proof import named_advisory, named_incident
 from bot.freezes.hold import HoldKind
 from bot.freezes.opening import Opening
 from bot.freezes.spare import Spare
@@ -26,6 +27,7 @@ from bot.slack.blockkit.blocks import context, section
 from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, join, markup
 from bot.slack.blockkit.tables import MANY, ROWS, table, text_cell
 from bot.slack.commands.cells import left_cell, owners_cell
+from bot.slack.exemptions.typed import TypedExemptions
 from bot.slack.interactions import (
     Interaction,
     Query,
@@ -47,19 +49,26 @@ _HEADINGS = ("Service", "May ship", "Budget left", "Frozen by")
 class ShipCommand:
     """The `/ship` command."""
 
-    def __init__(self, status_reader: StatusReader) -> None:
+    def __init__(self, status_reader: StatusReader, exemptions: TypedExemptions) -> None:
         self._status_reader = status_reader
+        self._exemptions = exemptions
 
     async def answer(self, interaction: Interaction) -> Reply:
         """Return the list of services or one verdict; raises `UsageError`, `UnknownServiceError`."""
         words = [unquoted(word) for word in split(interaction.text)]
         if not words:
             return all_services(await self._status_reader.services(), interaction.query)
+        match words:
+            case [first, *rest] if first.casefold() == "exemptions":
+                return await self._exemptions.list(rest)
+            case [service_name, second, *rest] if second.casefold() == "exempt":
+                return await self._exemptions.ask(interaction, service_name, rest)
         words, environment = _environment(words)
+        words, proof = _proof(words)
         if len(words) > 3:
-            raise UsageError(markup("Write {}.", code("/ship SERVICE CHANGE KIND in ENVIRONMENT")))
+            raise UsageError(markup("Write {}.", code("/ship SERVICE CHANGE KIND PROOF in ENVIRONMENT")))
         service = self._status_reader.find(name(words[0]))
-        change = replace(_change(words[1:], service), environment=environment)
+        change = replace(_change(words[1:], service), environment=environment, proof=proof)
         try:
             verdict = await self._status_reader.verdict(service.name, change)
         except NotMeasuredYetError:
@@ -84,6 +93,15 @@ def _environment(words: Sequence[str]) -> tuple[list[str], str | None]:
     """Return the words without `in ENVIRONMENT` at their end, and the environment if it is there."""
     if len(words) > 2 and words[-2].casefold() == "in":
         return list(words[:-2]), words[-1].casefold()[:MOST_CHANGE]
+    return list(words), None
+
+
+def _proof(words: Sequence[str]) -> tuple[list[str], str | None]:
+    """Return the words without the proof at their end, `CVE-2026-1234` or `incident 12`, and the proof."""
+    if len(words) > 3 and words[-2].casefold() == "incident":
+        return list(words[:-2]), " ".join(words[-2:])[:MOST_CHANGE]
+    if len(words) > 2 and (named_advisory(words[-1]) or named_incident(words[-1])):
+        return list(words[:-1]), words[-1]
     return list(words), None
 
 
@@ -229,15 +247,19 @@ def _next(verdict: Verdict, service: Service) -> Markup:
     """Return the next step that is most likely to help."""
     if verdict.allow:
         return NOTHING
-    exempt = code(f"/freeze exempt {service.name} CHANGE REASON")
+    exempt = code(f"/ship {service.name} exempt {verdict.change.id or 'CHANGE'} REASON")
     holds = [hold for hold in verdict.holds if hold.kind is HoldKind.PERSON]
     if holds:
-        return markup("Next: ask {}, or have the change let through by {}.", hold_owners(holds), exempt)
+        return markup("Next: ask {}, or ask for an exemption: {}.", hold_owners(holds), exempt)
     if not verdict.holds:
         tick = code(f"/governor readiness {service.name}")
-        return markup("Next: tick in {} what is done, or have the change let through by {}.", tick, exempt)
+        return markup("Next: tick in {} what is done, or ask for an exemption: {}.", tick, exempt)
     kinds = exempt_kinds(service)
     if kinds and verdict.change.kind is None:
-        example = code(f"/ship {service.name} CHANGE {kinds[0]}")
-        return markup("Next: if it is a {} change, say so: {}.", listed(kinds, "or"), example)
-    return markup("Next: fix what burns, or have the change let through by {}.", exempt)
+        example = code(f"/ship {service.name} CHANGE {kinds[0]} PROOF")
+        return markup(
+            "Next: if it is a {} change, say so with a proof (an advisory such as CVE-2026-1234, or an open "
+            "incident): {}. Otherwise ask for an exemption: {}.",
+            listed(kinds, "or"), example, exempt,
+        )  # fmt: skip
+    return markup("Next: fix what burns, or ask for an exemption: {}.", exempt)

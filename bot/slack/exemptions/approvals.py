@@ -1,6 +1,6 @@
 """Approve and Decline under a request for an exemption."""
 
-from bot.freezes.exemptions.requests import NotWaitingError, StoredExemptionRequest
+from bot.freezes.exemptions.requests import NotWaitingError, OwnRequestError, StoredExemptionRequest
 from bot.slack.approvals.decision import (
     ApprovalDecision,
     ApprovalOutcome,
@@ -47,7 +47,7 @@ class ExemptionApprovals:
                 await self._requests.approve(service, asked.id, by=by, comment=comment, now=now)
             else:
                 await self._requests.decline(service, asked.id, by=by, comment=comment, now=now)
-        except NotWaitingError as error:
+        except (NotWaitingError, OwnRequestError) as error:
             return not_done(sentence(str(error)))
         return _final(asked, _decided(asked, decision))
 

@@ -34,11 +34,11 @@ class AskedExemption:
 def request_form(interaction: Interaction, service: str, change: str, deciding: tuple[str, ...]) -> ModalForm:
     """Return the form; `deciding` are the entries of the permission to exempt a change."""
     told = markup(
-        "Lets one change ship to {} while it is frozen. {} can approve it within a day. If you are one of "
-        "them, it is approved at once.",
+        "Lets one change ship to {} once while it is frozen. {} can approve it within a day, but nobody what "
+        "they asked for themselves.",
         bold(service), entry_names(deciding),
     )  # fmt: skip
-    length = f"{_USUAL}, 90m or 2 days, from the approval on. Leave it empty for no end."
+    length = f"{_USUAL}, 90m or 2 days, from the approval on; a day if left empty."
     return ModalForm(
         REQUEST_FORM,
         "Request exemption",

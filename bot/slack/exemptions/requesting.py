@@ -1,4 +1,4 @@
-"""*Request exemption*: opens the form, and grants what it asks for or asks those who may grant it."""
+"""*Request exemption*: opens the form, and asks those who may grant what it asks for."""
 
 from dataclasses import dataclass
 
@@ -9,11 +9,11 @@ from bot.freezes.status import UnknownServiceError
 from bot.slack.announcements.freeze_buttons import requested
 from bot.slack.blockkit.blocks import section
 from bot.slack.blockkit.modals import SubmittedModal
-from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, join, markup, mention, when
+from bot.slack.blockkit.mrkdwn import bold, code, join, markup, mention, when
 from bot.slack.capabilities import Capabilities
 from bot.slack.exemptions.forms import NO_FORM, AskedExemption, read_request, request_form
-from bot.slack.interactions import Interaction, Query, Reply, changed, say
-from bot.slack.permissions import Allowed, NotAMember, People, PermissionDenied, entry_names, refusal
+from bot.slack.interactions import Interaction, Query, Reply, say
+from bot.slack.permissions import People, PermissionDenied, entry_names, refusal
 from bot.store.addresses import local
 
 _GRANT = "exempt a change"
@@ -68,64 +68,47 @@ class ExemptionRequesting:
         return Reply(text, (section(text),), form=form)
 
     async def submit(self, submitted: SubmittedModal) -> Reply:
-        """Grant what the form asks for if the person may, else ask those who may."""
+        """Ask those who may grant it for what the form asks for; who asks may not approve it."""
         asked = read_request(submitted)
         try:
             submission = _Submission(asked, self._status_reader.find(asked.service), submitted)
         except UnknownServiceError:
             return say(markup("{} is no longer in the policies.", bold(asked.service)))
         try:
-            return await self._carry_out(submission)
+            return await self.ask(asked, submission.service, submitted.user, submission.request)
         except AlreadyRequestedError:
             return say(markup("{} was asked for by this form already.", code(asked.change)))
         except ExemptionWaitingError as error:
-            waiting, where = error.waiting, local(submission.service.channel)
-            return say(markup(
-                "{} waits for approval in {} already: {} asked {}.",
-                code(waiting.change), where, mention(waiting.by), when(waiting.asked_at),
-            ))  # fmt: skip
+            return self.waiting(error, submission.service)
 
-    async def _carry_out(self, submission: _Submission) -> Reply:
-        """Grant it, ask for it, or say why the person can do neither."""
-        user = submission.submitted.user
+    def waiting(self, error: ExemptionWaitingError, service: Service) -> Reply:
+        """Return that the same change waits for a decision already."""
+        asked = error.waiting
+        return say(markup(
+            "{} waits for approval in {} already: {} asked {}.",
+            code(asked.change), local(service.channel), mention(asked.by), when(asked.asked_at),
+        ))  # fmt: skip
+
+    async def ask(self, asked: AskedExemption, service: Service, user: str, request: str) -> Reply:
+        """Ask those who may exempt a change, or say why the person cannot ask.
+
+        Raises `AlreadyRequestedError` and `ExemptionWaitingError`.
+        """
         entries = self._status_reader.catalog.workspace.permissions.exempt
-        permission = await self._people.check_permission(user, entries)
-        if isinstance(permission, Allowed):
-            return await self._grant(submission)
         if (denial := await self._people.check_account(user)) is not None:
             return say(refusal(denial, "ask for an exemption"))
-        if not entries or isinstance(permission, NotAMember):
-            return say(refusal(permission, _GRANT))
-        return await self._ask(submission, entry_names(entries))
-
-    async def _grant(self, submission: _Submission) -> Reply:
-        asked, service, now = submission.asked, submission.service, self._clock.now()
-        until = now + asked.keep_for if asked.keep_for else None
-        await self._hold_registry.exempt(
-            service,
-            change=asked.change,
-            by=submission.submitted.user,
-            reason=asked.reason,
-            until=until,
-            request=submission.request,
-            now=now,
-        )
-        end = markup(" until {}", when(until)) if until else NOTHING
-        done = markup("{} may ship to {}{}: {}", code(asked.change), bold(service.name), end, asked.reason)
-        announced_in = (self._status_reader.catalog.workspace.announcements, service.channel)
-        return changed(submission.interaction, announced_in, done)
-
-    async def _ask(self, submission: _Submission, deciding: Markup) -> Reply:
-        asked, service = submission.asked, submission.service
+        if not entries:
+            return say(refusal(PermissionDenied(()), _GRANT))
         await self._requests.ask(
             service,
             change=asked.change,
-            by=submission.submitted.user,
+            by=user,
             reason=asked.reason,
             keep_for=asked.keep_for,
-            request=submission.request,
+            request=request,
             now=self._clock.now(),
         )
+        deciding = entry_names(entries)
         return say(join(" ", [
             markup("You asked to let {} through to {}.", code(asked.change), bold(service.name)),
             markup("It is posted in {}, where {} can approve it.", local(service.channel), deciding),

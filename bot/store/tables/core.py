@@ -159,6 +159,14 @@ exemptions = Table(
     Column("since", Instant, nullable=False),
     Column("until", Instant),
     Column("request", String(200), unique=True),
+    Column("commit", String(200)),
+    Column("kind", String(200)),
+    Column("proof", String(500)),
+    # When a machine was first let through by it: an hour later it is used.
+    Column("claimed_at", Instant),
+    # When the change shipped, and as what.
+    Column("used_at", Instant),
+    Column("used_for", String(200)),
     info=on_write(Topic.HOLDS),
 )
 

@@ -23,5 +23,10 @@ exemption_requests = Table(
     Column("decided_by", String(100)),
     Column("decided_at", Instant),
     Column("comment", Text),
+    Column("commit", String(200)),
+    Column("kind", String(200)),
+    Column("proof", String(500)),
+    # When it ends, where that is asked for instead of a length.
+    Column("until", Instant),
     info=on_write(Topic.HOLDS),
 )

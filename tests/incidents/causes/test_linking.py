@@ -12,7 +12,7 @@ from bot.deployments.history.reader import read_page
 from bot.deployments.judgement import NO_DEPLOYMENT, LinkMeans
 from bot.deployments.recorder import DeploymentRecorder
 from bot.deployments.undo_detector import UndoDetector
-from bot.freezes.exemptions.declared_kinds import DeclaredKinds
+from bot.freezes.exemptions.proven_kinds import ProvenKinds
 from bot.incidents.causes.cause import IncidentCauses
 from bot.incidents.causes.linking import CauseLinks, UndoneFlag
 from bot.incidents.duplicates.merging import Merging
@@ -20,8 +20,8 @@ from bot.incidents.incident import IllegalChangeError, IncidentChange, Severity,
 from bot.incidents.lifecycle import IncidentLifecycle, NewIncident
 from bot.incidents.records import incidents as records
 from bot.incidents.timeline import EntryKind
-from bot.slack.announcements.declared_kinds import declared_kind_messages
 from bot.slack.announcements.deployments import DeploymentAnnouncer
+from bot.slack.announcements.proven_kinds import proven_kind_messages
 from bot.slack.incidents.messages import IncidentMessages
 from bot.store import audit
 from bot.store.database import Database
@@ -41,7 +41,7 @@ class Shop:
         self.lifecycle = IncidentLifecycle(database, current)
         self.merging = Merging(database, self.lifecycle, IncidentMessages(current))
         self.causes: CauseLinks = self.lifecycle.causes
-        kinds = DeclaredKinds(database, declared_kind_messages)
+        kinds = ProvenKinds(database, proven_kind_messages)
         detector = UndoDetector(self.causes)
         changes = ChangesPlanner(database, current, can_ask=False)
         self.recorder = DeploymentRecorder(

@@ -290,10 +290,17 @@ async def test_exempt_change_may_ship_through_the_freeze_and_no_other(slack_app:
 async def test_policys_kinds_pass_the_bots_hold_but_not_a_persons(slack_app: RunningSlackApp) -> None:
     await placed_by_the_bot(slack_app)
     assert "if it is a P0 or security change" in (await slack_app.types("riley", "/ship checkout PR-1")).text
-    assert "Yes, a security change" in (await slack_app.types("riley", "/ship checkout security")).text
-    assert "Yes, `PR-1` (P0)" in (await slack_app.types("riley", "/ship checkout PR-1 P0")).text
+    unproven = (await slack_app.types("riley", "/ship checkout security")).text
+    assert "No, a security change" in unproven
+    assert "That it is a security change is not proven" in unproven
+    proven = "/ship checkout security CVE-2026-1234"
+    assert "Yes, a security change" in (await slack_app.types("riley", proven)).text
+    named = "/ship checkout PR-1 security GHSA-jfh8-c2jp-5v3q in production"
+    assert "Yes, `PR-1` (security)" in (await slack_app.types("riley", named)).text
+    refused = (await slack_app.types("riley", "/ship checkout PR-1 P0 incident 7")).text
+    assert "Incident 7 proves nothing: it is not open, or does not concern checkout" in refused
     await slack_app.types("sam", "/freeze checkout peak sale")
-    assert "No, a security change" in (await slack_app.types("riley", "/ship checkout security")).text
+    assert "No, a security change" in (await slack_app.types("riley", proven)).text
 
 
 async def test_ship_alone_lists_who_may_ship(slack_app: RunningSlackApp) -> None:

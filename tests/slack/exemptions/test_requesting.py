@@ -48,16 +48,21 @@ async def exempt(slack_app: RunningSlackApp) -> list[str]:
     return [one.change for one in await slack_app.hold_registry.exemptions("checkout", now)]
 
 
-async def test_whoever_may_exempt_a_change_does_so_at_once(slack_app: RunningSlackApp) -> None:
+async def test_nobody_approves_what_they_asked_for_themselves(slack_app: RunningSlackApp) -> None:
     announced = await frozen(slack_app)
     await slack_app.presses("sam", announced, REQUEST, "#checkout")
     values = {"change": typed("PR-12"), "reason": WHY, "length": typed("for 90m")}
     assert await slack_app.submits("sam", **values) == {}
+    request = (await deliver(slack_app))[-1]
+    await slack_app.presses("sam", request, "flag.approve", "#checkout")
+    assert "Somebody else must approve what you asked for" in last(slack_app, "sam").text
+    assert await exempt(slack_app) == []
+    await slack_app.presses("morgan", request, "flag.approve", "#checkout")
     (exemption,) = await slack_app.hold_registry.exemptions("checkout", NOW)
-    assert (exemption.change, exemption.by) == ("PR-12", "U0SAM")
+    assert (exemption.change, exemption.by) == ("PR-12", "U0MORGAN")
     assert exemption.until == NOW + timedelta(minutes=90)
-    assert last(slack_app, "sam").text == "Done. It is posted in this channel."
-    assert [entry.action for entry in await audited(slack_app)] == ["hold.placed", "exemption.granted"]
+    actions = [entry.action for entry in await audited(slack_app)]
+    assert actions == ["hold.placed", "exemption.requested", "exemption.granted"]
 
 
 async def test_others_ask_those_who_may_and_get_an_answer(slack_app: RunningSlackApp) -> None:

@@ -15,10 +15,10 @@ from bot.deployments.changes.planner import ChangesPlanner
 from bot.deployments.deployment import Deployment, DeploymentState
 from bot.deployments.recorder import DeploymentRecorder
 from bot.deployments.undo_detector import UndoDetector
-from bot.freezes.exemptions.declared_kinds import DeclaredKinds
+from bot.freezes.exemptions.proven_kinds import ProvenKinds
 from bot.freezes.hold_registry import HoldRegistry
-from bot.slack.announcements.declared_kinds import declared_kind_messages
 from bot.slack.announcements.deployments import DeploymentAnnouncer
+from bot.slack.announcements.proven_kinds import proven_kind_messages
 from bot.slack.readiness.messages import appeared_messages, changed_messages
 from bot.store.database import Database
 from bot.store.tables.core import audit, outbox
@@ -45,7 +45,7 @@ class Shipping:
             database,
             current,
             DeploymentAnnouncer(current),
-            DeclaredKinds(database, declared_kind_messages),
+            ProvenKinds(database, proven_kind_messages),
             UndoDetector(NobodyLinks()),
             changes=ChangesPlanner(database, current, can_ask=False),
             read_unready=self.launches.unready_when_deployed,

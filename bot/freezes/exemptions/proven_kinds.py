@@ -1,4 +1,4 @@
-"""Uses of a kind that nobody has proven: what passed a hold because it calls itself `security`, for instance.
+"""Uses of a proven kind: what passed a hold because it is a security change, for instance.
 
 Each use is an entry of the audit log and is told once, however often a pipeline asks again.
 """
@@ -11,6 +11,7 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.catalog.catalog import Service
+from bot.freezes.exemptions.proof import KindProof
 from bot.freezes.hold import Hold
 from bot.freezes.verdict import Change, Verdict
 from bot.store import audit, idempotency
@@ -24,13 +25,14 @@ _MOST_SUBJECT = 200
 
 
 @dataclass(frozen=True, slots=True)
-class DeclaredKindUse:
-    """A change that passed holds by the kind that it declares. `by` is who asked, or told of it."""
+class ProvenKindUse:
+    """A change that passed holds by its kind, and what proves that. `by` is who asked, or told of it."""
 
     service: Service
     change: Change
     holds: tuple[Hold, ...]
     by: str
+    proof: KindProof
 
     @property
     def subject(self) -> str:
@@ -47,11 +49,11 @@ class DeclaredKindUse:
         return f"kind {hashlib.sha256(repr(parts).encode(errors='surrogatepass')).hexdigest()}"
 
 
-Announce = Callable[[DeclaredKindUse], Sequence[OutboxMessage]]
+Announce = Callable[[ProvenKindUse], Sequence[OutboxMessage]]
 """Returns the messages that tell a use; pure, so that it can run within the transaction."""
 
 
-class DeclaredKinds:
+class ProvenKinds:
     """Records the uses."""
 
     def __init__(self, database: Database, announce: Announce) -> None:
@@ -59,13 +61,14 @@ class DeclaredKinds:
         self._announce = announce
 
     async def record_verdict(self, service: Service, verdict: Verdict, by: str, now: datetime) -> None:
-        """Record that the verdict let the change through by its declared kind, if it did."""
-        if verdict.declared_kind is None:
+        """Record that the verdict let the change through by its kind, if it did."""
+        if verdict.proof is None:
             return
+        use = ProvenKindUse(service, verdict.change, verdict.holds, by, verdict.proof)
         async with self._database.transaction() as connection:
-            await self.record(connection, DeclaredKindUse(service, verdict.change, verdict.holds, by), now)
+            await self.record(connection, use, now)
 
-    async def record(self, connection: AsyncConnection, use: DeclaredKindUse, now: datetime) -> None:
+    async def record(self, connection: AsyncConnection, use: ProvenKindUse, now: datetime) -> None:
         """Record and announce a use within the caller's transaction; a repeated one changes nothing."""
         if not await idempotency.is_first(self._database, connection, use.key, now):
             return
@@ -73,10 +76,11 @@ class DeclaredKinds:
             use.by,
             "gate.passed_by_kind",
             use.subject,
-            f"declared as {use.change.kind}, which nobody has proven",
+            f"{use.change.kind}, proven by {use.proof.text}",
             use.service.name,
             after={
                 "kind": use.change.kind,
+                "proof": use.proof.text,
                 "change": use.change.id,
                 "holds": [hold.id for hold in use.holds],
             },

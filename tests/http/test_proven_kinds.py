@@ -1,7 +1,8 @@
-"""A kind that nobody has proven passes the gate, and each use is audited and told once, on both stores."""
+"""A proven kind passes the gate, and each use is audited and told once, on both stores."""
 
 import asyncio
 
+import pytest
 from sqlalchemy import select
 
 from bot.freezes.budget_judge import BudgetJudge
@@ -35,7 +36,7 @@ async def told(api_server: ApiServer) -> list[tuple[str, str]]:
 async def test_a_use_is_audited_and_told_once_however_often_the_gate_is_asked(api_server: ApiServer) -> None:
     await held(api_server)
     asked = (
-        api_server.get(GATE, change=name, kind=kind)
+        api_server.get(GATE, change=name, kind=kind, proof="cve-2026-1234")
         for name in ("PR-12", "pr-12")
         for kind in ("security", "Security")
     )
@@ -47,20 +48,21 @@ async def test_a_use_is_audited_and_told_once_however_often_the_gate_is_asked(ap
     assert len(use.after["holds"]) == 1
     ((channel, text),) = await told(api_server)
     assert channel == api_server.catalog.services["checkout"].channel
-    assert "Nobody has proven that" in text
+    assert "proven by CVE-2026-1234" in text
 
-    await api_server.get(GATE, change="PR-13", kind="security")
-    await api_server.get(GATE, kind="security")
+    ghsa = "GHSA-jfh8-c2jp-5v3q"
+    await api_server.get(GATE, change="PR-13", kind="security", proof=ghsa)
+    await api_server.get(GATE, kind="security", proof=ghsa)
     assert [use.subject for use in await uses(api_server)][1:] == ["PR-13", "a change without a name"]
     assert len(await told(api_server)) == 3
 
 
 async def test_what_the_kind_does_not_decide_is_no_use(api_server: ApiServer) -> None:
     # Nothing to pass.
-    await api_server.get(GATE, change="PR-1", kind="security")
+    await api_server.get(GATE, change="PR-1", kind="security", proof="CVE-2026-1234")
     await held(api_server)
     # The policy does not know the kind, or a person let this very change through.
-    await api_server.get(GATE, change="PR-2", kind="urgent")
+    await api_server.get(GATE, change="PR-2", kind="urgent", proof="CVE-2026-1234")
     service = api_server.catalog.services["checkout"]
     await api_server.hold_registry.exempt(
         service, change="PR-3", by="U0SAM", reason="agreed", until=None, request="r1", now=NOW
@@ -69,3 +71,24 @@ async def test_what_the_kind_does_not_decide_is_no_use(api_server: ApiServer) ->
     assert body["allow"] is True
     assert await uses(api_server) == []
     assert await told(api_server) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "proof", "why"),
+    [
+        ("security", "", "is not proven"),
+        ("security", "trust me", "neither an advisory"),
+        ("security", "CVE-26-1", "neither an advisory"),
+        ("security", "GHSA-aaaa-bbbb-cccc", "neither an advisory"),
+        ("P0", "CVE-2026-1234", "not that it is P0"),
+        ("P0", "incident 7", "incident 7 proves nothing"),
+    ],
+)
+async def test_what_proves_nothing_is_refused_with_the_reason(
+    api_server: ApiServer, kind: str, proof: str, why: str
+) -> None:
+    await held(api_server)
+    _, body = await api_server.get(GATE, change="PR-12", kind=kind, proof=proof)
+    assert body["verdict"] == "wait"
+    assert why in str(body["reasons"])
+    assert await uses(api_server) == []

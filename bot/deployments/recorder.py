@@ -17,10 +17,10 @@ from bot.deployments.changes.planner import ChangesPlanner
 from bot.deployments.deployment import PRODUCTION, Deployment, DeploymentState
 from bot.deployments.undo_detector import UndoDetector
 from bot.freezes.exemptions.kind_proofs import KindProofs
-from bot.freezes.exemptions.proof import KindProof
 from bot.freezes.exemptions.proven_kinds import ProvenKinds, ProvenKindUse
 from bot.freezes.exemptions.uses import ExemptionUses
 from bot.freezes.hold import Hold
+from bot.freezes.kind_proof import KindProof
 from bot.freezes.past_verdict import verdict_at
 from bot.freezes.verdict import Change, UnreadyLaunch
 from bot.store import audit

@@ -10,7 +10,7 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.catalog.catalog import Service
-from bot.freezes.exemptions.proof import KindProof
+from bot.freezes.kind_proof import KindProof
 from bot.freezes.records import holds_at, read_exemptions
 from bot.freezes.status import barred_environments, exempt_kinds
 from bot.freezes.verdict import Change, UnreadyLaunch, Verdict, judge

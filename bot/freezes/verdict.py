@@ -8,8 +8,8 @@ from enum import StrEnum
 from bot.budgets.budget import Budget, SloState, worst
 from bot.catalog.error_budget_policy import PRODUCTION, UnmetRequirement
 from bot.formatting import budget_text
-from bot.freezes.exemptions.proof import HOW_TO_PROVE, KindProof
 from bot.freezes.hold import Hold, HoldKind, holds_in_force, observed_holds
+from bot.freezes.kind_proof import HOW_TO_PROVE, KindProof
 
 # The team's policy decides for the budget; a person's hold or an incident's yields only to a person.
 _YIELDS_TO_POLICY = frozenset({HoldKind.BUDGET, HoldKind.CALENDAR, HoldKind.DEPENDENCY})

@@ -6,8 +6,8 @@ from datetime import datetime
 import pytest
 
 from bot.budgets.budget import Budget, SloState
-from bot.freezes.exemptions.proof import KindProof, ProofSort
 from bot.freezes.hold import GOVERNOR, Hold, HoldKind
+from bot.freezes.kind_proof import KindProof, ProofSort
 from bot.freezes.verdict import Change, Exemption, UnreadyLaunch, Verdict, judge
 from tests.support.clock import DAY, HOUR, NOW
 from tests.support.values import budget, slo

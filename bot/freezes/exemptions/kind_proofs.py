@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from bot.freezes.exemptions.proof import (
+from bot.freezes.kind_proof import (
     SECURITY,
     KindProof,
     ProofSort,

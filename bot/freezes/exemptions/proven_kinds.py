@@ -11,8 +11,8 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.catalog.catalog import Service
-from bot.freezes.exemptions.proof import KindProof
 from bot.freezes.hold import Hold
+from bot.freezes.kind_proof import KindProof
 from bot.freezes.verdict import Change, Verdict
 from bot.store import audit, idempotency
 from bot.store.database import Database

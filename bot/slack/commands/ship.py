@@ -6,8 +6,8 @@ from dataclasses import replace
 from bot.budgets.statistics.forecast import BudgetForecast
 from bot.catalog.catalog import Service
 from bot.formatting import listed
-from bot.freezes.exemptions.proof import named_advisory, named_incident
 from bot.freezes.hold import HoldKind
+from bot.freezes.kind_proof import named_advisory, named_incident
 from bot.freezes.opening import Opening
 from bot.freezes.spare import Spare
 from bot.freezes.status import NotMeasuredYetError, ServiceStatus, StatusReader

@@ -25,7 +25,8 @@ from bot.freezes.budget_judge import BudgetJudge
 from bot.freezes.exemptions.kind_proofs import KindProofs
 from bot.freezes.exemptions.requests import ExemptionRequests
 from bot.freezes.explanation_reader import ExplanationReader
-from bot.freezes.gate_state import ReadUnready
+from bot.freezes.gate.begun import FindGuardFailure
+from bot.freezes.gate.state import ReadUnready
 from bot.freezes.hold_registry import HoldRegistry
 from bot.freezes.hold_writer import Announce, Follow
 from bot.freezes.status import StatusReader
@@ -64,6 +65,7 @@ class Budgets:
         *,
         read_unready: ReadUnready,
         follow: Follow,
+        find_guard_failure: FindGuardFailure,
     ) -> None:
         database, current, clock = resources.database, resources.current, resources.clock
         self._clock = clock
@@ -111,6 +113,7 @@ class Budgets:
             read_unready=read_unready,
             newest=self.evaluator.newest,
             kind_proofs=self.kind_proofs,
+            find_guard_failure=find_guard_failure,
         )
         self.backtests = BacktestRunner(database, self.ledger.downtime)
         self.explanations = ExplanationReader(

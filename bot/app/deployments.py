@@ -12,7 +12,9 @@ from bot.deployments.github.client import GitHubClient
 from bot.deployments.recorder import DeploymentRecorder, ReadUnready
 from bot.deployments.undo_detector import UndoDetector
 from bot.freezes.exemptions.kind_proofs import KindProofs
+from bot.freezes.exemptions.passages import Passages
 from bot.freezes.exemptions.proven_kinds import ProvenKinds
+from bot.freezes.exemptions.uses import ExemptionUses
 from bot.incidents.issues.github import GitHubIssuePolling, GitHubIssues
 from bot.slack.announcements.deployments import DeploymentAnnouncer
 from bot.slack.announcements.proven_kinds import proven_kind_messages
@@ -34,6 +36,7 @@ class Deployments:
         token = settings.github_token
         self.agents = AgentAccounts(settings.agent_accounts.split(","))
         self.proven_kinds = ProvenKinds(database, proven_kind_messages)
+        self.passages = Passages(self.proven_kinds, ExemptionUses(database))
         planner = ChangesPlanner(database, current, can_ask=token is not None)
         self.recorder = DeploymentRecorder(
             database,

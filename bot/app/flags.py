@@ -18,6 +18,7 @@ from bot.flags.backend import FlagBackend, MisconfiguredError
 from bot.flags.backends.local import LocalBackend, LocalSettings
 from bot.flags.backends.misconfigured import MisconfiguredBackend
 from bot.flags.backends.settings import read_settings
+from bot.flags.change_guard import ChangeGuard
 from bot.flags.change_readings import ChangeReadings, CountByVariant, CountChange
 from bot.flags.changes.event_publisher import Announce, EventPublisher
 from bot.flags.changes.executor import ChangeExecutor
@@ -87,6 +88,7 @@ class Flags:
         self.changes = ChangeExecutor(lambda: self.backend, recorder, database, status_reader, clock)
         self.ramps = RampControl(self.changes, writer, database, publisher, clock)
         readings = ChangeReadings(latest, count_change, count_by_variant)
+        self.change_guard = ChangeGuard(readings)
         reverter = Reverter(self.changes, database, publisher, clock)
         self._ramp_runner = RampRunner(
             self.changes,

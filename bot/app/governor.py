@@ -27,9 +27,11 @@ from bot.app.slack import Slack
 from bot.app.velocity import VelocityParts
 from bot.budgets.change_counts import ChangeCounter
 from bot.budgets.variant_counts import VariantCounter
-from bot.catalog.catalog import Catalog
+from bot.catalog.catalog import Catalog, Service
 from bot.clock import Clock, SharedClock, SystemClock
 from bot.deployments.undo_detector import UndoDetector
+from bot.freezes.gate.begun import BegunChange
+from bot.freezes.verdict import GuardFailure
 from bot.http.server.connections import ConnectionLimit
 from bot.logs import hide
 from bot.metrics import Metrics
@@ -205,6 +207,7 @@ class Governor:
             self._look_after_flags,
             read_unready=self.launches.unready,
             follow=self.reviews.planner.follow,
+            find_guard_failure=self._find_guard_failure,
         )
         self.tasks.register(self.reviews.handlers(self.budgets.status_reader, self.budgets.spending))
         self.tasks.register([self.budgets.maintenance])
@@ -259,7 +262,7 @@ class Governor:
             self.budgets.exemption_requests, self.budgets.adjustments, self.flags, self.clock
         )
         self.tasks.register([personal_notices(self.database, current, self.slack.clients.for_team, waiting)])
-        self.gates = Gates(resources)
+        self.gates = Gates(resources, self.budgets.status_reader, self.deployments.passages)
         self.tasks.register(self.gates.task_handlers)
         self.digests = Digests(
             resources,
@@ -325,6 +328,9 @@ class Governor:
         for add_routes in self._routes:
             add_routes(app)
         return app
+
+    async def _find_guard_failure(self, service: Service, begun: BegunChange) -> GuardFailure | None:
+        return await self.flags.change_guard.find_failure(service, begun)
 
     def _look_after_flags(self, services: Collection[str]) -> None:
         self.flags.evaluated(services)

@@ -19,6 +19,7 @@ from bot.app.rotations import Rotations
 from bot.app.slack import Slack
 from bot.app.velocity import VelocityParts
 from bot.clock import Clock
+from bot.gates.progressive.questions import FindCaller
 from bot.http.api import Api
 from bot.http.auth import EnvironmentToken
 from bot.http.deployments.argocd import ArgoCDWebhook
@@ -34,6 +35,7 @@ from bot.http.openapi import OpenApi
 from bot.http.problems import problems
 from bot.http.request_body import MOST_BYTES
 from bot.http.request_text import refuse_control_characters
+from bot.http.rights import Right
 from bot.http.server.connections import ConnectionLimit, Deadlines, follow_requests, guarded
 from bot.http.server.encodings import refuse_encodings
 from bot.http.tokens import KnownTokens
@@ -89,7 +91,7 @@ def build_routes(  # noqa: PLR0917 - every part that has routes
     flags.add_routes(app)
     incidents.add_routes(app, tokens)
     rotations.add_routes(app)
-    gates.add_routes(app)
+    gates.add_routes(app, _gate_callers(tokens))
     recorder, agents = deployments.recorder, deployments.agents
     issues = IssueLinks(resources.database)
     GitHubWebhook(settings.github_secrets, recorder, clock, tokens, agents, issues=issues).add_routes(app)
@@ -110,13 +112,21 @@ def build_routes(  # noqa: PLR0917 - every part that has routes
         status_reader=budgets.status_reader,
         explanations=budgets.explanations,
         spending=budgets.spending,
-        proven_kinds=deployments.proven_kinds,
+        passages=deployments.passages,
         events=EventsEndpoint(current, budgets.ledger.push, clock),
         database=resources.database,
         tokens=tokens,
     ).add_routes(app)
     HealthEndpoint(readiness.all, resources.metrics.registry).add_routes(app)
     return app
+
+
+def _gate_callers(tokens: KnownTokens) -> FindCaller:
+    async def find(token: str) -> str | None:
+        caller = await tokens.caller(token)
+        return caller.name if caller is not None and Right.GATE_READ in caller.rights else None
+
+    return find
 
 
 def _observe_ack(metrics: Metrics) -> Callable[[float, int], None]:

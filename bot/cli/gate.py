@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from bot.cli.api_client import RequestRefusedError, UnreachableError, api_client
+from bot.cli.api_client import ClientError, RequestRefusedError, UnreachableError, api_client
 from bot.durations import DurationError, parse_duration
 
 _POLL_S = 10.0
@@ -72,14 +72,21 @@ async def ask_gate(
                         environment=environment,
                     )
                 except (UnreachableError, RequestRefusedError) as error:
-                    unavailable = isinstance(error, UnreachableError) or error.status >= 500
-                    if not unavailable or time.monotonic() >= deadline:
+                    if not is_unavailable(error) or time.monotonic() >= deadline:
                         raise
                 remaining_s = deadline - time.monotonic()
-                if latest is not None and (latest["allow"] or remaining_s <= 0):
+                is_final = latest is not None and (latest["allow"] or latest["verdict"] == "back")
+                if latest is not None and (is_final or remaining_s <= 0):
                     return latest
                 progress.update(bar, completed=wait.total_seconds() - max(0.0, remaining_s))
                 await asyncio.sleep(max(0.0, min(poll_s, remaining_s)))
+
+
+def is_unavailable(error: ClientError) -> bool:
+    """Return whether the gate could not be asked, rather than refused the question."""
+    return isinstance(error, UnreachableError) or (
+        isinstance(error, RequestRefusedError) and error.status >= 500
+    )
 
 
 def _progress(wait: timedelta) -> Progress:

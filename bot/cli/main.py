@@ -5,6 +5,7 @@ Exit codes: 0 yes, 1 no (refused, faults found), 2 could not tell (usage, unreac
 
 import os
 import sys
+from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +15,7 @@ import typer
 from bot.cli.audit import audit
 from bot.cli.backtest import backtest
 from bot.cli.check import check
-from bot.cli.console import NO, UNKNOWN, YES, Json, Url, fail, out, print_json, run_async
+from bot.cli.console import NO, UNKNOWN, YES, Json, Url, err, fail, out, print_json, run_async
 from bot.cli.deploy import deploy
 from bot.cli.doctor import doctor
 from bot.cli.explain import explain
@@ -30,6 +31,15 @@ cli = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+
+
+class Unavailable(StrEnum):
+    """What to do while the gate cannot be asked."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+
+
 ServiceName = Annotated[str, typer.Argument(metavar="SERVICE", help="A service of the policies.")]
 
 
@@ -149,13 +159,16 @@ def gate(  # noqa: PLR0917 - the command's own options
     wait: Annotated[
         str | None, typer.Option(help="Wait this long for the service to open, such as 30m.")
     ] = None,
+    if_unavailable: Annotated[
+        Unavailable, typer.Option(help="What an unreachable bot means at the end of the wait.")
+    ] = Unavailable.CLOSED,
     as_json: Json = False,
     url: Url = None,
 ) -> None:
     """Ask whether a change may ship: exit 0 if it may, 1 if not, 2 if nobody could tell."""
     from bot.cli import tables  # noqa: PLC0415
     from bot.cli.api_client import ClientError, api_token, base_url  # noqa: PLC0415
-    from bot.cli.gate import ask_gate, parse_wait  # noqa: PLC0415
+    from bot.cli.gate import ask_gate, is_unavailable, parse_wait  # noqa: PLC0415
 
     settings = read_settings()
     try:
@@ -176,7 +189,10 @@ def gate(  # noqa: PLR0917 - the command's own options
     except ValueError as error:
         fail(str(error))
     except ClientError as error:
-        fail(str(error))
+        if if_unavailable is Unavailable.CLOSED or not is_unavailable(error):
+            fail(str(error))
+        err.print(f"governor: {error}; going on, as --if-unavailable open says", markup=False)
+        sys.exit(YES)
     if as_json:
         print_json(verdict)
     else:

@@ -64,7 +64,8 @@ def whole(text: Text) -> Text:
 def verdict(answer: Mapping[str, Any]) -> RenderableType:
     """Draw a gate's verdict: yes or no, then the reasons."""
     yes = Text.assemble(("yes", "bold green"), f": {answer['service']} is open to this change")
-    no = Text.assemble(("no", "bold red"), f": {answer['service']} does not accept this change now")
+    refused = "is to be taken back" if answer["verdict"] == "back" else "is not accepted now"
+    no = Text.assemble(("no", "bold red"), f": this change to {answer['service']} {refused}")
     return Group(yes if answer["allow"] else no, *(Text(f"  {reason}") for reason in answer["reasons"]))
 
 

@@ -19,6 +19,7 @@ from bot.deployments.undo_detector import UndoDetector
 from bot.freezes.exemptions.kind_proofs import KindProofs
 from bot.freezes.exemptions.proven_kinds import ProvenKinds, ProvenKindUse
 from bot.freezes.exemptions.uses import ExemptionUses
+from bot.freezes.gate.begun import begin
 from bot.freezes.hold import Hold
 from bot.freezes.kind_proof import KindProof
 from bot.freezes.past_verdict import verdict_at
@@ -183,8 +184,17 @@ class DeploymentRecorder:
     async def _use_exemption(
         self, connection: AsyncConnection, deployment: Deployment, service: Service, now: datetime
     ) -> None:
-        """Use up the exemption that let the change ship to production."""
+        """Note that the change takes traffic in production, and use up the exemption that let it ship."""
         if deployment.state is DeploymentState.SUCCEEDED and deployment.is_production:
+            await begin(
+                self._database,
+                connection,
+                service.name,
+                deployment.change or deployment.commit,
+                told_by="deployment",
+                at=deployment.started_at,
+                anew=True,
+            )
             await self._uses.use(
                 connection,
                 service,

@@ -7,6 +7,7 @@ FreezeError
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 
 from sqlalchemy import and_, select
@@ -24,7 +25,6 @@ from bot.store import idempotency
 from bot.store.database import Database
 from bot.store.tables.core import exemptions as exemption_rows
 from bot.store.tables.core import holds as hold_rows
-from bot.store.tables.core import standings as freeze_state_rows
 
 ReadUnmet = Callable[[AsyncConnection, str], Awaitable[Sequence[UnmetRequirement]]]
 """Returns which requirements for lifting a budget hold a service does not meet now."""
@@ -278,15 +278,9 @@ class HoldRegistry:
                     missing[name] = still_required(await self._read_unmet(connection, name), policies)
         return missing
 
-    async def gate_rows(self, now: datetime) -> tuple[Sequence[Hold], Sequence[Exemption], frozenset[str]]:
-        """Return all holds and exemptions that have not run out, and which services were ever judged."""
-        async with self._database.reading() as connection:
-            judged = await connection.execute(select(freeze_state_rows.c.service))
-            return (
-                current_holds(await read_holds(connection), now),
-                await read_exemptions(connection, None, now),
-                frozenset(judged.scalars()),
-            )
+    def reading(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """Open a connection to the database that only reads."""
+        return self._database.reading()
 
     async def exemptions(self, service: str, now: datetime) -> Sequence[Exemption]:
         """Return the exemptions of the service that have not run out."""

@@ -19,12 +19,13 @@ from bot.catalog.error_budget_policy import PRODUCTION, UnmetRequirement
 from bot.catalog.slo import Slo
 from bot.clock import Clock
 from bot.freezes.exemptions.kind_proofs import KindProofs
-from bot.freezes.gate_state import GateStates, Newest, ReadUnready
+from bot.freezes.gate.begun import FindGuardFailure, nothing_found
+from bot.freezes.gate.state import GateState, GateStates, Newest, ReadUnready
 from bot.freezes.hold import Hold, HoldKind
 from bot.freezes.hold_registry import HoldRegistry
 from bot.freezes.opening import Opening, opening_of
 from bot.freezes.spare import Spare, spare_of
-from bot.freezes.verdict import Change, UnreadyLaunch, Verdict, judge
+from bot.freezes.verdict import Change, GuardFailure, UnreadyLaunch, Verdict, judge
 from bot.store.addresses import local
 from bot.suggestions import did_you_mean, suggest
 
@@ -126,6 +127,7 @@ class StatusReader:
         read_unready: ReadUnready = all_ready,
         newest: Newest | None = None,
         kind_proofs: KindProofs | None = None,
+        find_guard_failure: FindGuardFailure = nothing_found,
     ) -> None:
         self.current = current
         self.gate_states = GateStates(
@@ -138,6 +140,7 @@ class StatusReader:
         )
         self._read_unready = read_unready
         self.kind_proofs = kind_proofs or KindProofs()
+        self.find_guard_failure = find_guard_failure
         self._forecaster = forecaster
         self._budgets = budgets
         self._hold_registry = hold_registry
@@ -202,6 +205,7 @@ class StatusReader:
         reader.all_services = self
         reader.gate_states = self.gate_states
         reader.kind_proofs = self.kind_proofs
+        reader.find_guard_failure = self.find_guard_failure
         return reader
 
     def invalidate(self) -> None:
@@ -258,10 +262,19 @@ class StatusReader:
             measured_at=state.budgets_at if service.slos else None,
             proof=proof,
             unproven=unproven,
+            guard=await self._guard_failure(service, change, state, now),
         )
         if is_deployment and verdict.allow and not state.is_known:
             raise NotMeasuredYetError(service.name)
         return verdict
+
+    async def _guard_failure(
+        self, service: Service, change: Change, state: GateState, now: datetime
+    ) -> GuardFailure | None:
+        """Return what the guard found against a change that has begun to ship and is still watched."""
+        watch = service.error_budget_policy.guard.watch_for
+        watched = [begun for begun in state.begun if begun.is_of(change) and now < begun.began_at + watch]
+        return await self.find_guard_failure(service, watched[-1]) if watched else None
 
     async def _budget_opens_at(
         self, service: Service, budgets: Sequence[Budget], now: datetime

@@ -2,8 +2,7 @@
 
 from aiohttp import web
 
-from bot.freezes.exemptions.proven_kinds import ProvenKinds
-from bot.freezes.exemptions.uses import ExemptionUses
+from bot.freezes.exemptions.passages import Passages
 from bot.freezes.explanation_reader import ExplanationReader
 from bot.freezes.status import StatusReader, UnknownServiceError
 from bot.http.auth import TokenVerifier, viewer_of
@@ -40,13 +39,13 @@ class Api:
         explanations: ExplanationReader,
         spending: SpendingReader,
         events: EventsEndpoint,
-        proven_kinds: ProvenKinds,
+        passages: Passages,
         database: Database,
         tokens: TokenVerifier,
     ) -> None:
         self._status_reader = status_reader
         self._events = events
-        self._gate = GateEndpoint(status_reader, proven_kinds, ExemptionUses(database))
+        self._gate = GateEndpoint(status_reader, passages)
         self._budget_details = BudgetDetailsEndpoint(status_reader, explanations)
         self._spending = SpendingEndpoint(status_reader, spending)
         self._database = database

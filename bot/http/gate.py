@@ -4,8 +4,7 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
-from bot.freezes.exemptions.proven_kinds import ProvenKinds
-from bot.freezes.exemptions.uses import ExemptionUses
+from bot.freezes.exemptions.passages import Passages
 from bot.freezes.status import NotMeasuredYetError, StatusReader, UnknownServiceError
 from bot.freezes.verdict import Change
 from bot.http.auth import CALLER
@@ -24,10 +23,9 @@ _TEXT_SCHEMA = {"type": "string", "maxLength": _MAX_LENGTH}
 class GateEndpoint:
     """The gate's endpoint. A refusal is 200 with `allow: false`, or 423 with `strict=1`."""
 
-    def __init__(self, status_reader: StatusReader, proven_kinds: ProvenKinds, uses: ExemptionUses) -> None:
+    def __init__(self, status_reader: StatusReader, passages: Passages) -> None:
         self._status_reader = status_reader
-        self._proven_kinds = proven_kinds
-        self._uses = uses
+        self._passages = passages
 
     @Operation(
         "GET",
@@ -68,8 +66,7 @@ class GateEndpoint:
         except NotMeasuredYetError as error:
             raise ProblemError(503, str(error), headers=_SOON) from error
         # Before the answer: what passes a freeze is written down, or does not pass.
-        await self._proven_kinds.record_verdict(service, verdict, request[CALLER], verdict.as_of)
-        await self._uses.claim(verdict, request[CALLER], verdict.as_of)
+        await self._passages.record(service, verdict, request[CALLER], verdict.as_of)
         status = 423 if strict and not verdict.allow else 200
         answer = {**verdict_json(verdict), "gate_unavailable": service.gate_unavailable}
         headers = {} if verdict.retry_after is None else {"Retry-After": str(answer["retry_after"])}

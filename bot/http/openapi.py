@@ -11,6 +11,7 @@ from aiohttp import web
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
+from bot.http.gate_operations import GATE_OPERATIONS
 from bot.http.operations import OPERATIONS, Operation, QueryParameter, add_operations
 from bot.http.response_models import ProblemAnswer
 from bot.http.slack_operations import SLACK_OPERATIONS
@@ -47,11 +48,13 @@ class OpenApi:
 def served_operations(app: web.Application) -> Iterator[tuple[str, str, Operation | None]]:
     """Return method, path and description of every route; None for a route without a description."""
     described = app.get(OPERATIONS, {})
-    slack = {(operation.method, operation.path): operation for operation in SLACK_OPERATIONS}
+    elsewhere = {
+        (operation.method, operation.path): operation for operation in (*SLACK_OPERATIONS, *GATE_OPERATIONS)
+    }
     for route in app.router.routes():
         if route.method in _METHODS and route.resource is not None:
             path = route.resource.canonical
-            yield route.method, path, described.get(route) or slack.get((route.method, path))
+            yield route.method, path, described.get(route) or elsewhere.get((route.method, path))
 
 
 def document(app: web.Application) -> dict[str, Any]:

@@ -101,6 +101,8 @@ def is_gone(request: web.Request) -> bool:
 
 
 def _detail(error: web.HTTPException) -> str:
+    if error.reason != HTTPStatus(error.status).phrase:
+        return error.reason
     return {
         404: "there is nothing at this address",
         405: "this address does not support that method",

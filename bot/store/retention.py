@@ -85,6 +85,10 @@ RULES: Final[Mapping[Table, RetentionRule]] = {
     core.exemptions: RetentionRule(
         f"{_A_YEAR}; without an end for good", lambda now: core.exemptions.c.until < now - HISTORY
     ),
+    deployments.begun_changes: RetentionRule(
+        "30 days after it began",
+        lambda now: deployments.begun_changes.c.began_at < now - timedelta(days=30),
+    ),
     exemptions.exemption_requests: RetentionRule(
         f"{HISTORY.days} days after it was asked",
         lambda now: exemptions.exemption_requests.c.asked_at < now - HISTORY,

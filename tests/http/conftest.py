@@ -15,8 +15,10 @@ from bot.budgets.rolling import RollingHistory, rolling_history
 from bot.catalog.catalog import Catalog, Service
 from bot.catalog.current import CurrentCatalog
 from bot.catalog.slo import Slo
+from bot.freezes.exemptions.passages import Passages
 from bot.freezes.exemptions.proven_kinds import ProvenKinds
 from bot.freezes.exemptions.requests import ExemptionRequests
+from bot.freezes.exemptions.uses import ExemptionUses
 from bot.freezes.explanation_reader import ExplanationReader
 from bot.freezes.hold_registry import HoldRegistry
 from bot.freezes.status import StatusReader
@@ -92,7 +94,7 @@ async def api_server(url: str) -> AsyncIterator[ApiServer]:
             explanations=ExplanationReader(ledger, {}, clock),
             spending=SpendingReader(ledger, ServiceEventReader(database, CurrentCatalog(policies)), clock),
             events=events,
-            proven_kinds=ProvenKinds(database, proven_kind_messages),
+            passages=Passages(ProvenKinds(database, proven_kind_messages), ExemptionUses(database)),
             database=database,
             tokens=EnvironmentToken(TOKEN),
         ).add_routes(app)

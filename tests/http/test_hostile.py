@@ -170,6 +170,7 @@ class Attacker:
             "{key}": ["flag", "..", "%20"],
             "{environment}": ["production", "x"],
             "{rotation}": ["shop", "..", "x"],
+            "{token}": ["gov_forged_token", "..", "x"],
         }.items():
             path = path.replace(name, self._pick(values))
         return path

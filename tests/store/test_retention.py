@@ -117,6 +117,14 @@ async def test_what_is_over_goes_and_what_is_not_stays(database: Database) -> No
         await add(database, exemptions.exemption_requests, **asked, asked_at=at)
     for name, finished in (("1", OLD), ("2", NOW)):
         await add(
+            database,
+            deployments.begun_changes,
+            service="checkout",
+            change=name,
+            began_at=finished,
+            told_by="ci",
+        )
+        await add(
             database, deployments.deployments, service="checkout", deployment=name, state="succeeded",
             repository="", environment="production", commit="c", ref="", by="ci", url="", started_at=finished,
             finished_at=finished,
@@ -183,6 +191,7 @@ async def test_what_is_over_goes_and_what_is_not_stays(database: Database) -> No
     left = {table.name: await count(database, table) for table, rule in RULES.items() if rule.expired}
     assert left == {
         "outbox": 0, "threads": 2, "holds": 2, "exemptions": 1, "exemption_requests": 1, "deployments": 1,
+        "begun_changes": 1,
         "flag_changes": 1,
         "flag_ramps": 1,
         "flag_promises": 1, "oauth_states": 0, "forecasts": 1, "forecast_scores": 1,

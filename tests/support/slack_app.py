@@ -34,7 +34,7 @@ from bot.clock import SystemClock
 from bot.flags.changes.recorder import OnLowered
 from bot.freezes.exemptions.requests import ExemptionRequests
 from bot.freezes.explanation_reader import ExplanationReader
-from bot.freezes.gate_state import ReadUnready
+from bot.freezes.gate.state import ReadUnready
 from bot.freezes.hold_registry import HoldRegistry
 from bot.freezes.status import StatusReader, all_ready
 from bot.freezes.tasks.hold_expiry import HoldExpiry

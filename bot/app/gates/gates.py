@@ -6,15 +6,20 @@ from aiohttp import web
 
 from bot.app.resources import Resources
 from bot.catalog.catalog import Catalog
+from bot.freezes.exemptions.passages import Passages
+from bot.freezes.status import StatusReader
 from bot.gates.adapter import GateAdapter
+from bot.gates.progressive.argo import KargoGate, RolloutsGate
+from bot.gates.progressive.flagger import FlaggerGate
+from bot.gates.progressive.questions import FindCaller, GateQuestions
 from bot.tasks.handler import TaskHandler
 
 
 class Gates:
     """All adapters; one that the policies do not set up answers that it is not set up."""
 
-    def __init__(self, resources: Resources) -> None:
-        self._resources = resources
+    def __init__(self, resources: Resources, status_reader: StatusReader, passages: Passages) -> None:
+        self._questions = GateQuestions(status_reader, passages, resources.database, resources.clock)
         self._adapters: Sequence[GateAdapter] = ()
 
     @property
@@ -22,8 +27,10 @@ class Gates:
         """The handlers of the adapters' due tasks."""
         return [handler for adapter in self._adapters for handler in adapter.task_handlers]
 
-    def add_routes(self, app: web.Application) -> None:
-        """Add the addresses that platforms call."""
+    def add_routes(self, app: web.Application, find_caller: FindCaller) -> None:
+        """Add the addresses that platforms call; `find_caller` knows the tokens that may ask the gate."""
+        for gate in (FlaggerGate, RolloutsGate, KargoGate):
+            gate(self._questions, find_caller).add_routes(app)
         for adapter in self._adapters:
             adapter.add_routes(app)
 

@@ -9,11 +9,25 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    UniqueConstraint,
     false,
 )
 
 from bot.store.signals import Topic, on_write
-from bot.store.tables.core import Instant, metadata
+from bot.store.tables.core import Instant, RowId, metadata
+
+# When a change began to take traffic, from when on the canary guard watches it.
+begun_changes = Table(
+    "begun_changes",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("service", String(100), nullable=False),
+    Column("change", String(200), nullable=False),
+    Column("began_at", Instant, nullable=False, index=True),
+    Column("told_by", String(100), nullable=False),
+    UniqueConstraint("service", "change"),
+    info=on_write(Topic.DEPLOYMENTS),
+)
 
 # One row for each service and outcome of a deployment.
 deployments = Table(

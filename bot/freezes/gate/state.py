@@ -12,19 +12,24 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TypeVar
 
+from sqlalchemy import select
+
 from bot.budgets.budget import Budget, MeasuredBudgets
 from bot.catalog.catalog import Service
 from bot.catalog.error_budget_policy import LaunchRequirement, UnmetRequirement
-from bot.freezes.hold import Hold, HoldKind
+from bot.freezes.gate.begun import BegunChange, read_begun
+from bot.freezes.hold import Hold, HoldKind, current_holds
 from bot.freezes.hold_registry import HoldRegistry
+from bot.freezes.records import read_exemptions, read_holds
 from bot.freezes.verdict import Exemption, UnreadyLaunch
+from bot.store.tables.core import standings
 
 _MOST_AGE_S = 2.0
 """Signals of other replicas may be lost: what is kept is never older."""
 _OPENING_KEPT_S = 15.0
 _MOST_REPEATS = 3
 
-Row = TypeVar("Row", Hold, Exemption)
+Row = TypeVar("Row", Hold, Exemption, BegunChange)
 
 
 Assess = Callable[[Sequence[Service], datetime], Awaitable[Sequence[Sequence[Budget]]]]
@@ -55,6 +60,7 @@ class GateState:
     budgets: Sequence[Budget]
     budgets_at: datetime
     budget_opens_at: datetime | None
+    begun: tuple[BegunChange, ...] = ()
     is_known: bool = True
 
 
@@ -66,6 +72,7 @@ class _Kept:
     judged: frozenset[str]
     holds: Mapping[str, Sequence[Hold]]
     exemptions: Mapping[str, Sequence[Exemption]]
+    begun: Mapping[str, Sequence[BegunChange]]
     missing: dict[str, tuple[UnmetRequirement, ...]] = field(default_factory=dict)
     unready: dict[str, UnreadyLaunch | None] = field(default_factory=dict)
     openings: dict[str, tuple[float, datetime | None]] = field(default_factory=dict)
@@ -137,6 +144,7 @@ class GateStates:
             measured.budgets,
             measured.at,
             opens_at,
+            tuple(kept.begun.get(name, ())),
             self._newest is None or not service.slos or name in kept.judged,
         )
 
@@ -161,8 +169,12 @@ class GateStates:
 
     async def _read(self, now: datetime) -> _Kept:
         read_s = time.monotonic()
-        holds, exemptions, judged = await self._hold_registry.gate_rows(now)
-        return _Kept(read_s, judged, _by_service(holds), _by_service(exemptions))
+        async with self._hold_registry.reading() as connection:
+            holds = current_holds(await read_holds(connection), now)
+            exemptions = await read_exemptions(connection, None, now)
+            begun = await read_begun(connection, now)
+            judged = frozenset((await connection.execute(select(standings.c.service))).scalars())
+        return _Kept(read_s, judged, _by_service(holds), _by_service(exemptions), _by_service(begun))
 
     async def _measured(self, service: Service, now: datetime) -> MeasuredBudgets:
         """Return the newest budgets, computed now if events were counted since the last evaluation."""

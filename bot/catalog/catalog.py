@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from bot.catalog.digests import DEFAULT_DIGESTS, DigestSettings
 from bot.catalog.error_budget_policy import PRODUCTION, ErrorBudgetPolicy, PolicyMode
+from bot.catalog.freeze_window import FreezeWindow
 from bot.catalog.gates import NO_GATES, GateSettings, GateUnavailable
 from bot.catalog.goal import Goal
 from bot.catalog.maintenance import MaintenanceWindow
@@ -147,6 +148,7 @@ class Service:
     paging: tuple[PagingDestination, ...] = ()
     """To whom its `page` alerts are handed over."""
     digests: DigestSettings = DEFAULT_DIGESTS
+    labels: Mapping[str, str] = field(default_factory=dict)
     gate_unavailable: GateUnavailable = GateUnavailable.OPEN
     """What pipelines do with changes to it while the gate cannot be asked."""
 
@@ -177,6 +179,7 @@ class Catalog:
     """The flags that only hidden services name."""
     rotations: Mapping[str, Rotation] = field(default_factory=dict)
     goals: Mapping[str, Goal] = field(default_factory=dict)
+    freeze_windows: Mapping[str, FreezeWindow] = field(default_factory=dict)
 
     def seen_from(self, team: str | None) -> "Catalog":
         """Return the catalog as it is seen from a further Slack workspace, from the main one for None."""
@@ -196,7 +199,13 @@ class Catalog:
             if any(main.of(service) is workspace for service in rotation.services)
         }
         goals = {name: goal for name, goal in self.goals.items() if goal.services[0] not in hidden}
-        return Catalog(workspace, own, self.digest, hidden, frozenset(other_flags - flags), rotations, goals)
+        windows = {
+            name: replace(window, services=visible)
+            for name, window in self.freeze_windows.items()
+            if (visible := tuple(service for service in window.services if service in own))
+        }
+        other = frozenset(other_flags - flags)
+        return Catalog(workspace, own, self.digest, hidden, other, rotations, goals, windows)
 
     def shows(self, service: str | None) -> bool:
         """Return whether things of a service (None: of no service) are visible here."""

@@ -30,6 +30,7 @@ from bot.catalog.window import CalendarUnit, CalendarWindow, RollingWindow, Wind
 from bot.policy.digests import digests_of
 from bot.policy.documents import documents, objectives
 from bot.policy.documents import workspace as workspace_documents
+from bot.policy.documents.freeze_window import FreezeWindowDocument, FreezeWindowSpec
 from bot.policy.documents.goal import GoalDocument, goal_of
 from bot.policy.documents.notify import NotifySpec
 from bot.policy.documents.paging import PagingSpec
@@ -76,6 +77,13 @@ def assemble(all_documents: Sequence[documents.Document]) -> catalog.Catalog:
             document.metadata.name: goal_of(document, services, workspace.of(document.spec.services[0]))
             for document in all_documents
             if isinstance(document, GoalDocument)
+        },
+        freeze_windows={
+            document.metadata.name: document.spec.window(
+                document.metadata.name, _held_by(document.spec, services)
+            )
+            for document in all_documents
+            if isinstance(document, FreezeWindowDocument)
         },
     )
 
@@ -241,9 +249,22 @@ def _service(
         paging=tuple(destinations_of(spec.paging, paging)),
         digests=digests_of(spec.digest, workspace.digests),
         repository=spec.repository,
+        labels=dict(document.metadata.labels),
         gate_unavailable=GateUnavailable(spec.gate_unavailable),
         variants=_variants(spec),
     )
+
+
+def _held_by(spec: FreezeWindowSpec, services: Mapping[str, catalog.Service]) -> tuple[str, ...]:
+    """Return the names of the services that a window names, or that have its labels, or all."""
+    if spec.services is None and not spec.labels:
+        return tuple(services)
+    labelled = (
+        name
+        for name, service in services.items()
+        if spec.labels and spec.labels.items() <= service.labels.items()
+    )
+    return tuple(dict.fromkeys([*(spec.services or ()), *labelled]))
 
 
 def _rotation(

@@ -128,7 +128,7 @@ PROMETHEUS = "events: {}"
         (broken_service("governor/v1", "govenor/v1"), "s.yaml:1:13", "unknown apiVersion"),
         (broken_service("apiVersion: governor/v1\n", ""), "s.yaml:1:1", "`apiVersion` is missing"),
         (broken_service("{name: checkout}", "checkout"), "s.yaml:3:11", "must be a mapping"),
-        (broken_service("checkout}", "checkout, labels: {}}"), "s.yaml:3:28", "unknown key"),
+        (broken_service("checkout}", "checkout, annotations: {}}"), "s.yaml:3:28", "unknown key"),
         (broken_workspace('"#releases"', "${UNSET}"), "w.yaml:5:30", "not YAML"),
         (broken_workspace("http://localhost:9090", "${UNSET}"), "w.yaml:7:23", "`UNSET` is not set"),
         (broken_workspace('"#releases"', '"${UNSET}"'), "w.yaml:5:29", "`UNSET` is not filled in here"),

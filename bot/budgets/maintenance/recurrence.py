@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from itertools import accumulate, pairwise
+from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from dateutil.rrule import rrule, rrulestr
@@ -47,6 +48,30 @@ _UNTIL = re.compile(r"UNTIL=([0-9]{8})(?:(T[0-9]{6})(Z?))?")
 # The calendar repeats after 400 years, to the day of the week: a rule that never happens is known from the
 # last centuries that there are, instead of from eight thousand years.
 _LATE = 7_600
+
+
+class RecurringWindow(Protocol):
+    """A window that comes again: of maintenance, of a freeze."""
+
+    @property
+    def start(self) -> datetime:
+        """The local time at which it begins first."""
+        ...
+
+    @property
+    def time_zone(self) -> str:
+        """The IANA zone of that time."""
+        ...
+
+    @property
+    def duration(self) -> timedelta:
+        """How long it is."""
+        ...
+
+    @property
+    def rule(self) -> str | None:
+        """The RRULE; None for a window that comes once."""
+        ...
 
 
 class RecurrenceError(ValueError):
@@ -105,7 +130,7 @@ def _check_together(parts: dict[str, str]) -> None:
         raise RecurrenceError("BYSETPOS needs another BY… to choose from", "such as BYDAY=SU;BYSETPOS=1")
 
 
-def never_comes(window: MaintenanceWindow) -> bool:
+def never_comes(window: RecurringWindow) -> bool:
     """Return whether a window's rule has no occurrence at all."""
     if window.rule is None:
         return False
@@ -119,7 +144,7 @@ def never_comes(window: MaintenanceWindow) -> bool:
         return True
 
 
-def occurrences(window: MaintenanceWindow, span: Span) -> list[Span]:
+def occurrences(window: RecurringWindow, span: Span) -> list[Span]:
     """Return the times of a window that lie at least partly within a span, oldest first."""
     found = []
     for start in _starts(window, span.start - window.duration):
@@ -130,7 +155,7 @@ def occurrences(window: MaintenanceWindow, span: Span) -> list[Span]:
     return found
 
 
-def next_start(window: MaintenanceWindow, at: datetime) -> datetime | None:
+def next_start(window: RecurringWindow, at: datetime) -> datetime | None:
     """Return when a window begins next, at that time or later; None if it does not come again."""
     return _next_start(window.rule, window.start, window.time_zone, at)
 
@@ -141,7 +166,7 @@ def _next_start(rule: str | None, start: datetime, zone: str, at: datetime) -> d
     return next((each for each in _all_starts(rule, start, zone, at) if each >= at), None)
 
 
-def overlaps_itself(window: MaintenanceWindow) -> timedelta | None:
+def overlaps_itself(window: RecurringWindow) -> timedelta | None:
     """Return after how long a window begins again where that is before it is over; None if it never is."""
     first = _first(window)
     if first is None:
@@ -173,11 +198,11 @@ def _share_from(first: datetime, windows: Sequence[MaintenanceWindow]) -> float:
     return largest / FOUR_WEEKS
 
 
-def _first(window: MaintenanceWindow) -> datetime | None:
+def _first(window: RecurringWindow) -> datetime | None:
     return next(iter(_starts(window, datetime.min.replace(tzinfo=UTC))), None)
 
 
-def _starts(window: MaintenanceWindow, since: datetime) -> Iterator[datetime]:
+def _starts(window: RecurringWindow, since: datetime) -> Iterator[datetime]:
     return _all_starts(window.rule, window.start, window.time_zone, since)
 
 

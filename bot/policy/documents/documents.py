@@ -35,6 +35,7 @@ from bot.policy.documents.fields import (
     WarnLevel,
 )
 from bot.policy.documents.for_each import ForEach
+from bot.policy.documents.freeze_window import FreezeWindowDocument
 from bot.policy.documents.goal import GoalDocument
 from bot.policy.documents.maintenance import MaintenanceSpec, broken_windows
 from bot.policy.documents.model import BrokenRule, Model
@@ -269,11 +270,19 @@ class ServiceDocument(Envelope):
     """The service."""
 
 
-Document = WorkspaceDocument | ErrorBudgetPolicyDocument | ServiceDocument | RotationDocument | GoalDocument
+Document = (
+    WorkspaceDocument
+    | ErrorBudgetPolicyDocument
+    | ServiceDocument
+    | RotationDocument
+    | GoalDocument
+    | FreezeWindowDocument
+)
 KINDS: dict[str, type[Document]] = {
     "Workspace": WorkspaceDocument,
     "ErrorBudgetPolicy": ErrorBudgetPolicyDocument,
     "Service": ServiceDocument,
     "Rotation": RotationDocument,
     "Goal": GoalDocument,
+    "FreezeWindow": FreezeWindowDocument,
 }

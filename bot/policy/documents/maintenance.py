@@ -29,7 +29,8 @@ _MOST_WINDOWS = 20
 _LONGEST_REASON = 300
 
 
-def _local_time(text: str) -> datetime:
+def local_time(text: str) -> datetime:
+    """Return the time that a text says, without a zone; raises `InvalidValueError`."""
     if re.fullmatch(rf"{_START}.+", text):
         raise InvalidValueError(f"{IT} says more than the minute; the zone is that of `timeZone`", _A_START)
     if not re.fullmatch(_START, text):
@@ -44,7 +45,7 @@ def _local_time(text: str) -> datetime:
 
 
 def _start(text: str) -> str:
-    _local_time(text)
+    local_time(text)
     return text
 
 
@@ -102,7 +103,7 @@ class MaintenanceSpec(Model):
         """Return it as a plain value."""
         return MaintenanceWindow(
             self.name,
-            _local_time(self.start),
+            local_time(self.start),
             self.time_zone,
             self.duration,
             self.counts,

@@ -39,6 +39,7 @@ _UNIQUE_LISTS: dict[str, tuple[tuple[Path, str | None], ...]] = {
     "Workspace": ((("spec", "flags", "environments"), "name"),),
     "Rotation": (),
     "Goal": (),
+    "FreezeWindow": (),
     "ErrorBudgetPolicy": ((("spec", "exemptions"), None), (("spec", "lowerWhenExhausted"), None)),
 }
 """The lists of each kind whose entries, or the values of a key of theirs, must be unique."""

@@ -102,7 +102,7 @@ class FreezeAnnouncer:
         )
         if is_of_burn(context.transition):
             own, *others = [_in_thread(each, announcement, context) for each in (own, *others)]
-        if not isinstance(context.transition, _BY_ITSELF):
+        if not isinstance(context.transition, _BY_ITSELF) and not _is_of_calendar(context.transition):
             return [own, *others]
         brief = cut(announcement.headline, _LONGEST_BRIEF)
         return [replace(own, is_bulk=True), *(replace(other, brief=brief, is_bulk=True) for other in others)]
@@ -163,6 +163,11 @@ class FreezeAnnouncer:
         )
         main = self._current.workspace
         return message((main.in_team(team_of(channel)) or main).announcements, announcement)
+
+
+def _is_of_calendar(transition: object) -> bool:
+    """Return whether a freeze window has placed or lifted a hold, which it does on many services at once."""
+    return isinstance(transition, HoldPlaced | HoldLifted) and transition.hold.kind is HoldKind.CALENDAR
 
 
 def _in_thread(

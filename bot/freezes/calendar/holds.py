@@ -1,0 +1,130 @@
+"""Keeps the holds of freeze windows as the policies in force want them: puts on, takes off, moves ends.
+
+Everything is decided in one transaction in which nobody else decides, from what the store shows then. So it
+may be asked at any time and by any replica, and a window that is edited while in force is followed at once.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Row, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.catalog.catalog import Catalog
+from bot.catalog.error_budget_policy import PolicyMode
+from bot.catalog.freeze_window import FreezeWindow
+from bot.freezes.calendar.occurrences import current_occurrence
+from bot.freezes.hold import GOVERNOR, Hold, HoldKind
+from bot.freezes.hold_writer import HoldWriter
+from bot.freezes.records import hold_of
+from bot.freezes.transition import HoldLifted, HoldPlaced
+from bot.store.tables.core import holds as hold_rows
+
+_PREFIX = "freeze window "
+CHANGED = "the freeze window was changed"
+REMOVED = "the freeze window is no longer in the policies, or no longer for this service"
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A hold as the policies want it now."""
+
+    window: str
+    service: str
+    until: datetime
+    reason: str
+    observed: bool
+
+
+class CalendarHolds:
+    """Writes the holds of freeze windows; `writer` tells of them."""
+
+    def __init__(self, writer: HoldWriter) -> None:
+        self._writer = writer
+
+    async def keep(self, connection: AsyncConnection, catalog: Catalog, now: datetime) -> None:
+        """Put on and take off what the windows in force want, in the caller's transaction."""
+        wanted = {(each.window, each.service): each for each in _wanted(catalog, now)}
+        for row in await _placed(connection):
+            hold, window = hold_of(row), _window_of(row.request)
+            if hold.until is not None and hold.until <= now:
+                # The task of its end takes it off, and tells of it.
+                wanted.pop((window, hold.service), None)
+                continue
+            each = wanted.pop((window, hold.service), None)
+            if each is not None and _is_as(hold, each):
+                continue
+            await self._end(connection, catalog, hold, CHANGED if each is not None else REMOVED, now)
+            if each is not None:
+                wanted[window, hold.service] = each
+        for each in wanted.values():
+            await self._place(connection, catalog, each, now)
+
+    async def _end(
+        self, connection: AsyncConnection, catalog: Catalog, hold: Hold, why: str, now: datetime
+    ) -> None:
+        service = catalog.service_or_stand_in(hold.service)
+        await self._writer.record_ends(connection, service, [HoldLifted(hold, GOVERNOR, why)], now)
+
+    async def _place(
+        self, connection: AsyncConnection, catalog: Catalog, wanted: _Wanted, now: datetime
+    ) -> None:
+        values = {
+            "service": wanted.service,
+            "kind": str(HoldKind.CALENDAR),
+            "observed": wanted.observed,
+            "reason": wanted.reason,
+            "by": GOVERNOR,
+            "since": now,
+            "until": wanted.until,
+        }
+        placed = await connection.execute(insert(hold_rows).values(values).returning(hold_rows.c.id))
+        id_ = placed.scalar_one()
+        # Its own number keeps the request apart from those of holds that ended.
+        request = f"{_PREFIX}{wanted.window} {id_}"
+        await connection.execute(hold_rows.update().where(hold_rows.c.id == id_).values(request=request))
+        hold = Hold(
+            id_,
+            wanted.service,
+            HoldKind.CALENDAR,
+            wanted.reason,
+            GOVERNOR,
+            now,
+            wanted.until,
+            observed=wanted.observed,
+        )
+        await self._writer.plan_expiry(connection, hold, now)
+        service = catalog.service_or_stand_in(wanted.service)
+        await self._writer.record(connection, service, HoldPlaced(hold), now)
+
+
+def _wanted(catalog: Catalog, now: datetime) -> Sequence[_Wanted]:
+    found = []
+    for window in catalog.freeze_windows.values():
+        occurrence = current_occurrence(window, now)
+        if occurrence is not None:
+            found += [_hold_of(window, name, occurrence.end, catalog) for name in window.services]
+    return found
+
+
+def _hold_of(window: FreezeWindow, name: str, until: datetime, catalog: Catalog) -> _Wanted:
+    observes = PolicyMode.OBSERVE in {window.mode, catalog.service_or_stand_in(name).mode}
+    return _Wanted(window.name, name, until, window.reason, observes)
+
+
+def _is_as(hold: Hold, wanted: _Wanted) -> bool:
+    return (hold.until, hold.reason, hold.observed) == (wanted.until, wanted.reason, wanted.observed)
+
+
+def _window_of(request: str) -> str:
+    return request.removeprefix(_PREFIX).partition(" ")[0]
+
+
+async def _placed(connection: AsyncConnection) -> Sequence[Row[tuple[object, ...]]]:
+    in_force = (
+        (hold_rows.c.kind == HoldKind.CALENDAR)
+        & hold_rows.c.lifted_at.is_(None)
+        & hold_rows.c.request.startswith(_PREFIX, autoescape=True)
+    )
+    return (await connection.execute(select(hold_rows).where(in_force).order_by(hold_rows.c.id))).all()

@@ -259,7 +259,7 @@ class StatusReader:
             barred=barred_environments(service),
             launch=state.launch if is_deployment else None,
             budget_opens_at=state.budget_opens_at,
-            measured_at=state.budgets_at if service.slos else None,
+            measured_at=_measured_at(state) if service.slos else None,
             proof=proof,
             unproven=unproven,
             guard=await self._guard_failure(service, change, state, now),
@@ -350,6 +350,11 @@ class _WorkspaceStatusReader(StatusReader):
     def invalidate(self) -> None:
         """Drop the kept result."""
         self.all_services.invalidate()
+
+
+def _measured_at(state: GateState) -> datetime:
+    """Return of when the figures are that a verdict rests on: the oldest of what was counted and computed."""
+    return min([state.budgets_at, *(budget.as_of for budget in state.budgets if budget.as_of is not None)])
 
 
 def environment_of(catalog: Catalog, name: str) -> str:

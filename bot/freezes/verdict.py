@@ -147,7 +147,7 @@ class Verdict:
     """What refuses the first deployment to production, besides holds."""
     opens_at: datetime | None = None
     measured_at: datetime | None = None
-    """When the budgets were computed that it rests on; None for a service without SLOs."""
+    """Of when the budgets are that it rests on; None for a service without SLOs."""
 
     @property
     def allow(self) -> bool:
@@ -193,7 +193,7 @@ def judge(
     `barred` maps in the same way to the environments that a freeze bars, all of them if left out. `launch`
     is what keeps a service from its first production deployment; only an exemption by name passes it. What
     `guard` found against the change itself takes it back, exempt or not. `budget_opens_at` is when the
-    forecast expects the budget's hold to end, `measured_at` when the budgets were computed.
+    forecast expects the budget's hold to end, `measured_at` of when the budgets are.
     """
     in_force = tuple(
         hold for hold in holds_in_force(holds, now) if bars(hold, change.environment, barred or {})

@@ -170,7 +170,7 @@ class GateAnswer(Answer):
     budget: SloAnswer | None
     as_of: AwareDatetime
     age: float | None
-    """How many seconds ago the budgets were computed that it rests on; null for a service without SLOs."""
+    """How many seconds old the budgets are that it rests on; null for a service without SLOs."""
     gate_unavailable: Literal["open", "closed"]
     """What to do the next time if the gate cannot be asked."""
 

@@ -124,6 +124,14 @@ async def test_budgets_are_those_of_the_newest_evaluation(kept: Kept) -> None:
     assert float(verdict.budget.remaining or 0) == pytest.approx(0.7)
 
 
+async def test_old_data_makes_old_answers(kept: Kept) -> None:
+    await kept.judge()
+    now = kept.clock.now()
+    old = [budget(0.7, of=slo(), as_of=now - 3 * HOUR)]
+    kept.budgets.newest["checkout"] = MeasuredBudgets(old, now)
+    assert (await kept.reader.verdict("checkout", CHANGE)).measured_at == now - 3 * HOUR
+
+
 @pytest.mark.parametrize("why", ["events", "age", "policies"])
 async def test_budgets_are_computed_anew_where_the_evaluation_is_behind(kept: Kept, why: str) -> None:
     await kept.judge()

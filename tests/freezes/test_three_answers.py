@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from bot.catalog.error_budget_policy import PRODUCTION
 from bot.freezes.hold import Hold, HoldKind
+from bot.freezes.kind_proof import KindProof, ProofSort
 from bot.freezes.verdict import (
     Change,
     Exemption,
@@ -95,6 +96,8 @@ def test_nobody_waits_longer_than_a_minute_to_ask_again() -> None:
 
 @given(
     kinds=st.lists(st.sampled_from(HoldKind), max_size=4),
+    proof=st.none() | st.just(KindProof(ProofSort.ADVISORY, "CVE-2026-1234")),
+    kind=st.sampled_from([None, "security", "SECURITY", "feature"]),
     ends_min=st.lists(st.none() | st.integers(-5, 90), min_size=4, max_size=4),
     exempt=st.booleans(),
     burns=st.booleans(),
@@ -103,6 +106,8 @@ def test_nobody_waits_longer_than_a_minute_to_ask_again() -> None:
 )
 def test_the_answer_follows_from_what_is_in_force(  # noqa: PLR0917
     kinds: list[HoldKind],
+    proof: KindProof | None,
+    kind: str | None,
     ends_min: list[int | None],
     exempt: bool,
     burns: bool,
@@ -113,10 +118,11 @@ def test_the_answer_follows_from_what_is_in_force(  # noqa: PLR0917
     holds = [hold(kind, end) for kind, end in zip(kinds, ends, strict=False)]
     verdict = judge(
         "checkout",
-        Change("PR-12", environment=environment),
+        Change("PR-12", kind, environment),
         holds=holds,
         exemptions=[exemption()] if exempt else [],
-        exempt_kinds={},
+        exempt_kinds={None: ["security"]},
+        proof=proof,
         budgets=(),
         now=NOW,
         barred={None: [PRODUCTION]},
@@ -124,7 +130,11 @@ def test_the_answer_follows_from_what_is_in_force(  # noqa: PLR0917
         guard=BURNS if burns else None,
     )
     reaches_production = environment in {None, PRODUCTION}
-    is_held = reaches_production and any(each.is_current(NOW) for each in holds)
+    passes = proof is not None and (kind or "").casefold() == "security"
+    decided_by_people = {HoldKind.PERSON, HoldKind.INCIDENT}
+    is_held = reaches_production and any(
+        each.is_current(NOW) and (each.kind in decided_by_people or not passes) for each in holds
+    )
     must_wait = (is_held or (launch is not None and reaches_production)) and not exempt
     expected = VerdictAnswer.BACK if burns else VerdictAnswer.WAIT if must_wait else VerdictAnswer.GO
     assert verdict.answer is expected

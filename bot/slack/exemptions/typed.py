@@ -84,8 +84,8 @@ def _line(record: ExemptionRecord) -> Markup:
         verb = "declined" if record.state is ExemptionState.DECLINED else "approved"
         decided = markup(", {} by {}", verb, mention(record.decided_by))
     line = markup(
-        "• {} {} to {}{} — {} asked {}{}: {}",
-        code(asked.change), state, bold(asked.service), end, mention(asked.by), when(asked.asked_at), decided,
+        "• {} to {} {}{} — {} asked {}{}: {}",
+        code(asked.change), bold(asked.service), state, end, mention(asked.by), when(asked.asked_at), decided,
         asked.reason,
     )  # fmt: skip
     return cut(line, _LONGEST_LINE)

@@ -15,10 +15,10 @@ async def test_a_change_is_asked_for_and_listed_until_it_is_decided(slack_app: R
     assert answer.startswith("You asked to let `PR-12` through to *checkout*.")
     request = (await deliver(slack_app))[-1]
     listed = (await slack_app.types("dana", "/ship exemptions")).text
-    assert "`PR-12` waits for approval to *checkout*" in listed
+    assert "`PR-12` to *checkout* waits for approval" in listed
     await slack_app.presses("morgan", request, "flag.approve", "#checkout")
     listed = (await slack_app.types("dana", "/ship exemptions checkout")).text
-    assert "`PR-12` may ship to *checkout* until" in listed
+    assert "`PR-12` to *checkout* may ship until" in listed
     assert "approved by <@U0MORGAN>" in listed
     assert "Yes, `PR-12` may ship" in (await slack_app.types("dana", "/ship checkout PR-12")).text
     assert (await slack_app.types("dana", "/ship exemptions search")).text == (

@@ -29,8 +29,21 @@ Url = Annotated[
 
 
 def run_async(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine to its end and return its result; what it logs goes to standard error."""
+    """Run a coroutine to its end and return its result; what it logs goes to standard error.
+
+    A command that ends says itself what it did: without `LOG_LEVEL`, only warnings are logged.
+    """
     from bot.logs import configure_logs  # noqa: PLC0415 - `--help` needs none of it
+
+    settings = read_settings()
+    level = settings.log_level if "log_level" in settings.model_fields_set else "warning"
+    configure_logs(level, settings.log_format, settings.secrets)
+    return asyncio.run(work)
+
+
+def run_server(work: Coroutine[Any, Any, int]) -> int:
+    """Run a server until it is stopped and return its exit code; it logs what it does."""
+    from bot.logs import configure_logs  # noqa: PLC0415 - as above
 
     settings = read_settings()
     configure_logs(settings.log_level, settings.log_format, settings.secrets)

@@ -15,7 +15,7 @@ import typer
 from bot.cli.audit import audit
 from bot.cli.backtest import backtest
 from bot.cli.check import check
-from bot.cli.console import NO, UNKNOWN, YES, Json, Url, err, fail, out, print_json, run_async
+from bot.cli.console import NO, UNKNOWN, YES, Json, Url, err, fail, out, print_json, run_async, run_server
 from bot.cli.deploy import deploy
 from bot.cli.doctor import doctor
 from bot.cli.explain import explain
@@ -88,7 +88,7 @@ def run() -> None:
         if "GOVERNOR_ENCRYPTION_KEY" in missing:
             fail(f"missing in the environment: {missing}. `governor key` prints a new encryption key.")
         fail(f"missing in the environment: {missing}. To try the bot without Slack, run `governor sandbox`.")
-    sys.exit(run_async(serve(settings)))
+    sys.exit(run_server(serve(settings)))
 
 
 @cli.command()
@@ -102,7 +102,7 @@ def sandbox(
     from bot.serving import START_OVER, serve_sandbox  # noqa: PLC0415 - as above
 
     settings = read_settings()
-    code = run_async(serve_sandbox(settings, policies=policies, speed=speed))
+    code = run_server(serve_sandbox(settings, policies=policies, speed=speed))
     if code == START_OVER:
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - this very program
     sys.exit(code)

@@ -30,15 +30,14 @@ _TURN_TIMEOUT_S = 15.0
 
 # Any number that no other program uses as an advisory lock in the same database.
 _TURN = text("SELECT pg_advisory_xact_lock(118411018)")
-_POSTGRESQL: dict[str, Any] = {
-    "timeout": 5,
-    "command_timeout": 30,
-    "server_settings": {
-        "application_name": "governor",
-        # A replica that was halted within a transaction must not block the others.
-        "idle_in_transaction_session_timeout": "5000",
-    },
+SERVER_SETTINGS = {
+    "application_name": "governor",
+    # A replica that was halted within a transaction must not block the others.
+    "idle_in_transaction_session_timeout": "5000",
 }
+"""What PostgreSQL is asked for when a connection opens."""
+
+_POSTGRESQL: dict[str, Any] = {"timeout": 5, "command_timeout": 30, "server_settings": SERVER_SETTINGS}
 
 
 class Database:

@@ -135,9 +135,9 @@ async def test_no_hostile_text_in_a_body_breaks_an_operation_or_reaches_the_stor
         (method, path) for method, path, operation in operations(running_bot)
         if isinstance(operation.body, type) and issubclass(operation.body, RequestBody)
     ]  # fmt: skip
-    # A body of another kind has no text of ours: Slack's form, and contexts of flags.
+    # A body of another kind has no text of ours: Slack's form, contexts of flags; Flagger's is tested below.
     others = {path for _, path, operation in operations(running_bot) if operation.body} - set(EXAMPLES)
-    assert all(path == "/slack/events" or "ofrep" in path for path in others)
+    assert all(path == "/slack/events" or "ofrep" in path or "flagger" in path for path in others)
     assert {path for _, path in described} == set(EXAMPLES)
     wrong, accepted = [], 0
     async with aiohttp.ClientSession(headers=headers) as session:
@@ -159,6 +159,24 @@ async def test_no_hostile_text_in_a_body_breaks_an_operation_or_reaches_the_stor
                     wrong += [(path, text, status)] if status >= 500 else []
     assert wrong == []
     assert accepted > 0
+    assert [text for text in await stored_texts(running_bot) if any(bad in text for bad in HOSTILE)] == []
+
+
+@pytest.mark.parametrize("hook", ["confirm-rollout", "confirm-promotion", "rollback"])
+async def test_no_hostile_text_in_a_hook_of_flagger_is_taken(running_bot: RunningBot, hook: str) -> None:
+    body = {
+        "name": "checkout", "namespace": "shop", "phase": "Progressing", "checksum": "8d5c9f7b6",
+        "metadata": {"kind": "fix", "environment": "production", "commit": "abc", "proof": "INC-1"},
+    }  # fmt: skip
+    address = f"{running_bot.url}/gates/flagger/{TOKEN}/checkout/{hook}"
+    async with aiohttp.ClientSession() as session:
+        for text in HOSTILE:
+            for spoiled in spoilt(body, text):
+                async with session.post(address, data=json.dumps(spoiled)) as answer:
+                    told = await answer.text()
+                named = spoiled["checksum"], *spoiled["metadata"].values()
+                is_taken = all(is_name(one.strip()) for one in named)
+                assert answer.status in ((200, 423, 503) if is_taken else (400,)), (spoiled, told)
     assert [text for text in await stored_texts(running_bot) if any(bad in text for bad in HOSTILE)] == []
 
 

@@ -10,9 +10,13 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import select
 
-from bot.store.database import Database
+from bot.store.database import SERVER_SETTINGS, Database
 from bot.store.tables.core import audit, metadata
 from tests.support.servers import PostgreSQL, running_postgresql
+
+# A loaded machine stops a whole test process for seconds. The replicas in the stories are processes of their
+# own and keep the real limit.
+SERVER_SETTINGS["idle_in_transaction_session_timeout"] = "60000"
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

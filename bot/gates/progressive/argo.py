@@ -38,6 +38,8 @@ class RolloutsGate:
     async def _answer(self, request: web.Request) -> web.Response:
         caller = await require_caller(self._find_caller, bearer(request))
         change = change_of(request)
+        # What a metric sends as its body is not needed, but is read to its end, within the limit.
+        await request.read()
         try:
             verdict = await self._questions.ask(request.match_info["service"], change, caller, begins=True)
         except (UnknownServiceError, NotMeasuredYetError) as error:

@@ -13,6 +13,7 @@ from aiohttp import web
 from bot.freezes.status import NotMeasuredYetError, UnknownServiceError
 from bot.freezes.verdict import Change, Verdict, VerdictAnswer
 from bot.gates.progressive.questions import MOST, FindCaller, GateQuestions, require_caller
+from bot.texts import is_name
 
 CONFIRMATIONS = ("confirm-rollout", "confirm-traffic-increase", "confirm-promotion")
 _NO = 423
@@ -79,6 +80,8 @@ def _change(body: dict[str, Any]) -> Change:
     }
     if any(len(text) > MOST for text in texts.values()):
         raise web.HTTPBadRequest(reason=f"at most {MOST} characters for each name")
+    if not all(is_name(text) for text in texts.values()):
+        raise web.HTTPBadRequest(reason="names have no control characters and no lone surrogates")
     return Change(
         texts.get("change"),
         texts.get("kind"),

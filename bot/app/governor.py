@@ -168,6 +168,7 @@ class Governor:
             "tick": self._every(_TICK_S, self._tick),
             "writing": self._every(write_probe.EVERY_S, self._write_probe.attempt),
             "flags": self.flags.run(),
+            "gates": self.gates.run(),
             "retention": self._every(_RETENTION_EVERY_S, self._drop_old_rows),
             "forecasts": self._every(_FORECAST_EVERY_S, self.budgets.forecast),
             "velocity": self._every(_VELOCITY_EVERY_S, self.velocity.measure),
@@ -296,7 +297,7 @@ class Governor:
                 welcomes=Welcomes(self.database, current, self.clock),
             )
         )
-        shown_at_home = [topic for topic in Topic if topic is not Topic.TASKS]
+        shown_at_home = [topic for topic in Topic if topic not in {Topic.TASKS, Topic.GATE_WAITS}]
         self.database.signals.subscribe(shown_at_home, self.slack.app.workspaces.request_home_refresh)
 
     def _application(self) -> web.Application:

@@ -21,6 +21,7 @@ from bot.store.tables import (
     exemptions,
     flags,
     forecasts,
+    gate_waits,
     incidents,
     installations,
     label_values,
@@ -88,6 +89,12 @@ RULES: Final[Mapping[Table, RetentionRule]] = {
     deployments.begun_changes: RetentionRule(
         "30 days after it began",
         lambda now: deployments.begun_changes.c.began_at < now - timedelta(days=30),
+    ),
+    gate_waits.gate_waits: RetentionRule(
+        f"{MESSAGES.days} days after it ended", lambda now: gate_waits.gate_waits.c.ended_at < now - MESSAGES
+    ),
+    gate_waits.gate_calls: RetentionRule(
+        "1 day", lambda now: gate_waits.gate_calls.c.at < now - timedelta(days=1)
     ),
     exemptions.exemption_requests: RetentionRule(
         f"{HISTORY.days} days after it was asked",

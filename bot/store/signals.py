@@ -43,6 +43,7 @@ class Topic(StrEnum):
     INCIDENTS = "incidents"
     DEPLOYMENTS = "deployments"
     TASKS = "tasks"
+    GATE_WAITS = "gate_waits"
 
 
 Notify = Callable[[], None]

@@ -18,6 +18,7 @@ from bot.store.tables import (
     exemptions,
     flags,
     forecasts,
+    gate_waits,
     incidents,
     installations,
     reviews,
@@ -104,6 +105,18 @@ async def test_cards_that_are_still_edited_stay(database: Database) -> None:
     assert await count(database, incidents.incidents) == 1
 
 
+async def add_waits(database: Database) -> None:
+    asked = {
+        "platform": "github", "account": "1", "kind": "deployment", "priority": 1, "services": [],
+        "changes": [], "place": {}, "begins": True, "asked_at": OLD, "seen_at": OLD, "next_at": OLD,
+        "notes": 0, "failures": 0, "version": 0,
+    }  # fmt: skip
+    for ended, state in ((OLD, "answered"), (NOW, "gone"), (None, "waiting")):
+        await add(database, gate_waits.gate_waits, **asked, key=state, state=state, ended_at=ended)
+    for at in (OLD, NOW):
+        await add(database, gate_waits.gate_calls, platform="github", account="1", at=at, costs="post")
+
+
 async def test_what_is_over_goes_and_what_is_not_stays(database: Database) -> None:
     hold = {"service": "checkout", "kind": "person", "reason": "x", "by": "U1", "since": OLD}
     await add(database, core.holds, **hold, lifted_at=OLD)
@@ -187,6 +200,7 @@ async def test_what_is_over_goes_and_what_is_not_stays(database: Database) -> No
     freeze = {"service": "checkout", "hold_id": 1, "began_at": OLD, "work": []}
     for ended in (OLD, NOW, None):
         await add(database, reviews.freeze_reviews, **freeze, ended_at=ended)
+    await add_waits(database)
     await delete_expired(database, NOW)
     left = {table.name: await count(database, table) for table, rule in RULES.items() if rule.expired}
     assert left == {
@@ -197,7 +211,7 @@ async def test_what_is_over_goes_and_what_is_not_stays(database: Database) -> No
         "flag_promises": 1, "oauth_states": 0, "forecasts": 1, "forecast_scores": 1,
         "adjustments": 1, "deployment_changes": 1, "due_tasks": 2, "digest_pauses": 2,
         "rotation_absences": 1, "rotation_swaps": 1,
-        "freeze_reviews": 2,
+        "freeze_reviews": 2, "gate_waits": 2, "gate_calls": 1,
     }  # fmt: skip
 
 

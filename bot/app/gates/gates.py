@@ -12,6 +12,7 @@ from bot.gates.adapter import GateAdapter
 from bot.gates.progressive.argo import KargoGate, RolloutsGate
 from bot.gates.progressive.flagger import FlaggerGate
 from bot.gates.progressive.questions import FindCaller, GateQuestions
+from bot.gates.waits.answering import WaitAnswering
 from bot.tasks.handler import TaskHandler
 
 
@@ -20,6 +21,7 @@ class Gates:
 
     def __init__(self, resources: Resources, status_reader: StatusReader, passages: Passages) -> None:
         self._questions = GateQuestions(status_reader, passages, resources.database, resources.clock)
+        self.answering = WaitAnswering(resources.database, self._questions, resources.clock, resources.leases)
         self._adapters: Sequence[GateAdapter] = ()
 
     @property
@@ -33,6 +35,10 @@ class Gates:
             gate(self._questions, find_caller).add_routes(app)
         for adapter in self._adapters:
             adapter.add_routes(app)
+
+    async def run(self) -> None:
+        """Let platforms know what may go as soon as it may, until cancelled."""
+        await self.answering.run()
 
     async def follow(self, catalog: Catalog) -> None:
         """Plan what the policies in force make due on each platform."""

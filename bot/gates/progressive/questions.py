@@ -36,12 +36,21 @@ class GateQuestions:
 
         Raises `UnknownServiceError` and `NotMeasuredYetError`.
         """
-        service, now = self._status_reader.find(service_name), self._clock.now()
-        verdict = await self._status_reader.verdict(service.name, change)
-        await self._passages.record(service, verdict, by, now)
-        if begins and verdict.allow and change.id is not None:
-            await self._begin(service, change.id, by, now)
+        verdict = await self.judge(service_name, change)
+        await self.let_through(verdict, by, begins=begins)
         return verdict
+
+    async def judge(self, service_name: str, change: Change) -> Verdict:
+        """Return the verdict alone; raises `UnknownServiceError` and `NotMeasuredYetError`."""
+        service = self._status_reader.find(service_name)
+        return await self._status_reader.verdict(service.name, change)
+
+    async def let_through(self, verdict: Verdict, by: str, *, begins: bool) -> None:
+        """Record what follows from telling the verdict to whoever asked."""
+        service, now = self._status_reader.find(verdict.service), self._clock.now()
+        await self._passages.record(service, verdict, by, now)
+        if begins and verdict.allow and verdict.change.id is not None:
+            await self._begin(service, verdict.change.id, by, now)
 
     async def _begin(self, service: Service, change: str, by: str, now: datetime) -> None:
         state = await self._status_reader.gate_states.of(service, now)

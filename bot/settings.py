@@ -103,6 +103,12 @@ class Settings(BaseSettings):
         "copilot-swe-agent,claude,cursor,devin-ai-integration,google-labs-jules,chatgpt-codex-connector",
         description="Accounts at GitHub, separated by commas: what they deploy, agents did.",
     )
+    agent_requests_per_minute: int = Field(
+        120,
+        ge=1,
+        le=1_000_000,
+        description="The most requests a minute that an agent's token may make, whatever it was given.",
+    )
     gitlab_webhook_secret: SecretStr | None = Field(
         None,
         description="The secret token of GitLab's webhook; two, separated by a comma, while you change it.",

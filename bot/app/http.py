@@ -19,6 +19,7 @@ from bot.app.rotations import Rotations
 from bot.app.slack import Slack
 from bot.app.velocity import VelocityParts
 from bot.clock import Clock
+from bot.deployments.actor import Actor
 from bot.gates.progressive.questions import FindCaller
 from bot.http.api import Api
 from bot.http.auth import EnvironmentToken
@@ -75,7 +76,7 @@ def build_routes(  # noqa: PLR0917 - every part that has routes
     app = web.Application(middlewares=MIDDLEWARES, client_max_size=MOST_BYTES)
     api_token = settings.governor_api_token
     environment = EnvironmentToken(api_token.get_secret_value() if api_token else None)
-    tokens = KnownTokens(environment, resources.database, clock)
+    tokens = KnownTokens(environment, resources.database, clock, settings.agent_requests_per_minute)
     secret = settings.slack_signing_secret
     if secret:
         verify_signatures_by(slack.app.app, real_clock)
@@ -124,7 +125,9 @@ def build_routes(  # noqa: PLR0917 - every part that has routes
 def _gate_callers(tokens: KnownTokens) -> FindCaller:
     async def find(token: str) -> str | None:
         caller = await tokens.caller(token)
-        return caller.name if caller is not None and Right.GATE_READ in caller.rights else None
+        # These tools are pipelines: an agent asks the API or by MCP, where it is known as one.
+        may_ask = caller is not None and Right.GATE_READ in caller.rights
+        return caller.name if caller is not None and may_ask and caller.actor is not Actor.AGENT else None
 
     return find
 

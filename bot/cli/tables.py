@@ -92,9 +92,8 @@ def tokens(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
         lines.append(whole(Text.assemble((row["name"], "bold"), f"  gov_{row['key']}_…  ", state)))
         used = f"last used {_time(row['used_at'])}" if row["used_at"] else "never used"
         rights = ", ".join(row["rights"])
-        lines.append(
-            Below(f"{rights}; {row['per_minute']} a minute; made {_time(row['created_at'])}, {used}")
-        )
+        facts = f"{row['actor']}; {rights}; {row['per_minute']} a minute"
+        lines.append(Below(f"{facts}; made {_time(row['created_at'])}, {used}"))
     return Group(*lines)
 
 

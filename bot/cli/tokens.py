@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from bot.cli.console import Json, err, fail, out, print_json, run_async
+from bot.deployments.actor import Actor
 
 tokens = typer.Typer(
     help="Make, list and revoke API tokens, in the database of DATABASE_URL.", no_args_is_help=True
@@ -30,6 +31,13 @@ def create(
             "only with incidents:read-private, beside incidents:read or audit:read."
         ),
     ],
+    actor: Annotated[
+        Actor,
+        typer.Option(
+            help="What uses it. An agent's asks for exemptions, proves no kind of change, and marks what it "
+            "deploys; AGENT_REQUESTS_PER_MINUTE limits it."
+        ),
+    ] = Actor.PIPELINE,
     per_minute: Annotated[
         int, typer.Option(min=1, max=1_000_000, help="How many requests a minute it may make.")
     ] = 600,
@@ -44,7 +52,7 @@ def create(
             f"`{name}` cannot be a token's name: use a-z, 0-9 and -, at most 40, none of the bot's own names"
         )
     try:
-        token = run_async(_create(name, read_rights(allow), per_minute))
+        token = run_async(_create(name, read_rights(allow, actor), per_minute, actor))
     except (UnknownRightError, TokenNameTakenError) as error:
         fail(str(error))
     if as_json:
@@ -78,12 +86,14 @@ def revoke(name: Name) -> None:
     out.print(f"{name} is revoked", markup=False)
 
 
-async def _create(name: str, rights: frozenset[str], per_minute: int) -> str:
+async def _create(name: str, rights: frozenset[str], per_minute: int, actor: Actor) -> str:
     from bot.cli.database import opened_database  # noqa: PLC0415
     from bot.store import api_tokens  # noqa: PLC0415
 
     async with opened_database(migrating=True) as database, database.transaction() as connection:
-        return await api_tokens.create(connection, name, rights, per_minute, datetime.now(UTC))
+        return await api_tokens.create(
+            connection, name, rights, per_minute, datetime.now(UTC), actor=actor.value
+        )
 
 
 async def _list() -> list[dict[str, object]]:

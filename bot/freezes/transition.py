@@ -150,6 +150,7 @@ class ExemptionRequested:
     kind: str | None = None
     proof: str | None = None
     until: datetime | None = None
+    by_agent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

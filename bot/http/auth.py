@@ -10,6 +10,7 @@ from typing import Protocol
 
 from aiohttp import web
 
+from bot.deployments.actor import Actor
 from bot.http.problems import Handler, ProblemError
 from bot.http.rights import ALL, Caller, Right
 from bot.incidents.visibility import Viewer
@@ -19,6 +20,9 @@ CALLER = web.RequestKey("caller", str)
 
 RIGHTS = web.RequestKey("rights", frozenset[Right])
 """The key of the rights of the caller's token in a request."""
+
+ACTOR = web.RequestKey("actor", Actor)
+"""The key of what uses the caller's token: a person, a pipeline or an agent."""
 
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="governor"'}
 
@@ -57,11 +61,17 @@ def viewer_of(request: web.Request) -> Viewer:
     return Viewer(request[CALLER], sees_private=Right.INCIDENTS_READ_PRIVATE in request[RIGHTS])
 
 
+def is_agent(request: web.Request) -> bool:
+    """Return whether an agent's token made the request."""
+    return request.get(ACTOR) is Actor.AGENT
+
+
 def require_token(tokens: TokenVerifier, handler: Handler, right: Right | None = None) -> Handler:
     """Return the handler guarded by the bearer token, which must have the right; all rights if None is named.
 
     The guard raises `ProblemError`: 401 without a valid token, 403 without the right, 429 over its rate
-    limit. It stores the caller's name as `request[CALLER]`, the token's rights as `request[RIGHTS]`.
+    limit. It stores the caller's name as `request[CALLER]`, the token's rights as `request[RIGHTS]`, and
+    what uses it as `request[ACTOR]`.
     """
     required = ALL if right is None else frozenset({right})
 
@@ -72,7 +82,7 @@ def require_token(tokens: TokenVerifier, handler: Handler, right: Right | None =
             raise ProblemError(
                 403, f"the token {caller.name} does not have the right {missing}", missing=missing
             )
-        request[CALLER], request[RIGHTS] = caller.name, caller.rights
+        request[CALLER], request[RIGHTS], request[ACTOR] = caller.name, caller.rights, caller.actor
         return await handler(request)
 
     return guarded

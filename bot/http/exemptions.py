@@ -11,7 +11,7 @@ from bot.clock import Clock
 from bot.freezes.exemptions.requests import ExemptionRequests, ExemptionWaitingError
 from bot.freezes.exemptions.states import ExemptionRecord, find_open, read_record, read_records
 from bot.freezes.status import StatusReader, UnknownServiceError
-from bot.http.auth import CALLER, TokenVerifier
+from bot.http.auth import CALLER, TokenVerifier, is_agent
 from bot.http.deployments.reports import NonBlankLine
 from bot.http.operations import (
     BAD_BODY,
@@ -63,6 +63,8 @@ class ExemptionAnswer(Answer):
     kind: str | None
     proof: str | None
     by: str
+    by_agent: bool
+    """Whether an agent asked, by its token."""
     asked_at: AwareDatetime
     decided_by: str | None
     decided_at: AwareDatetime | None
@@ -139,6 +141,7 @@ class ExemptionsEndpoint:
                 kind=body.kind,
                 proof=body.proof,
                 until=body.until,
+                by_agent=is_agent(request),
             )
         except ExemptionWaitingError as error:
             asked = error.waiting
@@ -203,6 +206,7 @@ def exemption_json(record: ExemptionRecord) -> dict[str, Any]:
         "kind": asked.kind,
         "proof": asked.proof,
         "by": asked.by,
+        "by_agent": asked.by_agent,
         "asked_at": instant(asked.asked_at),
         "decided_by": record.decided_by,
         "decided_at": instant(record.decided_at) if record.decided_at else None,

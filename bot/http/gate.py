@@ -7,7 +7,7 @@ from aiohttp import web
 from bot.freezes.exemptions.passages import Passages
 from bot.freezes.status import NotMeasuredYetError, StatusReader, UnknownServiceError
 from bot.freezes.verdict import Change
-from bot.http.auth import CALLER
+from bot.http.auth import CALLER, is_agent
 from bot.http.operations import BAD_QUERY, NOT_MEASURED_YET, UNKNOWN_SERVICE, Operation, QueryParameter
 from bot.http.problems import ProblemError
 from bot.http.request_body import FLAG_SCHEMA, read_flag
@@ -57,6 +57,7 @@ class GateEndpoint:
             _text_parameter(request.query, "environment"),
             _text_parameter(request.query, "commit"),
             _text_parameter(request.query, "proof"),
+            by_agent=is_agent(request),
         )
         try:
             service = self._status_reader.find(request.match_info["service"])

@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field
 
 from bot.catalog.current import CurrentCatalog
 from bot.clock import Clock
-from bot.http.auth import CALLER, TokenVerifier, viewer_of
+from bot.http.auth import CALLER, TokenVerifier, is_agent, viewer_of
 from bot.http.operations import (
     BAD_BODY,
     BAD_QUERY,
@@ -174,6 +174,9 @@ class IncidentsEndpoint:
         refusals=_UNKNOWN_INCIDENT | BAD_BODY,
     )
     async def _change(self, request: web.Request) -> web.Response:
+        if is_agent(request):
+            # Whoever ends an incident ends the hold that it has on services.
+            raise ProblemError(403, "agents open incidents; people and pipelines change them")
         body = read_body(ChangeBody, await read_json(request))
         before = (await self._snapshot(request)).incident
         id_ = before.id

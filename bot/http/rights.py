@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from bot.deployments.actor import Actor
+
 
 class Right(StrEnum):
     """A permission, written `resource:action`."""
@@ -30,6 +32,9 @@ class Right(StrEnum):
 
 ALL = frozenset(Right)
 
+AGENT_RIGHTS = ALL - {Right.EVENTS_WRITE, Right.ALERTS_WRITE, Right.INCIDENTS_READ_PRIVATE}
+"""What an agent's token may be given: nothing by which it could open a gate, or see what is private."""
+
 MEANING = {
     Right.SERVICES_READ: "read services, budgets and holds",
     Right.GATE_READ: "ask the gate whether a change may ship",
@@ -49,22 +54,28 @@ MEANING = {
 
 
 class UnknownRightError(ValueError):
-    """A name that is no right's."""
+    """A name that is no right's, or of a right that an agent cannot have."""
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The owner of a token: its name, and its rights."""
+    """The owner of a token: its name, its rights, and what it is."""
 
     name: str
     rights: frozenset[Right]
+    actor: Actor = Actor.PIPELINE
 
 
-def read_rights(text: str) -> frozenset[Right]:
+def rights_of(actor: Actor) -> frozenset[Right]:
+    """Return the rights that a token of such an owner may have."""
+    return AGENT_RIGHTS if actor is Actor.AGENT else ALL
+
+
+def read_rights(text: str, actor: Actor = Actor.PIPELINE) -> frozenset[Right]:
     """Parse `gate:read,events:write`, or `all`. Raises `UnknownRightError`, which lists the valid ones."""
     names = [name.strip() for name in text.split(",") if name.strip()]
     if names == ["all"]:
-        return ALL
+        return rights_of(actor)
     if not names:
         raise UnknownRightError(f"name at least one right of {', '.join(Right)}")
     unknown = [name for name in names if name not in set(Right)]
@@ -72,7 +83,10 @@ def read_rights(text: str) -> frozenset[Right]:
         raise UnknownRightError(
             f"there is no right {', '.join(unknown)}; the rights are {', '.join(Right)}, or all"
         )
-    return frozenset(map(Right, names))
+    rights = frozenset(map(Right, names))
+    if denied := rights - rights_of(actor):
+        raise UnknownRightError(f"an agent's token cannot have {', '.join(sorted(denied))}")
+    return rights
 
 
 def known_rights(names: Iterable[str]) -> frozenset[Right]:

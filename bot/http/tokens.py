@@ -6,12 +6,16 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from bot.clock import Clock
+from bot.deployments.actor import Actor
 from bot.http.auth import EnvironmentToken
 from bot.http.problems import ProblemError
-from bot.http.rights import Caller, known_rights
+from bot.http.rights import Caller, known_rights, rights_of
 from bot.store import api_tokens
 from bot.store.api_tokens import ApiToken
 from bot.store.database import Database
+
+AGENT_PER_MINUTE = 120
+"""How many requests a minute an agent's token may make unless the settings say otherwise."""
 
 _RECORD_USE_EVERY = timedelta(minutes=1)
 
@@ -20,13 +24,21 @@ class KnownTokens:
     """Verifies `GOVERNOR_API_TOKEN` and the tokens made with `governor token create`.
 
     A token is looked up at each request, so that a revoked one is refused at once. Rate limits are counted in
-    this process: each replica has its own count.
+    this process: each replica has its own count. An agent's token may make `agent_per_minute` requests a
+    minute at most, whatever it was given.
     """
 
-    def __init__(self, environment: EnvironmentToken, database: Database, clock: Clock) -> None:
+    def __init__(
+        self,
+        environment: EnvironmentToken,
+        database: Database,
+        clock: Clock,
+        agent_per_minute: int = AGENT_PER_MINUTE,
+    ) -> None:
         self._environment = environment
         self._database = database
         self._clock = clock
+        self._agent_per_minute = agent_per_minute
         self._rate_limits: dict[str, RequestRateLimit] = {}
         self._used_at: dict[str, datetime] = {}
 
@@ -48,19 +60,24 @@ class KnownTokens:
             stored = await api_tokens.find(connection, token)
         if stored is None:
             return None
-        self._check_rate(stored)
+        # What another version of the bot calls otherwise has the fewest rights.
+        actor = Actor(stored.actor) if stored.actor in set(Actor) else Actor.AGENT
+        self._check_rate(stored, actor)
         await self._record_use(stored)
-        return Caller(stored.name, known_rights(stored.rights))
+        return Caller(stored.name, known_rights(stored.rights) & rights_of(actor), actor)
 
-    def _check_rate(self, token: ApiToken) -> None:
+    def _check_rate(self, token: ApiToken, actor: Actor) -> None:
+        per_minute = token.per_minute
+        if actor is Actor.AGENT:
+            per_minute = min(per_minute, self._agent_per_minute)
         limit = self._rate_limits.get(token.key)
-        if limit is None or limit.per_minute != token.per_minute:
-            limit = self._rate_limits[token.key] = RequestRateLimit(token.per_minute)
+        if limit is None or limit.per_minute != per_minute:
+            limit = self._rate_limits[token.key] = RequestRateLimit(per_minute)
         wait_s = limit.take()
         if wait_s > 0:
             raise ProblemError(
                 429,
-                f"the token {token.name} may make {token.per_minute} requests a minute",
+                f"the token {token.name} may make {per_minute} requests a minute",
                 headers={"Retry-After": str(math.ceil(wait_s))},
             )
 

@@ -23,6 +23,8 @@ from bot.store import audit
 from bot.store.tables.core import api_tokens
 
 PREFIX = "gov"
+PIPELINE = "pipeline"
+AGENT = "agent"
 OPERATOR = "operator"
 """The actor of what is done on the command line of the machine that the bot runs on."""
 
@@ -41,7 +43,10 @@ class NoSuchTokenError(TokenError):
 
 @dataclass(frozen=True, slots=True)
 class ApiToken:
-    """A stored token. `per_minute` is how many requests it may make in a minute."""
+    """A stored token. `per_minute` is how many requests it may make in a minute.
+
+    `actor` is what uses it: `person`, `pipeline` or `agent`.
+    """
 
     key: str
     name: str
@@ -50,23 +55,28 @@ class ApiToken:
     created_at: datetime
     used_at: datetime | None = None
     revoked_at: datetime | None = None
+    actor: str = PIPELINE
 
 
 async def create(
-    connection: AsyncConnection, name: str, rights: Iterable[str], per_minute: int, now: datetime
+    connection: AsyncConnection,
+    name: str,
+    rights: Iterable[str],
+    per_minute: int,
+    now: datetime,
+    *,
+    actor: str = PIPELINE,
 ) -> str:
     """Create a token and return it, the only time that it is shown; raises `TokenNameTakenError`."""
     if (await connection.execute(select(exists().where(api_tokens.c.name == name)))).scalar_one():
         raise TokenNameTakenError(f"the name {name} is or was in use: choose another")
     key, secret = secrets.token_hex(4), secrets.token_urlsafe(32)
     allowed = sorted(rights)
+    values = {"rights": allowed, "per_minute": per_minute, "actor": actor}
     await connection.execute(
-        insert(api_tokens).values(
-            key=key, name=name, hash=_hash(secret), rights=allowed, per_minute=per_minute, created_at=now
-        )
+        insert(api_tokens).values(key=key, name=name, hash=_hash(secret), created_at=now, **values)
     )
-    details = {"rights": allowed, "per_minute": per_minute}
-    await audit.record(connection, audit.AuditEntry(OPERATOR, "token.created", name, "", after=details), now)
+    await audit.record(connection, audit.AuditEntry(OPERATOR, "token.created", name, "", after=values), now)
     return f"{PREFIX}_{key}_{secret}"
 
 
@@ -94,6 +104,12 @@ async def any_active(connection: AsyncConnection) -> bool:
     return bool((await connection.execute(query)).scalar_one())
 
 
+async def is_agent(connection: AsyncConnection, name: str) -> bool:
+    """Return whether the name is that of an agent's token, perhaps a revoked one."""
+    query = select(exists().where(api_tokens.c.name == name, api_tokens.c.actor == AGENT))
+    return bool((await connection.execute(query)).scalar_one())
+
+
 async def find(connection: AsyncConnection, token: str) -> ApiToken | None:
     """Return the active token with this text; None if there is none."""
     prefix, _, rest = token.partition("_")
@@ -118,5 +134,12 @@ def _hash(secret: str) -> str:
 
 def _token(row: Row[Any]) -> ApiToken:
     return ApiToken(
-        row.key, row.name, tuple(row.rights), row.per_minute, row.created_at, row.used_at, row.revoked_at
+        row.key,
+        row.name,
+        tuple(row.rights),
+        row.per_minute,
+        row.created_at,
+        row.used_at,
+        row.revoked_at,
+        row.actor,
     )

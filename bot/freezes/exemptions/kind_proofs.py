@@ -15,10 +15,14 @@ from bot.freezes.verdict import Change
 
 @dataclass(frozen=True, slots=True)
 class OpenIncident:
-    """An incident that is not over: its services, and whether it is urgent for all others too."""
+    """An incident that is not over: its services, and whether it is urgent for all others too.
+
+    One that an agent opened is confirmed once somebody else has acknowledged it.
+    """
 
     services: frozenset[str]
     is_severe: bool
+    is_confirmed: bool = True
 
 
 ReadOpenIncident = Callable[[int], Awaitable[OpenIncident | None]]
@@ -54,6 +58,8 @@ class KindProofs:
 
     async def _verify_incident(self, service: str, number: int) -> tuple[KindProof | None, str]:
         incident = await self._read_open_incident(number)
+        if incident is not None and not incident.is_confirmed:
+            return None, f"incident {number} proves nothing yet: an agent opened it, nobody acknowledged it"
         if incident is not None and (incident.is_severe or service in incident.services):
             return KindProof(ProofSort.INCIDENT, f"incident {number}"), ""
         return None, f"incident {number} proves nothing: it is not open, or does not concern {service}"

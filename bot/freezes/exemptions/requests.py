@@ -55,6 +55,7 @@ class StoredExemptionRequest:
     proof: str | None = None
     until: datetime | None = None
     """When it ends, where that was asked for instead of a length."""
+    by_agent: bool = False
 
     def end(self, granted_at: datetime) -> datetime:
         """Return when the change is no longer exempt if it is granted at a time."""
@@ -98,6 +99,7 @@ class ExemptionRequests:
         kind: str | None = None,
         proof: str | None = None,
         until: datetime | None = None,
+        by_agent: bool = False,
     ) -> StoredExemptionRequest:
         """Store and announce a request.
 
@@ -124,10 +126,13 @@ class ExemptionRequests:
                 "kind": kind,
                 "proof": proof,
                 "until": until,
+                "by_agent": by_agent,
             }
             insert = self._database.insert(rows).values(values).returning(rows.c.id)
             id_ = int((await connection.execute(insert)).scalar_one())
-            asked = ExemptionRequested(id_, change, by, reason, keep_for, commit, kind, proof, until)
+            asked = ExemptionRequested(
+                id_, change, by, reason, keep_for, commit, kind, proof, until, by_agent
+            )
             await self._writer.record(connection, service, asked, now)
         log_transitions(service.name, [asked])
         return StoredExemptionRequest(
@@ -143,6 +148,7 @@ class ExemptionRequests:
             kind,
             proof,
             until,
+            by_agent,
         )
 
     async def pending(self, id_: int, now: datetime) -> StoredExemptionRequest:
@@ -254,4 +260,5 @@ def request_of(row: Row[Any]) -> StoredExemptionRequest:
         row.kind,
         row.proof,
         row.until,
+        row.by_agent,
     )

@@ -20,7 +20,7 @@ from bot.deployments.deployment import PRODUCTION, Deployment, is_production
 from bot.deployments.recorder import DeploymentRecorder
 from bot.http.auth import CALLER, TokenVerifier
 from bot.http.deployments.argocd_notification import OUTCOMES, ArgoSyncBody
-from bot.http.deployments.reports import LONGEST_AGO, deployment_response, first_safe_url
+from bot.http.deployments.reports import LONGEST_AGO, deployment_response, first_safe_url, marked
 from bot.http.operations import BAD_BODY, Operation, add_operations
 from bot.http.problems import ProblemError
 from bot.http.request_body import read_body, read_json
@@ -76,7 +76,7 @@ class ArgoCDWebhook:
             return deployment_response(
                 [], status=202, ignored="no service has this application's repository or name"
             )
-        deployment = _deployment(body, repository, self._agents, now)
+        deployment = marked(_deployment(body, repository, self._agents, now), request)
         if await self._is_repeated(body, deployment, services):
             return deployment_response([], status=202, ignored="this revision is the one deployed last")
         recorded = await self._recorder.record(deployment, services, request[CALLER], now)

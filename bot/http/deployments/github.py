@@ -21,7 +21,7 @@ from bot.deployments.deployment import Deployment, is_production
 from bot.deployments.github.deployment_list import OUTCOMES
 from bot.deployments.recorder import DeploymentRecorder
 from bot.http.auth import CALLER, TokenVerifier, require_token
-from bot.http.deployments.reports import Line, deployment_response, first_safe_url
+from bot.http.deployments.reports import Line, deployment_response, first_safe_url, marked
 from bot.http.operations import BAD_BODY, Operation, add_operations
 from bot.http.problems import ProblemError
 from bot.http.request_body import MOST_UNSIGNED_BYTES, Instant, read_body, read_bytes, read_json
@@ -189,7 +189,7 @@ class GitHubWebhook:
         if body.deployment_status.state not in OUTCOMES:
             return deployment_response([], status=202, ignored="the deployment has not ended yet")
         now = self._clock.now()
-        deployment = _deployment(body, self._agents, now)
+        deployment = marked(_deployment(body, self._agents, now), request)
         services = self._recorder.services_of(deployment.repository)
         if not services:
             return deployment_response([], status=202, ignored="no service names this repository")

@@ -1,6 +1,7 @@
 """`/api/v1/deployments`: outcomes of deployments from systems other than GitHub, and the list of all."""
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated
 
@@ -13,7 +14,7 @@ from bot.deployments.actor import Actor
 from bot.deployments.change import LONGEST_TITLE, CarriedChange
 from bot.deployments.deployment import PRODUCTION, Deployment, DeploymentState, is_production
 from bot.deployments.recorder import DeploymentRecorder
-from bot.http.auth import CALLER, TokenVerifier
+from bot.http.auth import CALLER, TokenVerifier, is_agent
 from bot.http.operations import BAD_BODY, Operation, add_operations
 from bot.http.problems import ProblemError
 from bot.http.request_body import TextInstant, read_body, read_json
@@ -62,7 +63,8 @@ class DeploymentBody(RequestBody):
 
     `commit` is a hash or a version, `by` a name or a Slack user id. Times left out are now. `change`, `kind`
     and `proof` are what the gate was asked with. Unless `production` says otherwise, production is what is
-    called so. Reports with the same `run` are jobs of one deployment. `actor` is who or what deployed.
+    called so. Reports with the same `run` are jobs of one deployment. `actor` is who or what deployed;
+    what an agent's token reports, an agent deployed.
     `changes` are the commits since `previous_commit`, and `lines_changed` how many lines they touch;
     what is left out is asked of GitHub, where the service has a repository there.
     """
@@ -154,6 +156,7 @@ class DeploymentsEndpoint:
             changes=_changes(body),
             lines_changed=body.lines_changed,
         )
+        deployment = marked(deployment, request)
         recorded = await self._recorder.record(deployment, [service], request[CALLER], now)
         return deployment_response(recorded, status=201 if recorded else 200)
 
@@ -172,6 +175,11 @@ def _changes(body: DeploymentBody) -> tuple[CarriedChange, ...] | None:
 def deployment_response(recorded: list[str], *, status: int, ignored: str | None = None) -> web.Response:
     """Return the response that names the services for which it was new, or why it was ignored."""
     return web.json_response({"recorded": recorded, "ignored": ignored}, status=status)
+
+
+def marked(deployment: Deployment, request: web.Request) -> Deployment:
+    """Return the deployment as an agent's if an agent's token reported it, whatever the report says."""
+    return replace(deployment, actor=Actor.AGENT) if is_agent(request) else deployment
 
 
 def first_safe_url(*urls: str) -> str:

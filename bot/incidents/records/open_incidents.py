@@ -3,6 +3,7 @@
 from bot.freezes.exemptions.kind_proofs import OpenIncident
 from bot.incidents.incident import Severity, UnknownIncidentError
 from bot.incidents.records import incidents as records
+from bot.store import api_tokens
 from bot.store.database import Database
 
 _SEVERE = (Severity.SEV1, Severity.SEV2)
@@ -21,6 +22,9 @@ class OpenIncidentReader:
                 incident = await records.read(connection, number)
             except UnknownIncidentError:
                 return None
-        if not incident.status.is_active:
-            return None
-        return OpenIncident(frozenset(incident.services), incident.severity in _SEVERE)
+            if not incident.status.is_active:
+                return None
+            is_confirmed = incident.acknowledged_at is not None or not await api_tokens.is_agent(
+                connection, incident.opened_by
+            )
+        return OpenIncident(frozenset(incident.services), incident.severity in _SEVERE, is_confirmed)

@@ -32,6 +32,7 @@ OWN_VARIABLES = frozenset(
         "GITHUB_TOKEN",
         "GITHUB_API_URL",
         "AGENT_ACCOUNTS",
+        "AGENT_REQUESTS_PER_MINUTE",
         "POLICIES_DIR",
         "SANDBOX_HOSTS",
         "DATABASE_URL",

@@ -31,6 +31,7 @@ def exemption_text(service: Service, transition: ExemptionTransition) -> Announc
             if transition.until is not None:
                 length = markup(" until {}", when(transition.until))
             facts = [
+                Markup("An agent asks, by its API token.") if transition.by_agent else NOTHING,
                 markup("Its kind: {}", transition.kind) if transition.kind else NOTHING,
                 markup("What it names as the proof: {}", transition.proof) if transition.proof else NOTHING,
                 markup("At commit {}", code(transition.commit[:12])) if transition.commit else NOTHING,

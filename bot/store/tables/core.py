@@ -255,6 +255,8 @@ api_tokens = Table(
     Column("hash", String(64), nullable=False),
     Column("rights", JSON, nullable=False),
     Column("per_minute", Integer, nullable=False),
+    # person, pipeline or agent
+    Column("actor", String(20), nullable=False, default="pipeline", server_default="pipeline"),
     Column("created_at", Instant, nullable=False),
     Column("used_at", Instant),
     Column("revoked_at", Instant),

@@ -1,6 +1,6 @@
 """The table of requests for exemptions: what somebody asked to ship through a freeze, and who decided."""
 
-from sqlalchemy import Column, Double, String, Table, Text
+from sqlalchemy import Boolean, Column, Double, String, Table, Text, false
 
 from bot.store.signals import Topic, on_write
 from bot.store.tables.core import Instant, RowId, metadata
@@ -28,5 +28,7 @@ exemption_requests = Table(
     Column("proof", String(500)),
     # When it ends, where that is asked for instead of a length.
     Column("until", Instant),
+    # Whether an agent asked, by its token.
+    Column("by_agent", Boolean, nullable=False, default=False, server_default=false()),
     info=on_write(Topic.HOLDS),
 )

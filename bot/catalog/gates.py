@@ -1,6 +1,7 @@
 """How the platforms that changes go through are reached, as plain values."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -13,9 +14,61 @@ class GateUnavailable(StrEnum):
     """It does not: nothing ships unasked."""
 
 
+class OnFreeze(StrEnum):
+    """What is done with what waits on a platform while a service is frozen."""
+
+    WAIT = "wait"
+    """It goes on waiting, and is let through when the freeze ends."""
+    REJECT = "reject"
+    """It is refused, and must be started again."""
+
+
+class PullRequestChecks(StrEnum):
+    """What the check on a pull request does while a service is frozen."""
+
+    INFORM = "inform"
+    """It says so, and holds nothing up."""
+    WAIT = "wait"
+    """It stays open until the freeze ends."""
+    NONE = "none"
+    """There is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class GitHubRepository:
+    """The services that are deployed from a repository to some of its environments; to all without any."""
+
+    repository: str
+    services: tuple[str, ...]
+    environments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GitHubLabel:
+    """A label that proves the `kind` of a pull request where a member of the team (`org/team`) has set it."""
+
+    label: str
+    kind: str
+    team: str
+
+
+@dataclass(frozen=True, slots=True)
+class GitHubGateSettings:
+    """How what waits at GitHub is held. `people` maps logins, in lower case, to Slack members."""
+
+    on_freeze: OnFreeze = OnFreeze.WAIT
+    pull_requests: PullRequestChecks = PullRequestChecks.INFORM
+    check_name: str = "Governor"
+    repositories: tuple[GitHubRepository, ...] = ()
+    labels: tuple[GitHubLabel, ...] = ()
+    people: Mapping[str, str] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True)
 class GateSettings:
     """The platforms of the workspace. What is secret in their settings is left out of their `repr`."""
+
+    github: GitHubGateSettings = GitHubGateSettings()
 
 
 NO_GATES = GateSettings()

@@ -35,6 +35,7 @@ from bot.policy.documents.goal import GoalDocument, goal_of
 from bot.policy.documents.notify import NotifySpec
 from bot.policy.documents.paging import PagingSpec
 from bot.policy.documents.rotation import RotationDocument
+from bot.policy.gates import gates_of
 from bot.policy.notify import notify_of
 from bot.policy.paging import destinations_of
 from bot.store.addresses import qualified
@@ -115,6 +116,7 @@ def _workspace(document: documents.WorkspaceDocument) -> catalog.Workspace:
         archive_incidents_after=spec.channels.archive_incidents_after,
         time_zone=spec.time_zone,
         digests=digests_of(spec.digest, DEFAULT_DIGESTS),
+        gates=gates_of(spec.gates),
         evaluate_every=spec.evaluate_every,
         sources={name: _source(source) for name, source in sorted(spec.sources.items())},
         flags=_flags(spec.flags),

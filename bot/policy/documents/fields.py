@@ -44,6 +44,9 @@ FLAG = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 REPOSITORY = r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}"
 WORD = r"[A-Za-z0-9](?:[A-Za-z0-9 ._-]{0,48}[A-Za-z0-9])?"
 _LABEL = r"[a-zA-Z_][a-zA-Z0-9_]{0,99}"
+_LOGIN = r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,79})(?:\[bot\])?"
+_GITHUB_TEAM = r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}"
+_GITHUB_NAME = r"[^\s\x00-\x1f\x7f-\x9f](?:[^\x00-\x1f\x7f-\x9f]{0,99})"
 _MOST_SERVICES = 10_000
 _MOST_BAD_EVENTS = 1_000
 _PEOPLE = "a user group such as @sre, or a person's id such as U012AB3CD"
@@ -225,6 +228,26 @@ Repository = Annotated[
     str,
     _checked(REPOSITORY, "a repository", '"owner/name" as GitHub writes it'),
     WithJsonSchema(_text(REPOSITORY, "acme/checkout")),
+]
+GitHubLogin = Annotated[
+    str,
+    _checked(_LOGIN, "an account at GitHub", "its login, such as monalisa"),
+    WithJsonSchema(_text(_LOGIN, "monalisa")),
+]
+GitHubTeam = Annotated[
+    str,
+    _checked(_GITHUB_TEAM, "a team at GitHub", '"organization/team" as its address has it'),
+    WithJsonSchema(_text(_GITHUB_TEAM, "acme/security")),
+]
+GitHubName = Annotated[
+    str,
+    _checked(_GITHUB_NAME, "a name at GitHub", "1 to 100 printable characters"),
+    WithJsonSchema(_text(_GITHUB_NAME, "production")),
+]
+Person = Annotated[
+    str,
+    _checked(PERSON, "a person in Slack", "an id such as U012AB3CD"),
+    WithJsonSchema(_text(PERSON, "U012AB3CD")),
 ]
 ChangeKind = Annotated[
     str,

@@ -116,6 +116,12 @@ class Settings(BaseSettings):
     jira_webhook_secret: SecretStr | None = Field(
         None, description="The secret of Jira's webhook; two, separated by a comma, while you change it."
     )
+    kubeconfig: Path | None = Field(
+        None,
+        description=(
+            "The kubeconfig file with the contexts of `gates.kubernetes`; if unset, the pod's own account."
+        ),
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="The lowest level that is logged."
     )

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from bot.catalog.clusters import ClusterSettings
+
 
 class GateUnavailable(StrEnum):
     """What a pipeline does with a change to a service while the gate cannot be asked."""
@@ -69,6 +71,7 @@ class GateSettings:
     """The platforms of the workspace. What is secret in their settings is left out of their `repr`."""
 
     github: GitHubGateSettings = GitHubGateSettings()
+    clusters: tuple[ClusterSettings, ...] = ()
 
 
 NO_GATES = GateSettings()

@@ -14,7 +14,9 @@ from bot.policy.documents.gates.github import GitHubGateSpec
 
 def gates_of(spec: GatesSpec) -> GateSettings:
     """Return how the platforms are reached."""
-    return GateSettings(github=_github(spec.github))
+    return GateSettings(
+        github=_github(spec.github), clusters=tuple(cluster.settings() for cluster in spec.kubernetes)
+    )
 
 
 def _github(spec: GitHubGateSpec) -> GitHubGateSettings:

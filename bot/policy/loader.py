@@ -18,6 +18,7 @@ from bot.policy.documents.documents import API_VERSION, KINDS, Document, Service
 from bot.policy.faults import PolicyError, PolicyFault, did_you_mean, quoted
 from bot.policy.policy_set import PolicySet
 from bot.policy.rules.freeze_windows import freeze_window_faults
+from bot.policy.rules.gates import gate_faults
 from bot.policy.rules.goals import goal_faults
 from bot.policy.rules.references import clashes, unknown_references, workspace_faults
 from bot.policy.rules.rotations import rotation_faults
@@ -227,6 +228,7 @@ class _Reading:
         self.faults += rotation_faults(self.sources, self.may_be_unread)
         self.faults += goal_faults(self.sources, self.may_be_unread)
         self.faults += freeze_window_faults(self.sources, self.may_be_unread)
+        self.faults += gate_faults(self.sources, self.may_be_unread)
         return PolicySet(tuple(documents), names, tuple(templates))
 
 

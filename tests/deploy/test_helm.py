@@ -34,19 +34,24 @@ Manifests = dict[str, dict[str, Any]]
 
 
 def rendered(tmp_path: Path, values: Mapping[str, object]) -> Manifests:
-    """Return what Helm makes of the chart, by kind, each checked as the API server would."""
+    """Return what Helm makes of the chart, by kind."""
+    return {manifest["kind"]: manifest for manifest in manifests(tmp_path, values)}
+
+
+def manifests(tmp_path: Path, values: Mapping[str, object]) -> list[dict[str, Any]]:
+    """Return what Helm makes of the chart, each checked as the API server would."""
     file = tmp_path / "values.yaml"
     file.write_text(yaml.safe_dump(dict(values)))
     linted = helm("lint", "--strict", "--quiet", "--values", str(file), str(CHART))
     assert linted.returncode == 0, linted.stdout + linted.stderr
     done = helm("template", "shop", str(CHART), "--namespace", "tools", "--values", str(file))
     assert done.returncode == 0, done.stderr
-    manifests = [document for document in yaml.safe_load_all(done.stdout) if document]
-    for manifest in manifests:
+    made = [document for document in yaml.safe_load_all(done.stdout) if document]
+    for manifest in made:
         # The Prometheus operator's own kind is not Kubernetes'.
         if manifest["kind"] != "ServiceMonitor":
             kubernetes_validate.validate(manifest, "1.35", strict=True)
-    return {manifest["kind"]: manifest for manifest in manifests}
+    return made
 
 
 @pytest.fixture(name="full")
@@ -117,6 +122,42 @@ def test_what_selects_pods_selects_those_that_serve(full: Manifests) -> None:
         full["ServiceMonitor"]["spec"]["selector"]["matchLabels"].items()
         <= full["Service"]["metadata"]["labels"].items()
     )
+
+
+def test_rights_in_the_cluster_are_given_only_where_they_are_asked_for(tmp_path: Path) -> None:
+    assert not {"Role", "ClusterRole"} & set(rendered(tmp_path, LEAST))
+    kubernetes = {
+        "admission": True,
+        "namespaces": ["shop", "payments"],
+        "canaries": ["shop"],
+        "argocd": {"projects": ["shop", "1"]},
+    }
+    everything = manifests(tmp_path, LEAST | {"kubernetes": kubernetes})
+    roles = {
+        (each["metadata"]["namespace"], each["metadata"]["name"]): each["rules"]
+        for each in everything
+        if each["kind"] == "Role"
+    }
+    assert set(roles) == {
+        ("shop", "shop-governor-holds"),
+        ("payments", "shop-governor-holds"),
+        ("shop", "shop-governor-canaries"),
+        ("argocd", "shop-governor-sync-windows"),
+    }
+    assert roles["argocd", "shop-governor-sync-windows"][0]["resourceNames"] == ["shop", "1"]
+    verbs = {verb for rules in roles.values() for rule in rules for verb in rule["verbs"]}
+    assert verbs == {"get", "patch", "create"}
+    bound = {
+        (each["metadata"]["namespace"], each["roleRef"]["name"])
+        for each in everything
+        if each["kind"] == "RoleBinding"
+    }
+    assert bound == set(roles)
+    kinds = [each["kind"] for each in everything]
+    assert kinds.count("ValidatingAdmissionPolicy") == 2
+    assert kinds.count("CustomResourceDefinition") == 1
+    (deployment,) = [each for each in everything if each["kind"] == "Deployment"]
+    assert deployment["spec"]["template"]["spec"]["automountServiceAccountToken"] is True
 
 
 @pytest.mark.parametrize(

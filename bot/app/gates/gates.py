@@ -1,5 +1,6 @@
 """The adapters of the platforms that changes go through, wired."""
 
+import asyncio
 from collections.abc import Sequence
 
 from aiohttp import web
@@ -9,10 +10,13 @@ from bot.catalog.catalog import Catalog
 from bot.freezes.exemptions.passages import Passages
 from bot.freezes.status import StatusReader
 from bot.gates.adapter import GateAdapter
+from bot.gates.kubernetes.adapter import KubernetesGate
+from bot.gates.kubernetes.clusters import Clusters
 from bot.gates.progressive.argo import KargoGate, RolloutsGate
 from bot.gates.progressive.flagger import FlaggerGate
 from bot.gates.progressive.questions import FindCaller, GateQuestions
 from bot.gates.waits.answering import WaitAnswering
+from bot.store.signals import Topic
 from bot.tasks.handler import TaskHandler
 
 
@@ -22,7 +26,16 @@ class Gates:
     def __init__(self, resources: Resources, status_reader: StatusReader, passages: Passages) -> None:
         self._questions = GateQuestions(status_reader, passages, resources.database, resources.clock)
         self.answering = WaitAnswering(resources.database, self._questions, resources.clock, resources.leases)
-        self._adapters: Sequence[GateAdapter] = ()
+        self.clusters = Clusters(resources.current, resources.settings.kubeconfig)
+        self._kubernetes = KubernetesGate(
+            self.clusters,
+            status_reader,
+            database=resources.database,
+            clock=resources.clock,
+            lease=resources.leases.lease("kubernetes"),
+        )
+        resources.database.signals.subscribe([Topic.HOLDS], self._kubernetes.note_change)
+        self._adapters: Sequence[GateAdapter] = (self._kubernetes,)
 
     @property
     def task_handlers(self) -> Sequence[TaskHandler]:
@@ -37,8 +50,10 @@ class Gates:
             adapter.add_routes(app)
 
     async def run(self) -> None:
-        """Let platforms know what may go as soon as it may, until cancelled."""
-        await self.answering.run()
+        """Let platforms know what may go as soon as it may, and what is held, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.answering.run(), name="gate waits")
+            tasks.create_task(self._kubernetes.run(), name="kubernetes")
 
     async def follow(self, catalog: Catalog) -> None:
         """Plan what the policies in force make due on each platform."""

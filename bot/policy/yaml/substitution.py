@@ -33,6 +33,7 @@ OWN_VARIABLES = frozenset(
         "GITHUB_API_URL",
         "AGENT_ACCOUNTS",
         "AGENT_REQUESTS_PER_MINUTE",
+        "KUBECONFIG",
         "POLICIES_DIR",
         "SANDBOX_HOSTS",
         "DATABASE_URL",

@@ -1,7 +1,14 @@
 """The `gates` of a Workspace document: how each platform that changes go through is reached."""
 
+from collections.abc import Iterator
+from typing import Annotated
+
+from pydantic import Field
+
+from bot.policy.documents.gates.clusters import ClusterSpec
 from bot.policy.documents.gates.github import GitHubGateSpec
-from bot.policy.documents.model import Model
+from bot.policy.documents.model import BrokenRule, Model
+from bot.policy.faults import IT
 
 
 class GatesSpec(Model):
@@ -9,3 +16,13 @@ class GatesSpec(Model):
 
     github: GitHubGateSpec = GitHubGateSpec()
     """GitHub: deployments, merge queues and pull requests."""
+    kubernetes: Annotated[tuple[ClusterSpec, ...], Field(max_length=100)] = ()
+    """Clusters in which changed pod templates and Argo CD's syncs wait, and canaries are steered."""
+
+    def broken_rules(self) -> Iterator[BrokenRule]:
+        """Check that each cluster is named once."""
+        seen: set[str] = set()
+        for index, cluster in enumerate(self.kubernetes):
+            if cluster.name in seen:
+                yield BrokenRule(("kubernetes", index, "name"), f"{IT} is in this list twice", "each once")
+            seen.add(cluster.name)

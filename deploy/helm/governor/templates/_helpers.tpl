@@ -26,6 +26,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- if .Values.existingPolicies }}{{ .Values.existingPolicies }}{{ else if .Values.policies }}{{ include "governor.name" . }}-policies{{ else }}{{ fail "set policies to the policy documents by file name, or existingPolicies to the name of a ConfigMap" }}{{ end }}
 {{- end }}
 
+{{- define "governor.asksKubernetes" -}}
+{{- if or .Values.kubernetes.admission .Values.kubernetes.namespaces .Values.kubernetes.canaries .Values.kubernetes.argocd.projects }}true{{ end }}
+{{- end }}
+
 {{- define "governor.podSecurity" -}}
 runAsNonRoot: true
 runAsUser: 10001

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from bot.app.budget_metrics import BudgetGauges
+from bot.app.freezes.freezes import Freezes
 from bot.app.resources import Resources
 from bot.backtests.runner import BacktestRunner
 from bot.budgets.adjustment_causes import AdjustmentCauses
@@ -22,15 +23,12 @@ from bot.budgets.sources.registry import SourceRegistry
 from bot.catalog.catalog import Catalog, Service
 from bot.deployments.records import last_to_production
 from bot.freezes.budget_judge import BudgetJudge
-from bot.freezes.calendar.handler import FreezeWindows
-from bot.freezes.calendar.holds import CalendarHolds
 from bot.freezes.exemptions.kind_proofs import KindProofs
 from bot.freezes.exemptions.requests import ExemptionRequests
 from bot.freezes.explanation_reader import ExplanationReader
 from bot.freezes.gate.begun import FindGuardFailure
 from bot.freezes.gate.state import ReadUnready
-from bot.freezes.hold_registry import HoldRegistry
-from bot.freezes.hold_writer import Announce, Follow, HoldWriter
+from bot.freezes.hold_writer import Announce, Follow
 from bot.freezes.status import StatusReader
 from bot.freezes.tasks.hold_expiry import HoldExpiry
 from bot.incidents.cost import Costs, Downtime
@@ -39,7 +37,6 @@ from bot.incidents.records.actions import unmet_requirements
 from bot.incidents.records.open_incidents import OpenIncidentReader
 from bot.incidents.report_reader import ReportReader
 from bot.slack.announcements.adjustments import AdjustmentAnnouncer
-from bot.slack.announcements.freeze_windows import FreezeWindowAnnouncer
 from bot.spending.event_reader import ServiceEventReader
 from bot.spending.reader import SpendingReader
 from bot.store.signals import Topic
@@ -84,13 +81,15 @@ class Budgets:
         self.sources = SourceRegistry(resources.session)
         self.collector = Collector(self.ledger, self.sources)
         reports = ReportReader(database, Costs(current, self.ledger.counts, self.ledger.left_out))
-        self.hold_registry = HoldRegistry(database, announce, unmet_requirements, ended_causes, follow=follow)
-        self.freeze_windows = FreezeWindows(
+        self.freezes = Freezes(
             database,
             current,
-            CalendarHolds(HoldWriter(database, announce, follow)),
-            FreezeWindowAnnouncer(current),
+            announce,
+            read_unmet=unmet_requirements,
+            read_ended=ended_causes,
+            follow=follow,
         )
+        self.hold_registry = self.freezes.registry
         self.kind_proofs = KindProofs(OpenIncidentReader(database).read)
         self.exemption_requests = ExemptionRequests(database, announce)
         self.adjustments = AdjustmentRegistry(database, AdjustmentAnnouncer(current))
@@ -105,7 +104,7 @@ class Budgets:
             read_preceding=last_to_production,
             forecast=self.forecaster.forecast_all,
             find_adjustment=AdjustmentCauses(database, self.adjustment_preview, current).find,
-            follow=follow,
+            follow=self.freezes.follow,
             follow_alerts=PageFollower(database),
         )
         self.evaluator = Evaluator(
@@ -141,7 +140,7 @@ class Budgets:
         self.sources.follow(catalog.workspace)
         await self.ledger.register(catalog.slos)
         await self.maintenance.plan(catalog, self._clock.now())
-        await self.freeze_windows.follow(catalog, self._clock.now())
+        await self.freezes.windows.follow(catalog, self._clock.now())
         self._gauges.follow(catalog)
         self.status_reader.invalidate()
         self.status_reader.gate_states.forget()
@@ -167,7 +166,7 @@ class Budgets:
     @property
     def task_handlers(self) -> Sequence[TaskHandler]:
         """Return what is done when it is due."""
-        return [HoldExpiry(self.hold_registry, self._service_of), self.freeze_windows]
+        return [HoldExpiry(self.hold_registry, self._service_of), self.freezes.windows]
 
     async def forecast(self) -> None:
         """Forecast all budgets anew: each replica for itself, since any of them answers. One scores them."""

@@ -280,6 +280,8 @@ class Governor:
                 spending=self.budgets.spending,
                 backtests=self.budgets.backtests,
                 hold_registry=self.budgets.hold_registry,
+                bulk_holds=self.budgets.freezes.bulk,
+                freeze_schedules=self.budgets.freezes.schedules,
                 exemption_requests=self.budgets.exemption_requests,
                 adjustments=AdjustmentCapabilities(self.budgets.adjustments, self.budgets.adjustment_preview),
                 flag_changes=self.flags.changes,

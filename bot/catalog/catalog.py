@@ -151,6 +151,8 @@ class Service:
     labels: Mapping[str, str] = field(default_factory=dict)
     gate_unavailable: GateUnavailable = GateUnavailable.OPEN
     """What pipelines do with changes to it while the gate cannot be asked."""
+    depends_on: tuple[str, ...] = ()
+    """The names of the services without which it does not work."""
 
     def variants_of(self, flag: str) -> Variants | None:
         """Return how its series tell who met the flag; None where they do not."""
@@ -159,6 +161,11 @@ class Service:
     def policy_for(self, slo: Slo) -> ErrorBudgetPolicy:
         """Return the error budget policy of this SLO."""
         return self.policies.get(slo.name, self.error_budget_policy)
+
+    @property
+    def holds_with_dependencies(self) -> bool:
+        """Whether it is held while one that it depends on is."""
+        return bool(self.depends_on) and self.error_budget_policy.hold_with_dependencies
 
     @property
     def mode(self) -> PolicyMode:

@@ -152,6 +152,8 @@ class ErrorBudgetPolicy:
     """How long a freeze may last before both teams are asked to review it; None for ever."""
     review_escalate_after: timedelta = timedelta(days=1)
     review_escalate_to: tuple[str, ...] = ()
+    hold_with_dependencies: bool = False
+    """Whether a service is held while one that it depends on is."""
 
     @property
     def enforces(self) -> bool:

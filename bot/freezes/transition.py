@@ -92,23 +92,29 @@ class EnforcementEnded:
 
 @dataclass(frozen=True, slots=True)
 class HoldPlaced:
-    """A person put a hold on the service, perhaps in place of their own earlier ones, `replaced`."""
+    """A person put a hold on the service, perhaps in place of their own earlier ones, `replaced`.
+
+    `is_one_of_many` says that the same act held other services too.
+    """
 
     hold: Hold
     replaced: tuple[Hold, ...] = ()
+    is_one_of_many: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class HoldLifted:
     """A hold was lifted; `by` is the Slack user id of who did, or `governor`. `reason` may be empty.
 
-    `together` are the other holds on the service that the same act lifted.
+    `together` are the other holds on the service that the same act lifted; `is_one_of_many` says that it
+    lifted those of other services too.
     """
 
     hold: Hold
     by: str
     reason: str
     together: tuple[Hold, ...] = ()
+    is_one_of_many: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from bot.catalog.error_budget_policy import (
 )
 from bot.catalog.gates import GateUnavailable
 from bot.catalog.rotation import Rotation
+from bot.catalog.selection import ServiceSelection
 from bot.catalog.slo import CounterSli, DowntimeSli, EventsSli, LatencySli, Sli, Slo
 from bot.catalog.teams import Team, Teams, each_once
 from bot.catalog.variants import Variants
@@ -30,7 +31,7 @@ from bot.catalog.window import CalendarUnit, CalendarWindow, RollingWindow, Wind
 from bot.policy.digests import digests_of
 from bot.policy.documents import documents, objectives
 from bot.policy.documents import workspace as workspace_documents
-from bot.policy.documents.freeze_window import FreezeWindowDocument, FreezeWindowSpec
+from bot.policy.documents.freeze_window import FreezeWindowDocument
 from bot.policy.documents.goal import GoalDocument, goal_of
 from bot.policy.documents.notify import NotifySpec
 from bot.policy.documents.paging import PagingSpec
@@ -81,7 +82,8 @@ def assemble(all_documents: Sequence[documents.Document]) -> catalog.Catalog:
         },
         freeze_windows={
             document.metadata.name: document.spec.window(
-                document.metadata.name, _held_by(document.spec, services)
+                document.metadata.name,
+                ServiceSelection(document.spec.services or (), document.spec.labels).of(services),
             )
             for document in all_documents
             if isinstance(document, FreezeWindowDocument)
@@ -214,6 +216,7 @@ def _policy(name: str, spec: documents.ErrorBudgetPolicySpec, general: NotifySpe
         launch_requires=None
         if spec.launch_requires == "nothing"
         else LaunchRequirement(spec.launch_requires),
+        hold_with_dependencies=spec.hold_with_dependencies,
     )
 
 
@@ -253,20 +256,9 @@ def _service(
         repository=spec.repository,
         labels=dict(document.metadata.labels),
         gate_unavailable=GateUnavailable(spec.gate_unavailable),
+        depends_on=spec.depends_on,
         variants=_variants(spec),
     )
-
-
-def _held_by(spec: FreezeWindowSpec, services: Mapping[str, catalog.Service]) -> tuple[str, ...]:
-    """Return the names of the services that a window names, or that have its labels, or all."""
-    if spec.services is None and not spec.labels:
-        return tuple(services)
-    labelled = (
-        name
-        for name, service in services.items()
-        if spec.labels and spec.labels.items() <= service.labels.items()
-    )
-    return tuple(dict.fromkeys([*(spec.services or ()), *labelled]))
 
 
 def _rotation(

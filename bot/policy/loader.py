@@ -17,6 +17,7 @@ from bot.catalog.catalog import Catalog
 from bot.policy.documents.documents import API_VERSION, KINDS, Document, ServiceDocument
 from bot.policy.faults import PolicyError, PolicyFault, did_you_mean, quoted
 from bot.policy.policy_set import PolicySet
+from bot.policy.rules.dependencies import dependency_faults
 from bot.policy.rules.freeze_windows import freeze_window_faults
 from bot.policy.rules.gates import gate_faults
 from bot.policy.rules.goals import goal_faults
@@ -229,6 +230,7 @@ class _Reading:
         self.faults += goal_faults(self.sources, self.may_be_unread)
         self.faults += freeze_window_faults(self.sources, self.may_be_unread)
         self.faults += gate_faults(self.sources, self.may_be_unread)
+        self.faults += dependency_faults(self.sources, self.may_be_unread)
         return PolicySet(tuple(documents), names, tuple(templates))
 
 

@@ -9,6 +9,8 @@ from bot.budgets.adjustments.registry import AdjustmentRegistry
 from bot.clock import Clock
 from bot.flags.changes.executor import ChangeExecutor
 from bot.flags.ramps.control import RampControl
+from bot.freezes.bulk.holds import BulkHolds
+from bot.freezes.calendar.planning import FreezeSchedules
 from bot.freezes.exemptions.requests import ExemptionRequests
 from bot.freezes.explanation_reader import ExplanationReader
 from bot.freezes.hold_registry import HoldRegistry
@@ -78,6 +80,8 @@ class Capabilities:
     spending: SpendingReader
     backtests: BacktestRunner
     hold_registry: HoldRegistry
+    bulk_holds: BulkHolds
+    freeze_schedules: FreezeSchedules
     exemption_requests: ExemptionRequests
     adjustments: AdjustmentCapabilities
     flag_changes: ChangeExecutor

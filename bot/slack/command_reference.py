@@ -104,6 +104,24 @@ COMMANDS: tuple[Command, ...] = (
             CommandForm("SERVICE until 2026-12-01 09:00 REASON", "freezes it until a time in your time zone"),
             CommandForm("replace SERVICE [for 4h] REASON", "puts a new hold in place of your own"),
             CommandForm("lift SERVICE [REASON]", "lifts what people have frozen; the bot lifts its own"),
+            CommandForm("all [for 4h] REASON", "freezes all services; `/freeze lift all` lifts it"),
+            CommandForm(
+                "label team=shop [for 4h] REASON",
+                "freezes those whose documents have the label; `/freeze lift label team=shop` lifts it",
+            ),
+            CommandForm("schedule", "lists the freeze windows to come, of the policies and planned ones"),
+            CommandForm(
+                "schedule SERVICE from friday 15:00 until monday 7:00 REASON",
+                "plans a freeze, also of `all` or `label team=shop`; it is told a day and an hour ahead",
+            ),
+            CommandForm(
+                "schedule SERVICE every friday 15:00 for 9h REASON",
+                "plans one that comes again: on a day of the week, every `day` or `weekday`",
+            ),
+            CommandForm(
+                "schedule end NAME until 18:00", "moves the end of a planned one, also while it holds"
+            ),
+            CommandForm("schedule remove NAME [REASON]", "removes a planned one; what it holds opens"),
             CommandForm(
                 "exempt SERVICE CHANGE [for 4h] REASON", "lets one change ship through the freeze, once"
             ),

@@ -6,6 +6,7 @@ from bot.store.tables import deployments as deployment_tables
 from bot.store.tables import exemptions as exemption_tables
 from bot.store.tables import flags as flag_tables
 from bot.store.tables import forecasts as forecast_tables
+from bot.store.tables import freeze_schedules as freeze_schedule_table
 from bot.store.tables import incidents as incident_tables
 from bot.store.tables import installations as installation_tables
 from bot.store.tables import label_values as label_value_table
@@ -18,6 +19,7 @@ __all__ = [
     "exemption_tables",
     "flag_tables",
     "forecast_tables",
+    "freeze_schedule_table",
     "incident_tables",
     "installation_tables",
     "label_value_table",

@@ -32,6 +32,7 @@ from bot.store.tables import (
     rotations,
     tasks,
 )
+from bot.store.tables.freeze_schedules import freeze_schedules
 from bot.store.tables.threads import threads
 
 log = structlog.get_logger(__name__)
@@ -99,6 +100,10 @@ RULES: Final[Mapping[Table, RetentionRule]] = {
     exemptions.exemption_requests: RetentionRule(
         f"{HISTORY.days} days after it was asked",
         lambda now: exemptions.exemption_requests.c.asked_at < now - HISTORY,
+    ),
+    freeze_schedules: RetentionRule(
+        f"{HISTORY.days} days after it was removed",
+        lambda now: freeze_schedules.c.removed_at < now - HISTORY,
     ),
     deployments.deployments: RetentionRule(
         _A_YEAR, lambda now: deployments.deployments.c.finished_at < now - HISTORY

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.app.freezes.freezes import Freezes
 from bot.app.incidents import Incidents
 from bot.app.reviews import Reviews
 from bot.backtests.runner import BacktestRunner
@@ -25,7 +26,6 @@ from bot.budgets.downtime import none_recorded
 from bot.budgets.ledger.ledger import Ledger
 from bot.freezes.exemptions.requests import ExemptionRequests
 from bot.freezes.explanation_reader import ExplanationReader
-from bot.freezes.hold_registry import HoldRegistry
 from bot.incidents.incident import Severity
 from bot.incidents.lifecycle import NewIncident
 from bot.incidents.records.channels import ChannelKind, change_channel, read_channel
@@ -162,7 +162,8 @@ def command_router(tmp_path: Path) -> Iterator[tuple[asyncio.Runner, CommandRout
     with asyncio.Runner() as runner:
         context = new_database(tmp_path)
         database = runner.run(context.__aenter__())
-        hold_registry = HoldRegistry(database, FreezeAnnouncer(of.current))
+        freezes = Freezes(database, of.current, FreezeAnnouncer(of.current))
+        hold_registry = freezes.registry
         status_reader = of.status_reader(hold_registry)
         session = runner.run(_session())
         flags = build_flags(of, status_reader, hold_registry, database, session)
@@ -177,6 +178,8 @@ def command_router(tmp_path: Path) -> Iterator[tuple[asyncio.Runner, CommandRout
             spending=build_spending(of, database),
             backtests=BacktestRunner(database, none_recorded),
             hold_registry=hold_registry,
+            bulk_holds=freezes.bulk,
+            freeze_schedules=freezes.schedules,
             exemption_requests=ExemptionRequests(database, FreezeAnnouncer(of.current)),
             adjustments=AdjustmentCapabilities(
                 AdjustmentRegistry(database, AdjustmentAnnouncer(of.current)),

@@ -26,6 +26,7 @@ from bot.store.tables import (
     tasks,
 )
 from bot.store.tables.core import metadata
+from bot.store.tables.freeze_schedules import freeze_schedules
 from bot.store.tables.threads import threads
 from tests.support.clock import NOW
 from tests.support.paths import DOCS
@@ -128,6 +129,13 @@ async def test_what_is_over_goes_and_what_is_not_stays(database: Database) -> No
     asked = {key: value for key, value in exemption.items() if key != "since"} | {"state": "asked"}
     for at in (OLD, NOW):
         await add(database, exemptions.exemption_requests, **asked, asked_at=at)
+    window = {
+        "services": [], "labels": {}, "start": "2026-11-27T15:00", "time_zone": "UTC", "minutes": 60,
+        "reason": "x", "by": "U1", "planned_at": OLD,
+    }  # fmt: skip
+    await add(database, freeze_schedules, **window, removed_at=OLD)
+    await add(database, freeze_schedules, **window, removed_at=NOW)
+    await add(database, freeze_schedules, **window)
     for name, finished in (("1", OLD), ("2", NOW)):
         await add(
             database,
@@ -205,7 +213,7 @@ async def test_what_is_over_goes_and_what_is_not_stays(database: Database) -> No
     left = {table.name: await count(database, table) for table, rule in RULES.items() if rule.expired}
     assert left == {
         "outbox": 0, "threads": 2, "holds": 2, "exemptions": 1, "exemption_requests": 1, "deployments": 1,
-        "begun_changes": 1,
+        "begun_changes": 1, "freeze_schedules": 2,
         "flag_changes": 1,
         "flag_ramps": 1,
         "flag_promises": 1, "oauth_states": 0, "forecasts": 1, "forecast_scores": 1,

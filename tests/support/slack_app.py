@@ -12,6 +12,7 @@ from aiohttp import web
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.app.flags import Flags
+from bot.app.freezes.freezes import Freezes
 from bot.app.incidents import Incidents
 from bot.app.notices.personal import WaitingRequests, personal_notices
 from bot.app.reviews import Reviews
@@ -249,6 +250,7 @@ class RunningSlackApp:
     launches: Launches
     reviews: Reviews
     status_reader: StatusReader
+    freezes: Freezes
 
     async def tick(self) -> None:
         """Let the flags' loop run once, and do what is due now."""
@@ -259,7 +261,9 @@ class RunningSlackApp:
         """Do what is due now."""
         runner = TaskRunner(self.database, self.shop.clock)
         expiry = HoldExpiry(self.hold_registry, self.shop.current.catalog.service_or_stand_in)
-        runner.register([expiry, *self.flags.task_handlers, *self.incidents.task_handlers])
+        runner.register(
+            [expiry, self.freezes.windows, *self.flags.task_handlers, *self.incidents.task_handlers]
+        )
         runner.register([self.personal_notices])
         await runner.tick()
 
@@ -333,12 +337,14 @@ async def run_slack_app(path: Path, of: Shop, prefix: str = "") -> AsyncIterator
         reviews = Reviews(database, of.current)
         clients = Clients(slack.api_url, session, single_token=slack.bot_token, prefix=command_prefix)
         client = clients.for_team(None)
-        hold_registry = HoldRegistry(
+        freezes = Freezes(
             database,
+            of.current,
             FreezeAnnouncer(of.current),
             read_unmet=unmet_requirements,
             follow=reviews.planner.follow,
         )
+        hold_registry = freezes.registry
         launches = Launches(database, appeared_messages, changed_messages)
         status_reader = of.status_reader(hold_registry, launches.unready)
         incidents = build_incidents(of, hold_registry, database, client)
@@ -354,6 +360,8 @@ async def run_slack_app(path: Path, of: Shop, prefix: str = "") -> AsyncIterator
             spending=build_spending(of, database),
             backtests=BacktestRunner(database, none_recorded),
             hold_registry=hold_registry,
+            bulk_holds=freezes.bulk,
+            freeze_schedules=freezes.schedules,
             exemption_requests=ExemptionRequests(database, FreezeAnnouncer(of.current)),
             adjustments=AdjustmentCapabilities(
                 AdjustmentRegistry(database, AdjustmentAnnouncer(of.current)),
@@ -396,6 +404,7 @@ async def run_slack_app(path: Path, of: Shop, prefix: str = "") -> AsyncIterator
                 launches,
                 reviews,
                 status_reader,
+                freezes,
             )
             await face.drain(10)
         finally:

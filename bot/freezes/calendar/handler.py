@@ -17,7 +17,7 @@ from bot.catalog.current import CurrentCatalog
 from bot.catalog.freeze_window import FreezeWindow
 from bot.catalog.window import Span
 from bot.freezes.calendar.holds import CalendarHolds
-from bot.freezes.calendar.occurrences import fingerprint, next_occurrence
+from bot.freezes.calendar.occurrences import current_occurrence, fingerprint, next_occurrence
 from bot.store.database import Database
 from bot.store.outbox import OutboxMessage, enqueue
 from bot.tasks import records
@@ -31,11 +31,14 @@ _TOO_LATE = timedelta(minutes=10)
 
 
 class Phase(StrEnum):
-    """What is due with an occurrence."""
+    """What is due with an occurrence, or what somebody did with a window."""
 
     DAY_AHEAD = "a day ahead"
     HOUR_AHEAD = "an hour ahead"
     BEGIN = "begin"
+    PLANNED = "planned"
+    CHANGED = "changed"
+    REMOVED = "removed"
 
 
 _AHEAD = {Phase.DAY_AHEAD: timedelta(days=1), Phase.HOUR_AHEAD: timedelta(hours=1), Phase.BEGIN: timedelta()}
@@ -43,11 +46,12 @@ _AHEAD = {Phase.DAY_AHEAD: timedelta(days=1), Phase.HOUR_AHEAD: timedelta(hours=
 
 @dataclass(frozen=True, slots=True)
 class WindowNotice:
-    """What is told before a window begins."""
+    """What is told before a window begins, or when a person, `by`, planned, changed or removed it."""
 
     window: FreezeWindow
     occurrence: Span
     phase: Phase
+    by: str | None = None
 
 
 Announce = Callable[[WindowNotice], Sequence[OutboxMessage]]
@@ -71,16 +75,33 @@ class FreezeWindows(EndsSilently):
     async def follow(self, catalog: Catalog, now: datetime) -> None:
         """Follow a catalog that has just come into force: hold what its windows want, and plan the rest."""
         async with self._database.transaction() as connection:
-            await self._holds.keep(connection, catalog, now)
-            for window in catalog.freeze_windows.values():
+            windows = await self._holds.keep(connection, catalog, now)
+            for window in windows.values():
                 await self._plan(connection, window, now)
+
+    async def changed(
+        self,
+        connection: AsyncConnection,
+        window: FreezeWindow,
+        now: datetime,
+        *,
+        phase: Phase,
+        by: str,
+    ) -> None:
+        """Follow and tell what a person did with a window, in the caller's transaction."""
+        await self._holds.keep(connection, self._current.catalog, now)
+        if phase is not Phase.REMOVED:
+            await self._plan(connection, window, now)
+        occurrence = current_occurrence(window, now) or next_occurrence(window, now)
+        if occurrence is not None:
+            await enqueue(connection, self._announce(WindowNotice(window, occurrence, phase, by)), now)
 
     async def run(self, attempt: TaskAttempt) -> None:
         """Tell of the occurrence, or have it begin; then plan what is due next with the window."""
         catalog, now = self._current.catalog, attempt.now
-        window = catalog.freeze_windows.get(str(attempt.payload["window"]))
         async with attempt.completing() as connection:
-            await self._holds.keep(connection, catalog, now)
+            windows = await self._holds.keep(connection, catalog, now)
+            window = windows.get(str(attempt.payload["window"]))
             if window is None or fingerprint(window) != attempt.payload["as"]:
                 return
             phase = Phase(attempt.payload["phase"])

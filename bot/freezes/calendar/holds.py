@@ -4,7 +4,7 @@ Everything is decided in one transaction in which nobody else decides, from what
 may be asked at any time and by any replica, and a window that is edited while in force is followed at once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,6 +15,7 @@ from bot.catalog.catalog import Catalog
 from bot.catalog.error_budget_policy import PolicyMode
 from bot.catalog.freeze_window import FreezeWindow
 from bot.freezes.calendar.occurrences import current_occurrence
+from bot.freezes.calendar.schedules import read_windows
 from bot.freezes.hold import GOVERNOR, Hold, HoldKind
 from bot.freezes.hold_writer import HoldWriter
 from bot.freezes.records import hold_of
@@ -23,7 +24,10 @@ from bot.store.tables.core import holds as hold_rows
 
 _PREFIX = "freeze window "
 CHANGED = "the freeze window was changed"
-REMOVED = "the freeze window is no longer in the policies, or no longer for this service"
+REMOVED = "the freeze window was removed, or is no longer for this service"
+
+Keep = Callable[[AsyncConnection, Catalog, datetime], Awaitable[None]]
+"""Writes what follows from holds that were put on and taken off together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +42,32 @@ class _Wanted:
 
 
 class CalendarHolds:
-    """Writes the holds of freeze windows; `writer` tells of them."""
+    """Writes the holds of freeze windows; `writer` tells of them, `then` writes what follows at the end."""
 
-    def __init__(self, writer: HoldWriter) -> None:
+    def __init__(self, writer: HoldWriter, then: Keep) -> None:
         self._writer = writer
+        self._then = then
 
-    async def keep(self, connection: AsyncConnection, catalog: Catalog, now: datetime) -> None:
-        """Put on and take off what the windows in force want, in the caller's transaction."""
-        wanted = {(each.window, each.service): each for each in _wanted(catalog, now)}
+    async def keep(
+        self, connection: AsyncConnection, catalog: Catalog, now: datetime
+    ) -> Mapping[str, FreezeWindow]:
+        """Put on and take off what the windows in force want, in the caller's transaction.
+
+        Return the windows by name: those of the policies, and those that people planned.
+        """
+        windows = await read_windows(connection, catalog)
+        await self._keep(connection, catalog, windows, now)
+        await self._then(connection, catalog, now)
+        return windows
+
+    async def _keep(
+        self,
+        connection: AsyncConnection,
+        catalog: Catalog,
+        windows: Mapping[str, FreezeWindow],
+        now: datetime,
+    ) -> None:
+        wanted = {(each.window, each.service): each for each in _wanted(catalog, windows, now)}
         for row in await _placed(connection):
             hold, window = hold_of(row), _window_of(row.request)
             if hold.until is not None and hold.until <= now:
@@ -99,9 +121,9 @@ class CalendarHolds:
         await self._writer.record(connection, service, HoldPlaced(hold), now)
 
 
-def _wanted(catalog: Catalog, now: datetime) -> Sequence[_Wanted]:
+def _wanted(catalog: Catalog, windows: Mapping[str, FreezeWindow], now: datetime) -> Sequence[_Wanted]:
     found = []
-    for window in catalog.freeze_windows.values():
+    for window in windows.values():
         occurrence = current_occurrence(window, now)
         if occurrence is not None:
             found += [_hold_of(window, name, occurrence.end, catalog) for name in window.services]

@@ -152,6 +152,8 @@ class ErrorBudgetPolicySpec(Model):
     """Channels, user groups or people who are told then; nobody if left out."""
     launch_requires: Literal["nothing", "readiness"] = "nothing"
     """What a service's first production deployment needs; `readiness`: its launch checklist, complete."""
+    hold_with_dependencies: bool = False
+    """Whether a service is held while one of those in its `dependsOn` is, for whatever reason."""
 
     def broken_rules(self) -> Iterator[BrokenRule]:
         """Check the order of the levels, and that alerts differ."""
@@ -224,6 +226,8 @@ class ServiceSpec(Model):
     """Planned times that do not count; at most a quarter of four weeks."""
     gate_unavailable: Literal["open", "closed"] = "open"
     """What pipelines do while the gate cannot be asked: `open` ships, `closed` does not."""
+    depends_on: tuple[Slug, ...] = ()
+    """Names of the services that it needs to work; see `holdWithDependencies` of its policy."""
 
     def broken_rules(self) -> Iterator[BrokenRule]:
         """Check that `lowRisk` and `variants` name flags of the service, and `maintenance` its SLOs."""

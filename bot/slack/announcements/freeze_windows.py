@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from bot.catalog.current import CurrentCatalog
 from bot.catalog.error_budget_policy import PolicyMode
 from bot.formatting import duration_text, listed
-from bot.freezes.calendar.handler import WindowNotice
+from bot.freezes.calendar.handler import Phase, WindowNotice
+from bot.freezes.hold import GOVERNOR
 from bot.slack.announcements.announcement import AnnouncementText, message
-from bot.slack.blockkit.mrkdwn import Markup, bold, code, markup, when
+from bot.slack.blockkit.mrkdwn import Markup, bold, code, markup, mention, when
 from bot.store.outbox import OutboxMessage
 
 _MOST_NAMES = 8
@@ -36,6 +37,11 @@ class FreezeWindowAnnouncer:
 
 def _text(notice: WindowNotice, services: Sequence[str]) -> AnnouncementText:
     window, occurrence = notice.window, notice.occurrence
+    if notice.phase is Phase.REMOVED:
+        removed = markup(
+            "{} removed the freeze window {}.", mention(notice.by or GOVERNOR), code(window.name)
+        )
+        return AnnouncementText("freeze_window_removed", removed, (markup("It was: {}", window.reason),))
     shown = [bold(name) for name in services[:_MOST_NAMES]]
     more = len(services) - len(shown)
     names = Markup(listed([*shown, *([Markup(f"{more} more")] if more else [])], "and"))
@@ -47,6 +53,9 @@ def _text(notice: WindowNotice, services: Sequence[str]) -> AnnouncementText:
         "{} from {} for {}, until {}.",
         what, when(occurrence.start), duration_text(window.duration), when(occurrence.end),
     )  # fmt: skip
+    if notice.by is not None:
+        done = "planned" if notice.phase is Phase.PLANNED else "changed"
+        headline = markup("{} {} this. {}", mention(notice.by), done, headline)
     ask = code("/ship SERVICE exempt CHANGE REASON")
     following = markup("Next: ship what must be out before, or ask for an exemption: {}.", ask)
     return AnnouncementText("freeze_window_ahead", headline, (markup("Why: {}", window.reason),), following)

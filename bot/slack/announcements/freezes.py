@@ -102,7 +102,7 @@ class FreezeAnnouncer:
         )
         if is_of_burn(context.transition):
             own, *others = [_in_thread(each, announcement, context) for each in (own, *others)]
-        if not isinstance(context.transition, _BY_ITSELF) and not _is_of_calendar(context.transition):
+        if not isinstance(context.transition, _BY_ITSELF) and not _may_be_many(context.transition):
             return [own, *others]
         brief = cut(announcement.headline, _LONGEST_BRIEF)
         return [replace(own, is_bulk=True), *(replace(other, brief=brief, is_bulk=True) for other in others)]
@@ -165,9 +165,11 @@ class FreezeAnnouncer:
         return message((main.in_team(team_of(channel)) or main).announcements, announcement)
 
 
-def _is_of_calendar(transition: object) -> bool:
-    """Return whether a freeze window has placed or lifted a hold, which it does on many services at once."""
-    return isinstance(transition, HoldPlaced | HoldLifted) and transition.hold.kind is HoldKind.CALENDAR
+def _may_be_many(transition: object) -> bool:
+    """Return whether a hold was placed or lifted by what does so on many services at once."""
+    if not isinstance(transition, HoldPlaced | HoldLifted):
+        return False
+    return transition.is_one_of_many or transition.hold.kind in {HoldKind.CALENDAR, HoldKind.DEPENDENCY}
 
 
 def _in_thread(
@@ -360,6 +362,8 @@ def _hold_placed(service: Service, placed: HoldPlaced, others: Sequence[Hold]) -
     facts = _facts(*replaced, _still_allowed(service, None), _other_holds(others))
     if hold.kind is HoldKind.INCIDENT:
         following = Markup("Next: help there. It opens by itself once the incident is mitigated.")
+    elif hold.kind is HoldKind.DEPENDENCY:
+        following = Markup("Next: help there. It opens by itself once that service does.")
     elif hold.until:
         following = NOTHING
     else:

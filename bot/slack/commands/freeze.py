@@ -23,8 +23,11 @@ from bot.slack.capabilities import Capabilities
 from bot.slack.commands.cells import owners_cell
 from bot.slack.exemptions.forms import MOST_CHANGE
 from bot.slack.exemptions.listing import exempt_changes, exempt_lines
+from bot.slack.freezes.bulk import BulkFreezes
+from bot.slack.freezes.permission import require_permission
+from bot.slack.freezes.schedules import FreezeScheduleForms
 from bot.slack.interactions import Interaction, Query, Reply, changed, page_buttons, page_of, say, show_menu
-from bot.slack.permissions import Allowed, People, refusal
+from bot.slack.permissions import People
 from bot.slack.typed.ends import EndTime
 from bot.slack.typed.words import take_name
 from bot.slack.typed.zones import end_reader
@@ -41,8 +44,10 @@ class FreezeCommand:
         self._database = capabilities.database
         self._clock = capabilities.clock
         self._people = people
+        self._bulk = BulkFreezes(capabilities, people)
+        self._schedules = FreezeScheduleForms(capabilities, people)
 
-    async def answer(self, interaction: Interaction) -> Reply:
+    async def answer(self, interaction: Interaction) -> Reply:  # noqa: PLR0911 - one return a form
         """Return the holds, or change them; raises `UsageError`, `UnknownServiceError`."""
         words = split(interaction.text)
         if [word.casefold() for word in words] == ["list"]:
@@ -50,6 +55,12 @@ class FreezeCommand:
         match [word.casefold() for word in words[:1]]:
             case []:
                 return await self._list(interaction.query)
+            case ["schedule" | "schedules"]:
+                return await self._schedules.answer(interaction, words[1:])
+            case ["all" | "label" | "labels"]:
+                return await self._bulk.place(interaction, words)
+            case ["lift"] if [word.casefold() for word in words[1:2]] in (["all"], ["label"], ["labels"]):
+                return await self._bulk.lift(interaction, words[1:])
             case ["replace"]:
                 return await self._place(interaction, words[1:], replacing=True)
             case ["lift"]:
@@ -80,8 +91,11 @@ class FreezeCommand:
             raise UsageError(
                 markup("Say why, so that everyone knows: {}.", code(f"/freeze {service.name} for 4h REASON"))
             )
-        request = await self._require_permission(
-            interaction, self._status_reader.catalog.workspace.permissions.freeze, "freeze a service"
+        request = await require_permission(
+            self._people,
+            interaction,
+            self._status_reader.catalog.workspace.permissions.freeze,
+            "freeze a service",
         )
         try:
             placed = await self._hold_registry.place(
@@ -104,8 +118,11 @@ class FreezeCommand:
             raise UsageError(markup("Name the service: {}.", code("/freeze lift SERVICE")))
         service = await self._find_held(name(words[0]))
         why = reason(words[1:])
-        request = await self._require_permission(
-            interaction, self._status_reader.catalog.workspace.permissions.freeze, "lift a freeze"
+        request = await require_permission(
+            self._people,
+            interaction,
+            self._status_reader.catalog.workspace.permissions.freeze,
+            "lift a freeze",
         )
         now = self._clock.now()
         try:
@@ -142,8 +159,11 @@ class FreezeCommand:
         why = reason(rest)
         if not why:
             raise UsageError(markup("Say why, so that everyone knows: {}.", form))
-        request = await self._require_permission(
-            interaction, self._status_reader.catalog.workspace.permissions.exempt, "exempt a change"
+        request = await require_permission(
+            self._people,
+            interaction,
+            self._status_reader.catalog.workspace.permissions.exempt,
+            "exempt a change",
         )
         try:
             await self._hold_registry.exempt(
@@ -163,15 +183,6 @@ class FreezeCommand:
 
     async def _end(self, interaction: Interaction, words: Sequence[str]) -> tuple[EndTime | None, list[str]]:
         return (await end_reader(self._people, interaction.user, words, self._clock.now())).read(words)
-
-    async def _require_permission(self, interaction: Interaction, entries: Sequence[str], action: str) -> str:
-        """Return the idempotency key if the person may do this; raises `UsageError` with who may."""
-        permission = await self._people.check_permission(interaction.user, entries)
-        if not isinstance(permission, Allowed):
-            raise UsageError(refusal(permission, action))
-        if interaction.request is None:
-            raise UsageError(Markup("Type the command to change something."))
-        return interaction.request
 
     def _changed(
         self, interaction: Interaction, service: Service, done: Markup, note: Markup = NOTHING

@@ -27,6 +27,8 @@ REVIEW: Final = "freeze review"
 ESCALATION: Final = "freeze review escalation"
 """The kinds of tasks; the key is the number of the freeze."""
 
+_NOT_REVIEWED = frozenset({HoldKind.CALENDAR, HoldKind.DEPENDENCY})
+
 
 class ReviewPlanner:
     """Plans and cancels reviews as freezes begin and end."""
@@ -40,9 +42,10 @@ class ReviewPlanner:
     ) -> None:
         """Begin or end the freeze of a service, whose holds in force are these.
 
-        A freeze of the calendar is planned by everybody: it needs no review.
+        A freeze of the calendar is planned by everybody, one for a dependency's sake ends with that one's:
+        neither needs a review.
         """
-        reviewed = [hold for hold in in_force if hold.kind is not HoldKind.CALENDAR]
+        reviewed = [hold for hold in in_force if hold.kind not in _NOT_REVIEWED]
         lasting = await records.read_lasting(connection, service.name)
         if reviewed and lasting is None:
             first = min(reviewed, key=lambda hold: (hold.since, hold.id))
@@ -61,7 +64,7 @@ class ReviewPlanner:
             freezes = {each.service: each for each in await records.read_all_lasting(connection)}
             for name in sorted(held | freezes.keys()):
                 service = catalog.service_or_stand_in(name)
-                own = [hold for hold in in_force if hold.service == name]
+                own = [hold for hold in in_force if hold.service == name and hold.kind not in _NOT_REVIEWED]
                 await self.follow(connection, service, own, now)
                 if name in freezes and own:
                     await self._schedule(connection, service, freezes[name], now)

@@ -7,17 +7,15 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import select
 
+from bot.app.freezes.freezes import Freezes
 from bot.catalog.catalog import Catalog
 from bot.catalog.current import CurrentCatalog
 from bot.catalog.error_budget_policy import PolicyMode
 from bot.catalog.freeze_window import FreezeWindow
 from bot.freezes.calendar.handler import FreezeWindows
-from bot.freezes.calendar.holds import CalendarHolds
 from bot.freezes.hold import Hold, HoldKind
 from bot.freezes.hold_registry import HoldRegistry
-from bot.freezes.hold_writer import HoldWriter
 from bot.freezes.tasks.hold_expiry import HoldExpiry
-from bot.slack.announcements.freeze_windows import FreezeWindowAnnouncer
 from bot.slack.announcements.freezes import FreezeAnnouncer
 from bot.store import audit
 from bot.store.database import Database
@@ -91,10 +89,8 @@ async def calendar(url: str) -> AsyncIterator[Calendar]:
         await create_tables(database)
         current, clock = CurrentCatalog(with_windows()), StoppedClock()
         announcer = FreezeAnnouncer(current)
-        registry = HoldRegistry(database, announcer)
-        windows = FreezeWindows(
-            database, current, CalendarHolds(HoldWriter(database, announcer)), FreezeWindowAnnouncer(current)
-        )
+        freezes = Freezes(database, current, announcer)
+        registry, windows = freezes.registry, freezes.windows
         runner = TaskRunner(database, clock)
         runner.register([windows, HoldExpiry(registry, lambda name: current.catalog.services[name])])
         yield Calendar(database, clock, current, windows, registry, runner)

@@ -1,0 +1,1 @@
+"""Holds, freeze windows and what depends on them, wired."""

@@ -1,0 +1,1 @@
+"""Holds on many services by one act."""

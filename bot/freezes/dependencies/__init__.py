@@ -1,0 +1,1 @@
+"""Holds that a service has because one that it depends on is held."""

@@ -1,0 +1,1 @@
+"""Freezes of many services, and freeze windows that people plan in Slack."""

@@ -109,6 +109,11 @@ class Settings(BaseSettings):
         le=1_000_000,
         description="The most requests a minute that an agent's token may make, whatever it was given.",
     )
+    mcp_hosts: str = Field(
+        "",
+        description="Further host names under which `/mcp` answers, separated by commas, beside that of "
+        "GOVERNOR_URL, HOST and this machine.",
+    )
     gitlab_webhook_secret: SecretStr | None = Field(
         None,
         description="The secret token of GitLab's webhook; two, separated by a comma, while you change it.",
@@ -191,6 +196,14 @@ class Settings(BaseSettings):
     def jira_secrets(self) -> tuple[str, ...]:
         """The secrets with which Jira may sign; without any, its events are refused."""
         return _each(self.jira_webhook_secret)
+
+    @property
+    def mcp_host_names(self) -> tuple[str, ...]:
+        """The host names under which `/mcp` answers, without ports."""
+        further = (name.strip() for name in self.mcp_hosts.split(","))
+        public = urlsplit(self.governor_url or "").hostname or ""
+        names = ("localhost", "127.0.0.1", "[::1]", self.host, public, *further)
+        return tuple(dict.fromkeys(name for name in names if name))
 
     @property
     def may_be_installed(self) -> bool:

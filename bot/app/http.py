@@ -21,6 +21,9 @@ from bot.app.velocity import VelocityParts
 from bot.clock import Clock
 from bot.deployments.actor import Actor
 from bot.gates.progressive.questions import FindCaller
+from bot.http.agents.flags import FlagsEndpoint
+from bot.http.agents.llms import LlmsText
+from bot.http.agents.policies import PolicyTextEndpoint
 from bot.http.api import Api
 from bot.http.auth import EnvironmentToken
 from bot.http.deployments.argocd import ArgoCDWebhook
@@ -32,6 +35,7 @@ from bot.http.events import EventsEndpoint
 from bot.http.exemptions import ExemptionsEndpoint
 from bot.http.health import HealthEndpoint
 from bot.http.issues.webhooks import IssueWebhooks
+from bot.http.mcp.endpoint import McpEndpoint
 from bot.http.openapi import OpenApi
 from bot.http.problems import problems
 from bot.http.request_body import MOST_BYTES
@@ -108,6 +112,10 @@ def build_routes(  # noqa: PLR0917 - every part that has routes
     ExemptionsEndpoint(
         budgets.status_reader, budgets.exemption_requests, resources.database, clock, tokens
     ).add_routes(app)
+    PolicyTextEndpoint(budgets.status_reader, tokens).add_routes(app)
+    FlagsEndpoint(lambda: flags.backend, current, tokens).add_routes(app)
+    LlmsText().add_routes(app)
+    McpEndpoint(settings.mcp_host_names, tokens).add_routes(app)
     OpenApi().add_routes(app)
     Api(
         status_reader=budgets.status_reader,

@@ -19,6 +19,7 @@ from bot.cli.console import NO, UNKNOWN, YES, Json, Url, err, fail, out, print_j
 from bot.cli.deploy import deploy
 from bot.cli.doctor import doctor
 from bot.cli.explain import explain
+from bot.cli.mcp import mcp
 from bot.cli.tokens import tokens
 from bot.cli.velocity import velocity
 from bot.cli.where import where
@@ -248,6 +249,7 @@ def key() -> None:
 
 
 cli.command()(doctor)
+cli.command()(mcp)
 cli.add_typer(tokens, name="token")
 cli.add_typer(audit, name="audit")
 cli.add_typer(deploy, name="deploy")

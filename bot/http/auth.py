@@ -24,6 +24,9 @@ RIGHTS = web.RequestKey("rights", frozenset[Right])
 ACTOR = web.RequestKey("actor", Actor)
 """The key of what uses the caller's token: a person, a pipeline or an agent."""
 
+AUTHENTICATED = web.RequestKey("authenticated", Caller)
+"""The key of the caller, once its token was checked: requests that follow from it need no other check."""
+
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="governor"'}
 
 
@@ -73,15 +76,23 @@ def require_token(tokens: TokenVerifier, handler: Handler, right: Right | None =
     limit. It stores the caller's name as `request[CALLER]`, the token's rights as `request[RIGHTS]`, and
     what uses it as `request[ACTOR]`.
     """
-    required = ALL if right is None else frozenset({right})
+    return _guarded(tokens, handler, ALL if right is None else frozenset({right}))
 
+
+def require_any_token(tokens: TokenVerifier, handler: Handler) -> Handler:
+    """Return the handler guarded by a bearer token, whatever its rights: what it does checks them."""
+    return _guarded(tokens, handler, frozenset())
+
+
+def _guarded(tokens: TokenVerifier, handler: Handler, required: frozenset[Right]) -> Handler:
     async def guarded(request: web.Request) -> web.StreamResponse:
-        caller = await _authenticate(tokens, request)
+        caller = request.get(AUTHENTICATED) or await _authenticate(tokens, request)
         if not required <= caller.rights:
             missing = ", ".join(sorted(required - caller.rights))
             raise ProblemError(
                 403, f"the token {caller.name} does not have the right {missing}", missing=missing
             )
+        request[AUTHENTICATED] = caller
         request[CALLER], request[RIGHTS], request[ACTOR] = caller.name, caller.rights, caller.actor
         return await handler(request)
 

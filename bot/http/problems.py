@@ -47,7 +47,7 @@ def problem_response(problem: ProblemError) -> web.Response:
 
 def answers_with_problems(request: web.Request) -> bool:
     """Return whether errors at this address are problem documents; elsewhere they have another form."""
-    return request.path.startswith(("/api/", "/webhooks/", "/gates/", "/rotations/"))
+    return request.path.startswith(("/api/", "/webhooks/", "/gates/", "/rotations/", "/mcp"))
 
 
 @web.middleware

@@ -45,7 +45,7 @@ MEANING = {
     Right.INCIDENTS_READ_PRIVATE: "see private incidents too, wherever the token may read",
     Right.INCIDENTS_WRITE: "open and change incidents",
     Right.AUDIT_READ: "read the audit log",
-    Right.FLAGS_READ: "evaluate flags over OFREP",
+    Right.FLAGS_READ: "read how flags are set",
     Right.ALERTS_WRITE: "send alerts to /webhooks/alertmanager",
     Right.DEPLOYMENTS_READ: "read deployments and what they carried",
     Right.DEPLOYMENTS_WRITE: "report how deployments ended, here and at webhooks, and import them",

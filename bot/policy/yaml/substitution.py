@@ -34,6 +34,7 @@ OWN_VARIABLES = frozenset(
         "AGENT_ACCOUNTS",
         "AGENT_REQUESTS_PER_MINUTE",
         "KUBECONFIG",
+        "MCP_HOSTS",
         "POLICIES_DIR",
         "SANDBOX_HOSTS",
         "DATABASE_URL",

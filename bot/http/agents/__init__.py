@@ -1,0 +1,1 @@
+"""What agents read of the API: policies in words, flags, and where to begin."""

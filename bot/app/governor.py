@@ -18,6 +18,7 @@ from bot.app.http import AddRoutes, build_routes, serving
 from bot.app.incidents import Incidents
 from bot.app.installations import open_installations
 from bot.app.notices.personal import WaitingRequests, personal_notices
+from bot.app.notices.webhooks import Webhooks
 from bot.app.paging import paging_handlers
 from bot.app.readiness import ReadinessChecks
 from bot.app.resources import Resources
@@ -175,6 +176,7 @@ class Governor:
             "home": self._every(_HOME_EVERY_S, self.slack.app.workspaces.refresh_homes),
             "incidents": self.incidents.step_runner.run(),
             "tasks": self.tasks.run(),
+            "webhooks": self._every(_TICK_S, self.webhooks.plan_deliveries),
             "scheduled": self._every(_SCHEDULED_EVERY_S, self.incidents.run_scheduled),
         }
         if self.slack.oauth is not None:
@@ -199,6 +201,7 @@ class Governor:
         self._retention = self.leases.lease("compaction")
         self.tasks = TaskRunner(self.database, self.clock, self.leases)
         self.slack = Slack(resources, announcer, installations, self._timing)
+        self.webhooks = Webhooks(resources, self.tasks)
         self.tasks.register(paging_handlers(resources, self.slack.addresses))
         self.launches = Launches(self.database, appeared_messages, changed_messages)
         self.reviews = Reviews(self.database, current)
@@ -313,6 +316,7 @@ class Governor:
             slack=self.slack,
             tasks=self.tasks,
             imports=self.deployments.imports,
+            webhooks=self.webhooks,
             clock=self.clock,
         )
         app = build_routes(
@@ -325,6 +329,7 @@ class Governor:
             velocity=self.velocity,
             rotations=self.rotations,
             gates=self.gates,
+            webhooks=self.webhooks,
             readiness=readiness,
             real_clock=self._real_clock,
         )
@@ -348,6 +353,7 @@ class Governor:
         await self.deployments.imports.follow(catalog, self.clock.now())
         await self.deployments.issues.plan(self.clock.now())
         await self.gates.follow(catalog)
+        await self.webhooks.follow(catalog)
 
     async def _policies_changed(self, catalog: Catalog) -> None:
         await self._apply_catalog(catalog)

@@ -13,6 +13,7 @@ from bot.app.deployments import Deployments
 from bot.app.flags import Flags
 from bot.app.gates.gates import Gates
 from bot.app.incidents import Incidents
+from bot.app.notices.webhooks import Webhooks
 from bot.app.readiness import ReadinessChecks
 from bot.app.resources import Resources
 from bot.app.rotations import Rotations
@@ -72,6 +73,7 @@ def build_routes(  # noqa: PLR0917 - every part that has routes
     velocity: VelocityParts,
     rotations: Rotations,
     gates: Gates,
+    webhooks: Webhooks,
     readiness: ReadinessChecks,
     real_clock: Clock,
 ) -> web.Application:
@@ -116,6 +118,7 @@ def build_routes(  # noqa: PLR0917 - every part that has routes
     FlagsEndpoint(lambda: flags.backend, current, tokens).add_routes(app)
     LlmsText().add_routes(app)
     McpEndpoint(settings.mcp_host_names, tokens).add_routes(app)
+    webhooks.endpoint(tokens).add_routes(app)
     OpenApi().add_routes(app)
     Api(
         status_reader=budgets.status_reader,

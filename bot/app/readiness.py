@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from bot.app.budgets import Budgets
 from bot.app.flag_readiness import FlagReadiness
 from bot.app.hold_readiness import HoldReadiness
+from bot.app.notices.webhooks import Webhooks
 from bot.app.slack import Slack
 from bot.app.task_readiness import ImportReadiness, TaskReadiness
 from bot.budgets.budget import SloState
@@ -42,6 +43,7 @@ class ReadinessChecks:
         slack: Slack,
         tasks: TaskRunner,
         imports: DeploymentImports,
+        webhooks: Webhooks,
         clock: Clock,
     ) -> None:
         self._database = database
@@ -56,6 +58,7 @@ class ReadinessChecks:
         self._flags = FlagReadiness(database)
         self._tasks = TaskReadiness(tasks)
         self._imports = ImportReadiness(imports, watcher.current, clock)
+        self._webhooks = webhooks
         self._clock = clock
 
     @property
@@ -73,6 +76,7 @@ class ReadinessChecks:
             self._flags.flags,
             self._tasks.tasks,
             self._imports.imports,
+            self._webhooks.readiness,
         )
 
     async def database(self) -> ReadinessCheck:

@@ -18,6 +18,7 @@ from bot.catalog.rotation import Rotation
 from bot.catalog.slo import Slo
 from bot.catalog.teams import Teams
 from bot.catalog.variants import Variants
+from bot.catalog.webhooks import WebhookEndpoint
 
 EVERYONE = "everyone"
 
@@ -98,6 +99,7 @@ class Workspace:
     time_zone: str = "UTC"
     digests: DigestSettings = DEFAULT_DIGESTS
     gates: GateSettings = NO_GATES
+    webhooks: Mapping[str, WebhookEndpoint] = field(default_factory=dict)
     evaluate_every: timedelta = timedelta(seconds=60)
     sources: Mapping[str, PrometheusSettings] = field(default_factory=dict)
     flags: FlagSettings = FlagSettings()

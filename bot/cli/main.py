@@ -22,6 +22,7 @@ from bot.cli.explain import explain
 from bot.cli.mcp import mcp
 from bot.cli.tokens import tokens
 from bot.cli.velocity import velocity
+from bot.cli.webhooks import webhooks
 from bot.cli.where import where
 from bot.settings import SettingsError, read_settings
 from bot.texts import is_name
@@ -253,3 +254,4 @@ cli.command()(mcp)
 cli.add_typer(tokens, name="token")
 cli.add_typer(audit, name="audit")
 cli.add_typer(deploy, name="deploy")
+cli.add_typer(webhooks, name="webhooks")

@@ -28,6 +28,8 @@ class Right(StrEnum):
     ALERTS_WRITE = "alerts:write"
     DEPLOYMENTS_READ = "deployments:read"
     DEPLOYMENTS_WRITE = "deployments:write"
+    WEBHOOKS_READ = "webhooks:read"
+    WEBHOOKS_WRITE = "webhooks:write"
 
 
 ALL = frozenset(Right)
@@ -49,6 +51,8 @@ MEANING = {
     Right.ALERTS_WRITE: "send alerts to /webhooks/alertmanager",
     Right.DEPLOYMENTS_READ: "read deployments and what they carried",
     Right.DEPLOYMENTS_WRITE: "report how deployments ended, here and at webhooks, and import them",
+    Right.WEBHOOKS_READ: "read what was delivered to outgoing webhooks",
+    Right.WEBHOOKS_WRITE: "deliver events to outgoing webhooks again",
 }
 """What each right permits."""
 

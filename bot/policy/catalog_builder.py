@@ -39,9 +39,10 @@ from bot.policy.documents.rotation import RotationDocument
 from bot.policy.gates import gates_of
 from bot.policy.notify import notify_of
 from bot.policy.paging import destinations_of
+from bot.policy.webhooks import webhooks_of
 from bot.store.addresses import qualified
 
-MAIN_ONLY = frozenset({"evaluate_every", "sources", "flags", "notify", "paging", "gates"})
+MAIN_ONLY = frozenset({"evaluate_every", "sources", "flags", "notify", "paging", "gates", "webhooks"})
 """Fields that only the main Workspace document may set."""
 STANDARD = "standard"
 """The policy of services that name none; built-in values if no document has this name."""
@@ -66,6 +67,7 @@ def assemble(all_documents: Sequence[documents.Document]) -> catalog.Catalog:
         for document in all_documents
         if isinstance(document, documents.ServiceDocument)
     }
+    workspace = replace(workspace, webhooks=webhooks_of(main.spec, services))
     return catalog.Catalog(
         workspace=workspace,
         services=dict(sorted(services.items())),

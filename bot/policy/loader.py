@@ -25,6 +25,7 @@ from bot.policy.rules.references import clashes, unknown_references, workspace_f
 from bot.policy.rules.rotations import rotation_faults
 from bot.policy.rules.validation import ParsedDocument, refusals, validate
 from bot.policy.rules.variables import with_variables_checked
+from bot.policy.rules.webhooks import webhook_faults
 from bot.policy.rules.workspaces import main_workspace
 from bot.policy.templates.templates import Template, template, with_placeholders_checked, with_sample
 from bot.policy.yaml.source_text import SourceText
@@ -231,6 +232,7 @@ class _Reading:
         self.faults += freeze_window_faults(self.sources, self.may_be_unread)
         self.faults += gate_faults(self.sources, self.may_be_unread)
         self.faults += dependency_faults(self.sources, self.may_be_unread)
+        self.faults += webhook_faults(self.sources, self.may_be_unread)
         return PolicySet(tuple(documents), names, tuple(templates))
 
 

@@ -9,7 +9,7 @@ _SECRET_WORDS = ("token", "key", "secret", "password")
 
 
 def secrets_of(catalog: Catalog) -> tuple[str, ...]:
-    """Return every secret of the sources, the flag backend, the paging systems and the gates."""
+    """Return every secret of sources, the flag backend, paging systems, gates and webhooks."""
     workspace = catalog.workspace
     secrets: list[str] = []
     for service in catalog.services.values():
@@ -21,6 +21,7 @@ def secrets_of(catalog: Catalog) -> tuple[str, ...]:
         secrets += source.basic_auth[1:] if source.basic_auth else ()
     secrets += _secret_settings(workspace.flags.backend_settings)
     secrets += _hidden_texts(workspace.gates)
+    secrets += _hidden_texts(workspace.webhooks)
     return tuple(sorted({secret for secret in secrets if secret}))
 
 

@@ -31,6 +31,7 @@ from bot.store.tables import (
     reviews,
     rotations,
     tasks,
+    webhooks,
 )
 from bot.store.tables.freeze_schedules import freeze_schedules
 from bot.store.tables.threads import threads
@@ -41,6 +42,8 @@ MESSAGES: Final = timedelta(days=90)
 """How long a message is kept that was sent or has failed."""
 HISTORY: Final = timedelta(days=400)
 """How long is kept what is over: more than the year that an incident or a report may reach back."""
+DELIVERIES: Final = timedelta(days=30)
+"""How long it is known what became of an event that was sent out."""
 
 _AT_ONCE: Final = 1_000
 
@@ -170,6 +173,17 @@ RULES: Final[Mapping[Table, RetentionRule]] = {
     ),
     digests.digest_pauses: RetentionRule(
         "until the digests are resumed", lambda now: digests.digest_pauses.c.until < now - HISTORY
+    ),
+    webhooks.webhook_endpoints: RetentionRule(
+        "400 days after it left the policies",
+        lambda now: webhooks.webhook_endpoints.c.removed_at < now - HISTORY,
+    ),
+    webhooks.webhook_deliveries: RetentionRule(
+        f"{DELIVERIES.days} days; what is not delivered yet longer",
+        lambda now: (
+            (webhooks.webhook_deliveries.c.state != "pending")
+            & (webhooks.webhook_deliveries.c.created_at < now - DELIVERIES)
+        ),
     ),
     people.welcomed_people: RetentionRule("for good: each person is welcomed once"),
     people.personal_preferences: RetentionRule("until the person is deactivated or the app is uninstalled"),

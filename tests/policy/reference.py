@@ -15,7 +15,13 @@ SCHEMA = DOCS / "policies.schema.json"
 GUIDE = DOCS / "policies.md"
 
 # What stands for a key that the author chooses.
-_FREE_KEYS = {"sources": "SOURCE", "sli": "SOURCE", "flags": "ENVIRONMENT", "headers": "HEADER"}
+_FREE_KEYS = {
+    "sources": "SOURCE",
+    "sli": "SOURCE",
+    "flags": "ENVIRONMENT",
+    "headers": "HEADER",
+    "webhooks": "NAME",
+}
 
 
 def schema_text() -> str:

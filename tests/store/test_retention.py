@@ -24,6 +24,7 @@ from bot.store.tables import (
     reviews,
     rotations,
     tasks,
+    webhooks,
 )
 from bot.store.tables.core import metadata
 from bot.store.tables.freeze_schedules import freeze_schedules
@@ -118,6 +119,17 @@ async def add_waits(database: Database) -> None:
         await add(database, gate_waits.gate_calls, platform="github", account="1", at=at, costs="post")
 
 
+async def add_webhooks(database: Database) -> None:
+    delivery = {"endpoint": "portal", "event_id": "e", "event": "hold.placed", "attempts": 1}
+    for number, (state, at) in enumerate((("delivered", OLD), ("pending", OLD), ("failed", NOW))):
+        await add(
+            database, webhooks.webhook_deliveries, **delivery, state=state, created_at=at, audit_id=number
+        )
+    for name, removed in (("gone", OLD), ("here", None)):
+        endpoint = {"name": name, "cursor": 0, "fingerprint": "", "removed_at": removed}
+        await add(database, webhooks.webhook_endpoints, **endpoint)
+
+
 async def test_what_is_over_goes_and_what_is_not_stays(database: Database) -> None:
     hold = {"service": "checkout", "kind": "person", "reason": "x", "by": "U1", "since": OLD}
     await add(database, core.holds, **hold, lifted_at=OLD)
@@ -209,6 +221,7 @@ async def test_what_is_over_goes_and_what_is_not_stays(database: Database) -> No
     for ended in (OLD, NOW, None):
         await add(database, reviews.freeze_reviews, **freeze, ended_at=ended)
     await add_waits(database)
+    await add_webhooks(database)
     await delete_expired(database, NOW)
     left = {table.name: await count(database, table) for table, rule in RULES.items() if rule.expired}
     assert left == {
@@ -220,6 +233,7 @@ async def test_what_is_over_goes_and_what_is_not_stays(database: Database) -> No
         "adjustments": 1, "deployment_changes": 1, "due_tasks": 2, "digest_pauses": 2,
         "rotation_absences": 1, "rotation_swaps": 1,
         "freeze_reviews": 2, "gate_waits": 2, "gate_calls": 1,
+        "webhook_deliveries": 2, "webhook_endpoints": 1,
     }  # fmt: skip
 
 

@@ -23,6 +23,7 @@ from bot.policy.documents.fields import (
     VariableName,
 )
 from bot.policy.documents.gates.gates import GatesSpec
+from bot.policy.documents.gates.webhooks import LONGEST_NAME, WebhookSpec, too_long
 from bot.policy.documents.model import BrokenRule, Model
 from bot.policy.documents.notify import NotifySpec
 from bot.policy.documents.paging import PagingSpec
@@ -185,6 +186,15 @@ class WorkspaceSpec(Model):
     """Which systems wake people when a burn alert of severity `page` fires."""
     gates: GatesSpec = GatesSpec()
     """The platforms that are held while a service is frozen, and how they are reached."""
+    webhooks: dict[Slug, WebhookSpec] = Field(default_factory=dict)
+    """Where signed events go, by a name of at most 40 characters."""
     variables: tuple[VariableName, ...] = ()
     """Environment variables that any value of any document may refer to, not only addresses and credentials:
     what they hold may be seen by everybody."""
+
+    def broken_rules(self) -> Iterator[BrokenRule]:
+        """Check that names of webhooks are short."""
+        for name in too_long(self.webhooks):
+            yield BrokenRule(
+                ("webhooks", name), "this name is too long", f"at most {LONGEST_NAME} characters"
+            )

@@ -13,7 +13,7 @@ from bot.policy.rules.workspaces import main_workspace
 from bot.policy.yaml.substitution import is_own
 
 _ALLOWED = (
-    "addresses and credentials of sources, flag backends and paging systems, "
+    "addresses and credentials of sources, flag backends, paging systems and webhooks, "
     "or the name under `spec.variables` of the Workspace document"
 )
 
@@ -48,7 +48,7 @@ def _is_secret_or_address(kind: str, path: Path) -> bool:
             return kind in {"Workspace", "Service"}
         case _ if kind != "Workspace":
             return False
-        case ("spec", "sources", _, "url" | "bearerToken"):
+        case ("spec", "sources", _, "url" | "bearerToken") | ("spec", "webhooks", _, "url" | "secret"):
             return True
         case ("spec", "sources", _, "basicAuth" | "headers", _):
             return True

@@ -9,7 +9,7 @@ from tests.policy.conftest import POLICY, SERVICE, WORKSPACE, Write, texts_of
 
 SECRET = "hunter2-s3cret"
 ALLOWED = (
-    "(allowed: addresses and credentials of sources, flag backends and paging systems, "
+    "(allowed: addresses and credentials of sources, flag backends, paging systems and webhooks, "
     "or the name under `spec.variables` of the Workspace document)"
 )
 ENVIRON = {"THEIRS": SECRET, **dict.fromkeys(OWN_VARIABLES, SECRET)}

@@ -24,8 +24,8 @@ class Gates:
     """All adapters; one that the policies do not set up answers that it is not set up."""
 
     def __init__(self, resources: Resources, status_reader: StatusReader, passages: Passages) -> None:
-        self._questions = GateQuestions(status_reader, passages, resources.database, resources.clock)
-        self.answering = WaitAnswering(resources.database, self._questions, resources.clock, resources.leases)
+        self.questions = GateQuestions(status_reader, passages, resources.database, resources.clock)
+        self.answering = WaitAnswering(resources.database, self.questions, resources.clock, resources.leases)
         self.clusters = Clusters(resources.current, resources.settings.kubeconfig)
         self._kubernetes = KubernetesGate(
             self.clusters,
@@ -45,7 +45,7 @@ class Gates:
     def add_routes(self, app: web.Application, find_caller: FindCaller) -> None:
         """Add the addresses that platforms call; `find_caller` knows the tokens that may ask the gate."""
         for gate in (FlaggerGate, RolloutsGate, KargoGate):
-            gate(self._questions, find_caller).add_routes(app)
+            gate(self.questions, find_caller).add_routes(app)
         for adapter in self._adapters:
             adapter.add_routes(app)
 

@@ -11,7 +11,7 @@ from bot.freezes.kind_proof import named_advisory, named_incident
 from bot.freezes.opening import Opening
 from bot.freezes.spare import Spare
 from bot.freezes.status import NotMeasuredYetError, ServiceStatus, StatusReader
-from bot.freezes.verdict import Change, Verdict
+from bot.freezes.verdict import Change, Verdict, VerdictAnswer
 from bot.slack.announcements.budget_phrases import (
     hold_owners,
     hold_term,
@@ -230,6 +230,8 @@ def _headline(verdict: Verdict) -> Markup:
     change, environment = _change_text(verdict.change), verdict.change.environment
     where = markup(" in {}", environment) if environment else NOTHING
     service = join("", [bold(verdict.service), where])
+    if verdict.answer is VerdictAnswer.BACK:
+        return markup(":no_entry: {} must go back: it does harm to {}.", change, service)
     if not verdict.allow:
         why = "it is frozen" if verdict.holds else "its launch checklist is not complete"
         return markup(":no_entry: No, {} may not ship to {}: {}.", change, service, why)

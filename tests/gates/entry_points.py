@@ -24,7 +24,8 @@ class EntryPoints:
 
     async def answers(self, change: Change) -> AsyncIterator[tuple[str, str]]:
         """Yield the answer of each way to ask about a change, with the name of the way."""
-        for ask in (self.api, self.command_line, self.flagger, self.rollouts, self.kargo, self.waits):
+        asks = (self.api, self.command_line, self.flagger, self.rollouts, self.kargo, self.waits, self.mcp)
+        for ask in asks:
             yield ask.__name__, await ask(change)
         # What Slack's form has no words for is not asked there.
         if (change.environment, change.commit) == (None, None) and change.kind != "fix":
@@ -90,6 +91,20 @@ class EntryPoints:
         """Ask what platforms that wait for an answer are told."""
         verdict = await self._bot.governor.gates.questions.judge(SERVICE, change)
         return str(verdict.answer)
+
+    async def mcp(self, change: Change) -> str:
+        """Call the tool of agents, with a token of a pipeline: what an agent names proves nothing."""
+        call = {
+            "jsonrpc": "2.0", "id": 1, "method": "tools/call",
+            "params": {"name": "may_i_ship", "arguments": {"service": SERVICE, **_words(change)}},
+        }  # fmt: skip
+        headers = _AUTHORIZED | {
+            "Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2025-06-18",
+        }  # fmt: skip
+        async with self._session.post(f"{self._bot.url}/mcp", json=call, headers=headers) as response:
+            body = await response.json()
+            assert response.status == 200, body
+        return str(body["result"]["structuredContent"]["verdict"])
 
     async def slack(self, change: Change) -> str:
         """Type `/ship`."""

@@ -232,7 +232,7 @@ class Stage:
         async def find(_service: object, begun: BegunChange) -> GuardFailure | None:
             return GuardFailure("it burns") if begun.change == scene.harmful else None
 
-        governor.flags.change_guard.find_failure = find  # type: ignore[method-assign] # what burns is drawn
+        governor.flags.change_guard.find_failure = find  # type: ignore[assignment] # what burns is drawn
 
     def _hold(self, hold: DrawnHold, now: datetime) -> dict[str, Any]:
         return {

@@ -28,11 +28,13 @@ from bot.app.slack import Slack
 from bot.app.velocity import VelocityParts
 from bot.budgets.change_counts import ChangeCounter
 from bot.budgets.variant_counts import VariantCounter
+from bot.canaries.control import CanaryControl
 from bot.catalog.catalog import Catalog, Service
 from bot.clock import Clock, SharedClock, SystemClock
 from bot.deployments.undo_detector import UndoDetector
 from bot.freezes.gate.begun import BegunChange
 from bot.freezes.verdict import GuardFailure
+from bot.gates.kubernetes.canaries import ClusterCanaries
 from bot.http.server.connections import ConnectionLimit
 from bot.logs import hide
 from bot.metrics import Metrics
@@ -43,6 +45,7 @@ from bot.policy.watcher import PolicyWatcher
 from bot.settings import Settings
 from bot.slack.announcements.freezes import FreezeAnnouncer
 from bot.slack.announcements.policy_faults import PolicyFaultAnnouncer
+from bot.slack.canaries.messages import announce_canary
 from bot.slack.capabilities import AdjustmentCapabilities, Capabilities
 from bot.slack.delivery.context import DeliveryTiming
 from bot.slack.flags.announcements import FlagAnnouncer
@@ -300,6 +303,13 @@ class Governor:
                 prefix=self.slack.prefix,
                 addresses=self.slack.addresses,
                 welcomes=Welcomes(self.database, current, self.clock),
+                canaries=CanaryControl(
+                    ClusterCanaries(self.gates.clusters),
+                    self.budgets.status_reader,
+                    self.database,
+                    self.clock,
+                    announce_canary,
+                ),
             )
         )
         shown_at_home = [topic for topic in Topic if topic not in {Topic.TASKS, Topic.GATE_WAITS}]

@@ -26,6 +26,7 @@ from bot.slack.approvals.buttons import APPROVE
 from bot.slack.approvals.decision import ApprovalDecision
 from bot.slack.arguments import name_bot
 from bot.slack.background_tasks import BackgroundTasks, Work
+from bot.slack.canaries.messages import CANARY_BUTTONS, canary_command_of, shown_canary_of
 from bot.slack.capabilities import Capabilities
 from bot.slack.command_reference import COMMANDS
 from bot.slack.flags.buttons import COMMAND_BUTTONS, command_of, shown_flag_of
@@ -61,6 +62,7 @@ _KNOWN_ACTIONS = (
     frozenset({SHOW, PREVIOUS_PAGE, NEXT_PAGE, SHARE, APPROVE, REVERSE_ADJUSTMENT})
     | ADJUSTMENT_DECISIONS
     | COMMAND_BUTTONS
+    | CANARY_BUTTONS
     | FREEZE_BUTTONS
     | ROTATION_BUTTONS
 )
@@ -197,7 +199,7 @@ class SlackApp:
             work = partial(self._decide_adjustment, replace(press, request=None), request)
         elif name in FREEZE_BUTTONS | ROTATION_BUTTONS | {REVERSE_ADJUSTMENT}:
             work = partial(self._answer, replace(press, query=Query.from_value(value)), request)
-        elif name in COMMAND_BUTTONS:
+        elif name in COMMAND_BUTTONS | CANARY_BUTTONS:
             work = partial(self._press_command, press, request, is_ephemeral=_is_ephemeral(body))
         else:
             # A query changes nothing, so it needs no idempotency key.
@@ -210,10 +212,12 @@ class SlackApp:
         self._start(request, work)
 
     async def _press_command(self, press: Interaction, request: SlackRequest, *, is_ephemeral: bool) -> None:
-        """Run the command that a button stands for, and show the flag anew that it stood beside."""
+        """Run the command that a button stands for, and show anew what it stood beside."""
         name, value = press.query.command, press.query.text
-        await self._answer(replace(press, query=command_of(name, value)), request)
-        shown = shown_flag_of(name, value)
+        is_canary = name in CANARY_BUTTONS
+        typed = canary_command_of(name, value) if is_canary else command_of(name, value)
+        await self._answer(replace(press, query=typed), request)
+        shown = shown_canary_of(value) if is_canary else shown_flag_of(name, value)
         if shown is not None and is_ephemeral:
             query = replace(press, query=shown, request=None)
             await self._answer(query, request, replace_message=True)

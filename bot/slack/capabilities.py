@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from bot.backtests.runner import BacktestRunner
 from bot.budgets.adjustment_preview import AdjustmentPreview
 from bot.budgets.adjustments.registry import AdjustmentRegistry
+from bot.canaries.control import CanaryControl
 from bot.clock import Clock
 from bot.flags.changes.executor import ChangeExecutor
 from bot.flags.ramps.control import RampControl
@@ -97,6 +98,7 @@ class Capabilities:
     prefix: CommandPrefix
     addresses: LinkAddresses = field(default_factory=LinkAddresses)
     welcomes: Welcomes | None = None
+    canaries: CanaryControl | None = None
     team: str | None = None
 
     def seen_from(self, team: str | None) -> "Capabilities":

@@ -170,6 +170,27 @@ COMMANDS: tuple[Command, ...] = (
         "its flags needs an exemption of `flag:NAME`; lowering never waits.",
     ),
     Command(
+        "canary",
+        "[service] [pause | abort | promote] [name]",
+        "Show and steer canary releases",
+        (
+            CommandForm(
+                "", "lists the canaries of all services: their traffic, their step, and why they wait"
+            ),
+            CommandForm("SERVICE", "shows those of one service"),
+            CommandForm("SERVICE pause CANARY [REASON]", "gives it no more traffic until it is promoted"),
+            CommandForm("SERVICE abort CANARY [REASON]", "takes all traffic back to the version before"),
+            CommandForm(
+                "SERVICE promote CANARY [REASON]",
+                "lets one that waits go on, unless the service is frozen or the canary does harm",
+            ),
+            CommandForm("SERVICE promote CANARY fully", "gives it all traffic, without its remaining steps"),
+        ),
+        "Canaries of Argo Rollouts and Flagger that `gates.kubernetes` of the policies names. Where several "
+        "have a name, add `in CLUSTER` after it. Whoever may change flags in an environment may steer its "
+        "canaries.",
+    ),
+    Command(
         "incident",
         "[open | list | show | report | status | severity | rename | service | role | note | impact | …]",
         "Open an incident and keep it up to date",

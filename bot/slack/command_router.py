@@ -11,6 +11,7 @@ from bot.slack.announcements.exemptions import EXEMPTION
 from bot.slack.approvals.decision import ApprovalDecision, ApprovalOutcome
 from bot.slack.arguments import UsageError, split, unknown
 from bot.slack.blockkit.mrkdwn import code, markup
+from bot.slack.canaries.command import CanaryCommand
 from bot.slack.capabilities import Capabilities
 from bot.slack.command_reference import BY_NAME, help_on, help_on_all
 from bot.slack.commands.adjustments import SUBCOMMANDS, AdjustmentCommand
@@ -69,6 +70,7 @@ class CommandRouter:
             "ship": ShipCommand(capabilities.status_reader, TypedExemptions(capabilities, people)),
             "freeze": FreezeCommand(capabilities, people),
             "flag": FlagCommand(capabilities, people),
+            "canary": CanaryCommand(capabilities, people),
             "incident": incidents.incident,
             "postmortem": incidents.postmortem,
             "action": incidents.action,

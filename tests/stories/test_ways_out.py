@@ -48,7 +48,7 @@ WORDS = {
     "ENV": "production", "TITLE": "Other title", "ID": "1", "WHO": "omar", "TEXT": "more", "OWNER": "omar",
     "PERSON": "dana", "NAME": "new-checkout", "P0": "P0", "PR": "PR", "SUMMARY": "over", "SLO": "orders",
     "NUMBER": "-1", "TEAM": "checkout", "COLLEAGUE": "dana", "COMMIT": "3f1c2ab", "GOAL": "q4",
-    "PROOF": "CVE-2026-1234", "URL": "https://github.com/acme/shop/issues/12",
+    "PROOF": "CVE-2026-1234", "CANARY": "checkout", "CLUSTER": "production", "URL": "https://github.com/acme/shop/issues/12",
 }  # fmt: skip
 """What is typed for each placeholder of the table of commands."""
 PATHS = {"service": "checkout", "id": "1", "key": "new-checkout", "environment": "production"}

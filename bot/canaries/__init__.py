@@ -1,0 +1,1 @@
+"""Canaries: changes that get traffic step by step, shown and steered."""

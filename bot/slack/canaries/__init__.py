@@ -1,0 +1,1 @@
+"""`/canary`: what is said of canaries, and what steers them."""

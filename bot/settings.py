@@ -99,6 +99,16 @@ class Settings(BaseSettings):
         "https://api.github.com",
         description="Base of GitHub's API; `https://HOST/api/v3` at Enterprise Server.",
     )
+    github_app_id: str | None = Field(
+        None, pattern="^[A-Za-z0-9._-]{1,50}$", description="The id of the GitHub App that holds changes."
+    )
+    github_app_private_key: SecretStr | None = Field(
+        None, description="The App's private key in PEM, or the path of its file."
+    )
+    github_app_webhook_secret: SecretStr | None = Field(
+        None,
+        description="Proves that the App's deliveries are GitHub's; two, separated by a comma, for a change.",
+    )
     agent_accounts: str = Field(
         "copilot-swe-agent,claude,cursor,devin-ai-integration,google-labs-jules,chatgpt-codex-connector",
         description="Accounts at GitHub, separated by commas: what they deploy, agents did.",
@@ -146,6 +156,22 @@ class Settings(BaseSettings):
                 raise PydanticCustomError("token", text, {"kind": kind, "expected": expected})
         return token
 
+    @field_validator("github_app_private_key")
+    @classmethod
+    def _read_key(cls, key: SecretStr | None) -> SecretStr | None:
+        """Return the key itself, also where a file has it, or its line ends are written out."""
+        if key is None:
+            return None
+        text = key.get_secret_value().replace("\\n", "\n").strip()
+        if not text.startswith("-----BEGIN"):
+            try:
+                text = Path(text).read_text(encoding="ascii").strip()
+            except (OSError, ValueError):
+                raise PydanticCustomError("key", "neither a private key in PEM nor a file with one") from None
+        if not text.startswith("-----BEGIN"):
+            raise PydanticCustomError("key", "the file has no private key in PEM")
+        return SecretStr(f"{text}\n")
+
     @field_validator("database_url")
     @classmethod
     def _name_driver(cls, url: str) -> str:
@@ -186,6 +212,17 @@ class Settings(BaseSettings):
     def github_secrets(self) -> tuple[str, ...]:
         """The secrets with which GitHub may sign; without any, its deliveries are refused."""
         return _each(self.github_webhook_secret)
+
+    @property
+    def github_app_key(self) -> str | None:
+        """The App's private key in PEM."""
+        key = self.github_app_private_key
+        return None if key is None else key.get_secret_value()
+
+    @property
+    def github_app_secrets(self) -> tuple[str, ...]:
+        """The secrets with which GitHub may sign what it delivers to the App."""
+        return _each(self.github_app_webhook_secret)
 
     @property
     def gitlab_secrets(self) -> tuple[str, ...]:

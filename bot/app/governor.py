@@ -269,7 +269,9 @@ class Governor:
             self.budgets.exemption_requests, self.budgets.adjustments, self.flags, self.clock
         )
         self.tasks.register([personal_notices(self.database, current, self.slack.clients.for_team, waiting)])
-        self.gates = Gates(resources, self.budgets.status_reader, self.deployments.passages)
+        self.gates = Gates(
+            resources, self.budgets.status_reader, self.deployments.passages, self.budgets.exemption_requests
+        )
         self.tasks.register(self.gates.task_handlers)
         self.digests = Digests(
             resources,

@@ -52,6 +52,21 @@ GATE_OPERATIONS = (
     _rollouts("GET"),
     _rollouts("POST"),
     Operation(
+        "POST",
+        "/gates/github",
+        tag="gates",
+        summary="What GitHub delivers to the App, signed with `GITHUB_APP_WEBHOOK_SECRET`",
+        body={"type": "object"},
+        answers={202: "It was taken; `result` says as what."},
+        refusals={
+            400: "The body is not JSON.",
+            401: "The App is not set up, or the signature is not GitHub's.",
+            413: "The body is too large.",
+            422: "What is asked cannot be read.",
+            503: "GitHub could not be asked in time; deliver it again.",
+        },
+    ),
+    Operation(
         "GET",
         "/gates/kargo/{service}",
         tag="gates",

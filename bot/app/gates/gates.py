@@ -8,8 +8,10 @@ from aiohttp import web
 from bot.app.resources import Resources
 from bot.catalog.catalog import Catalog
 from bot.freezes.exemptions.passages import Passages
+from bot.freezes.exemptions.requests import ExemptionRequests
 from bot.freezes.status import StatusReader
 from bot.gates.adapter import GateAdapter
+from bot.gates.github.adapter import GitHubGate
 from bot.gates.kubernetes.adapter import KubernetesGate
 from bot.gates.kubernetes.clusters import Clusters
 from bot.gates.progressive.argo import KargoGate, RolloutsGate
@@ -23,7 +25,13 @@ from bot.tasks.handler import TaskHandler
 class Gates:
     """All adapters; one that the policies do not set up answers that it is not set up."""
 
-    def __init__(self, resources: Resources, status_reader: StatusReader, passages: Passages) -> None:
+    def __init__(
+        self,
+        resources: Resources,
+        status_reader: StatusReader,
+        passages: Passages,
+        requests: ExemptionRequests,
+    ) -> None:
         self.questions = GateQuestions(status_reader, passages, resources.database, resources.clock)
         self.answering = WaitAnswering(resources.database, self.questions, resources.clock, resources.leases)
         self.clusters = Clusters(resources.current, resources.settings.kubeconfig)
@@ -35,7 +43,17 @@ class Gates:
             lease=resources.leases.lease("kubernetes"),
         )
         resources.database.signals.subscribe([Topic.HOLDS], self._kubernetes.note_change)
-        self._adapters: Sequence[GateAdapter] = (self._kubernetes,)
+        github = GitHubGate(
+            resources.settings,
+            resources.session,
+            resources.current,
+            status_reader,
+            requests,
+            answering=self.answering,
+            database=resources.database,
+            clock=resources.clock,
+        )
+        self._adapters: Sequence[GateAdapter] = (self._kubernetes, github)
 
     @property
     def task_handlers(self) -> Sequence[TaskHandler]:

@@ -22,6 +22,7 @@ from bot.gates.waits.limits import CallAllowance
 from bot.gates.waits.records import GateWaits
 from bot.gates.waits.wait import PlatformCall, Wait, WaitStanding, WaitState, refused, standing_of
 from bot.store.database import Database
+from bot.store.health.errors import is_away
 from bot.store.leases import Leases
 from bot.store.signals import Topic
 
@@ -145,7 +146,13 @@ class WaitAnswering:
                 continue
             if not await self._is_ours(answerer):
                 return
-            await self._call(answerer, wait, allowance, again)
+            try:
+                await self._call(answerer, wait, allowance, again)
+            except Exception as error:
+                # The boundary between waits, but where the database is away, all of them wait for it.
+                if is_away(error):
+                    raise
+                log.exception("wait_failed", platform=answerer.platform, key=wait.question.key)
             if self._woken.is_set():
                 # Something changed: what waits first may be another now.
                 again.append(self._clock.now())
@@ -245,13 +252,13 @@ class WaitAnswering:
         if standing is None or call is None or allowance.allowed_at(call.costs, now) > now:
             again.append(now + timedelta(seconds=1))
             return
+        if call.is_final and standing.answer is VerdictAnswer.GO:
+            for verdict in standing.verdicts:
+                await self._questions.let_through(verdict, answerer.platform, begins=wait.question.begins)
         async with self._database.transaction(in_turn=False) as connection:
             if not await records.begin_sending(connection, wait, call.costs, now):
                 return
         allowance.note(call.costs, now)
-        if call.is_final and standing.answer is VerdictAnswer.GO:
-            for verdict in standing.verdicts:
-                await self._questions.let_through(verdict, answerer.platform, begins=wait.question.begins)
         await self._send(answerer, wait, call, allowance, again)
 
     async def _send(

@@ -12,7 +12,9 @@ from bot.clock import Clock
 from bot.freezes.verdict import Change
 from bot.gates.waits.limits import CallAllowance, CallLimit
 from bot.gates.waits.wait import PlatformCall, Question, Wait, WaitState
+from bot.store import signals
 from bot.store.database import Database
+from bot.store.signals import Topic
 from bot.store.tables.gate_waits import gate_calls
 from bot.store.tables.gate_waits import gate_waits as rows
 
@@ -57,6 +59,38 @@ class GateWaits:
         is_waiting = (rows.c.platform == platform) & (rows.c.key == key) & _IS_WAITING
         async with self._database.transaction(in_turn=False) as connection:
             return await _write(connection, is_waiting, _ended(WaitState.GONE, None, self._clock.now()))
+
+    async def reopen(self, platform: str, key: str, place: Mapping[str, Any]) -> bool:
+        """Let a question wait again, with this added to its place; return whether there is one."""
+        wait = await self.find(platform, key)
+        if wait is None:
+            return False
+        now = self._clock.now()
+        values = {
+            "state": WaitState.WAITING.value,
+            "outcome": None,
+            "ended_at": None,
+            "note": None,
+            "seen_at": now,
+            "next_at": now,
+            "place": dict(wait.place) | dict(place),
+        }
+        same = (rows.c.id == wait.id) & (rows.c.version == wait.version)
+        async with self._database.transaction(in_turn=False) as connection:
+            signals.mark(connection, Topic.GATE_WAITS)
+            return await _write(connection, same, values)
+
+    async def waiting_keys(self, platform: str, start: str) -> Sequence[str]:
+        """Return the keys of what waits on a platform that begin so."""
+        own = (rows.c.platform == platform) & rows.c.key.startswith(start, autoescape=True)
+        async with self._database.reading() as connection:
+            return list(await connection.scalars(select(rows.c.key).where(own, _IS_WAITING)))
+
+    async def assign(self, wait: Wait, services: Sequence[str]) -> None:
+        """Set the services of a question that had none."""
+        async with self._database.transaction(in_turn=False) as connection:
+            signals.mark(connection, Topic.GATE_WAITS)
+            await _write(connection, _unchanged(wait), {"services": list(services)})
 
     async def find(self, platform: str, key: str) -> Wait | None:
         """Return the question with this key, whatever became of it; None if it was never asked."""

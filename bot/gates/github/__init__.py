@@ -1,0 +1,1 @@
+"""GitHub, by an App: deployment protection rules, merge queues and pull requests."""

@@ -37,6 +37,7 @@ class Digests:
             velocity.goals,
             spending=spending,
             rotations=rotations,
+            costs=velocity.costs,
         )
         self.handler = DigestHandler(resources.current, self._compose)
         self.sending = DigestSending(resources.database, self._reader, digest_messages, resources.clock)

@@ -101,6 +101,9 @@ def _budget(cost: Mapping[str, Any]) -> Iterator[str]:
     for kind in (*cost["by_size"], *cost["by_kind"]):
         label = f"{kind['kind']} ×{kind['n']}"
         yield f"    {label:26} {_fraction(kind['spent'])} in all, {_fraction(kind['each'])} on average"
+    for maker in cost["by_maker"].values():
+        label = f"made by {maker['kind']} ×{maker['n']}"
+        yield f"    {label:26} {_fraction(maker['spent'])} in all"
     if cost["carries"] is not None:
         more = "1000 or more" if cost["carries"] >= 1000 else str(cost["carries"])
         yield f"  At this pace it carries {more} more deployments like the last {cost['like_last']}."

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Final
 
 from bot.catalog.window import Span
+from bot.deployments.actor import Actor
 from bot.velocity.delivery import Delivery, within
 from bot.velocity.statistics import NumberQuantiles, number_quantiles
 
@@ -19,6 +20,12 @@ LIKE_THE_LAST: Final = 20
 
 MOST_CARRIED: Final = 1_000
 """More than so many more are not told apart."""
+
+AGENTS: Final = "agents"
+PEOPLE: Final = "people"
+"""Who makes changes: a pipeline ships what people made, unless whoever reported it said that an agent did."""
+
+_FLAG: Final = "flag"
 
 
 class SizeClass(StrEnum):
@@ -81,6 +88,17 @@ class BudgetCost:
     last_spent: float
     carries: int | None
 
+    @property
+    def by_maker(self) -> tuple[KindCost, ...]:
+        """Return what the deployments of agents and those of people spent, both also where there are none."""
+        makers: dict[str, tuple[int, float]] = {AGENTS: (0, 0.0), PEOPLE: (0, 0.0)}
+        for cost in self.by_kind:
+            if cost.kind != _FLAG:
+                maker = AGENTS if cost.kind == Actor.AGENT else PEOPLE
+                n, spent = makers[maker]
+                makers[maker] = n + cost.n, spent + cost.spent
+        return tuple(KindCost(maker, n, spent) for maker, (n, spent) in makers.items())
+
 
 def budget_cost(
     found: Sequence[SpentByDeliveries], deliveries: Iterable[Delivery], span: Span
@@ -106,7 +124,7 @@ def _of_slo(found: SpentByDeliveries, every: Sequence[Delivery], span: Span) -> 
     newest = own[-LIKE_THE_LAST:]
     last_spent = sum(shares[each.reports] for each in newest)
     code = _grouped((each.actor, shares[each.reports]) for each in counted)
-    flags = [KindCost("flag", found.raises, found.by_flag)] if found.raises else []
+    flags = [KindCost(_FLAG, found.raises, found.by_flag)] if found.raises else []
     by_size = _grouped((size_class(each.size), shares[each.reports]) for each in counted)
     order = list(SizeClass)
     return BudgetCost(

@@ -203,6 +203,7 @@ def build_digests(
         build_velocity(of, database).goals,
         spending=build_spending(of, database),
         rotations=rotations,
+        costs=build_velocity(of, database).costs,
     )
     return DigestSending(database, reader, digest_messages, of.clock)
 

@@ -43,6 +43,9 @@ def test_deployments_are_grouped_by_size_and_kind() -> None:
     assert [(each.kind, each.n, round(each.spent, 6)) for each in found.by_kind] == [
         ("agent", 2, 0.32), ("person", 1, 0.1), ("pipeline", 1, 0.0), ("flag", 2, 0.05),
     ]  # fmt: skip
+    assert [(each.kind, each.n, round(each.spent, 6)) for each in found.by_maker] == [
+        ("agents", 2, 0.32), ("people", 2, 0.1),
+    ]  # fmt: skip
     assert [(each.kind, each.n) for each in found.by_size] == [
         ("1 change", 1), ("2 to 5 changes", 1), ("over 20 changes", 1), ("size not known", 1),
     ]  # fmt: skip

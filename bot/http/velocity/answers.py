@@ -115,6 +115,13 @@ class KindCostAnswer(Answer):
     each: float
 
 
+class MakerCostAnswer(Answer):
+    """What the deployments of agents spent, and those of people and their pipelines."""
+
+    agents: KindCostAnswer
+    people: KindCostAnswer
+
+
 class BudgetCostAnswer(Answer):
     """What deployments cost one service's budget: that of the SLO that limits their number most."""
 
@@ -127,6 +134,7 @@ class BudgetCostAnswer(Answer):
     mean: float | None
     by_size: list[KindCostAnswer]
     by_kind: list[KindCostAnswer]
+    by_maker: MakerCostAnswer
     like_last: int
     """How many of the newest deployments `carries` is about."""
     last_spent: float

@@ -119,6 +119,7 @@ def _budget_json(cost: BudgetCost) -> dict[str, Any]:
         "mean": cost.per_deployment.mean,
         "by_size": [_kind_json(kind) for kind in cost.by_size],
         "by_kind": [_kind_json(kind) for kind in cost.by_kind],
+        "by_maker": {kind.kind: _kind_json(kind) for kind in cost.by_maker},
         "like_last": cost.like_last,
         "last_spent": cost.last_spent,
         "carries": cost.carries,

@@ -26,6 +26,7 @@ from bot.slack.blockkit.mrkdwn import (
     naming,
     when,
 )
+from bot.slack.velocity.costs import makers_text
 from bot.slack.velocity.goals import goal_line
 from bot.teams.digests.contents import DigestContents, LingeringFlag, ServiceNews, ServingNow
 from bot.teams.reviews.review import FreezeReview, TeamSide
@@ -200,7 +201,12 @@ def _deployments(contents: DigestContents) -> list[Markup]:
             failed = f", {news.failed} failed" if news.failed else ""
             count = counted(len(news.deployments), "deployment")
             lines.append(markup("{}: {}{}", bold(news.status.service.name), count, failed))
-    return [*lines, *_velocity(contents.velocity)] if contents.deployments else []
+    makers = [
+        markup("{}: {}", bold(cost.service), text) if several else text
+        for cost in contents.costs
+        if (text := makers_text(cost))
+    ]
+    return [*lines, *_velocity(contents.velocity), *makers] if contents.deployments else []
 
 
 def _velocity(measures: DeliveryMeasures | None) -> list[Markup]:

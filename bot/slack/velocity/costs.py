@@ -26,8 +26,20 @@ def budget_lines(cost: BudgetCost) -> list[Markup]:
             "Each spent {} of the {} budget at the median, {} at p90, {} on average (n {}).",
             budget_text(each.p50), cost.slo, budget_text(each.p90), budget_text(each.mean), each.n,
         )  # fmt: skip
-        lines = [spent, _kinds("By size", cost.by_size), _kinds("By kind", cost.by_kind)]
+        lines = [spent, _kinds("By size", cost.by_size), _kinds("By kind", cost.by_kind), makers_text(cost)]
     return [line for line in (*lines, _carried(cost)) if line]
+
+
+def makers_text(cost: BudgetCost) -> Markup:
+    """Return what agents' deployments spent and what people's did; empty where no agent deployed."""
+    agents, people = cost.by_maker
+    if not agents.n:
+        return NOTHING
+    return markup(
+        "Agents spent {} of the {} budget in {}, people {} in {}.",
+        bold(budget_text(agents.spent)), cost.slo, counted(agents.n, "deployment"),
+        bold(budget_text(people.spent)), counted(people.n, "deployment"),
+    )  # fmt: skip
 
 
 def carries_text(cost: BudgetCost) -> Markup:

@@ -19,6 +19,7 @@ from bot.incidents.spending.observed_week import ObservedWeek
 from bot.teams.reviews.review import FreezeReview
 from bot.teams.rotations.outlook import ComingPeriod
 from bot.teams.rotations.period import RotationPeriod
+from bot.velocity.budget_cost import BudgetCost
 from bot.velocity.goals.progress import GoalProgress
 from bot.velocity.measures import DeliveryMeasures
 
@@ -90,6 +91,8 @@ class DigestContents:
     goals: tuple[GoalProgress, ...] = ()
     serving: tuple[ServingNow, ...] = ()
     reviews: tuple[FreezeReview, ...] = ()
+    costs: tuple[BudgetCost, ...] = ()
+    """What deployments spent of the services' budgets, of a week."""
 
     @property
     def now(self) -> datetime:

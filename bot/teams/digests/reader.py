@@ -41,6 +41,7 @@ from bot.teams.digests.serving import read_serving
 from bot.teams.reviews import records as review_records
 from bot.teams.reviews.review import FreezeReview
 from bot.teams.rotations.control import RotationControl
+from bot.velocity.cost_reader import CostReader
 from bot.velocity.goals.progress import GoalProgress
 from bot.velocity.goals.reader import GoalReader
 from bot.velocity.reader import VelocityReader
@@ -63,6 +64,7 @@ class DigestReader:
         *,
         spending: SpendingReader,
         rotations: RotationControl,
+        costs: CostReader,
     ) -> None:
         self._database = database
         self._status_reader = status_reader
@@ -70,6 +72,7 @@ class DigestReader:
         self._goals = goals
         self._spending = spending
         self._rotations = rotations
+        self._costs = costs
 
     async def read(
         self, kind: DigestKind, channel: str, names: Collection[str], since: datetime, now: datetime
@@ -88,6 +91,8 @@ class DigestReader:
             lingering = await _lingering(connection, flags, now) if kind is DigestKind.WEEKLY else []
             reviews = await _reviews(connection, services)
             ramps = [each for each in await ramp_records.running(connection) if each.ramp.flag in flags]
+        scope, is_weekly = _scope(channel, services), kind is DigestKind.WEEKLY and bool(services)
+        budgets = {status.service.name: status.budgets for status in statuses}
         return DigestContents(
             kind,
             channel,
@@ -98,12 +103,11 @@ class DigestReader:
             due_actions(await self._actions(services), kind, today),
             tuple(lingering),
             tuple(ramps),
-            await self._velocity.measures(_scope(channel, services), span)
-            if kind is DigestKind.WEEKLY and services
-            else None,
+            await self._velocity.measures(scope, span) if is_weekly else None,
             tuple(await self._shared_goals(names, now)) if kind is DigestKind.WEEKLY else (),
             tuple(await read_serving(self._rotations, catalog, names, now + _NEXT_WITHIN[kind])),
             tuple(reviews),
+            (await self._costs.costs(scope, span, budgets)).budgets if is_weekly else (),
         )
 
     async def planning(self, names: Collection[str]) -> PlanningSheet:

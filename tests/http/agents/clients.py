@@ -27,7 +27,7 @@ async def over_http(url: str, token: str) -> AsyncIterator[ClientSession]:
     """Connect to `/mcp` of the bot at an address."""
     headers = {"Authorization": f"Bearer {token}"}
     async with (
-        httpx2.AsyncClient(headers=headers) as http,
+        httpx2.AsyncClient(headers=headers, timeout=30) as http,
         streamable_http_client(f"{url}/mcp", http_client=http) as (received, sent, *_),
         ClientSession(received, sent) as session,
     ):

@@ -13,6 +13,7 @@ from bot.http.serializers import instant
 from bot.store import api_tokens
 from tests.http.deployments.test_reports import BODY
 from tests.support.github import api
+from tests.support.running import eventually
 from tests.support.running_bot import RunningBot, start_bot
 
 HOUR = timedelta(hours=1)
@@ -117,6 +118,32 @@ async def test_what_a_terminal_prints_has_the_same_figures_and_fits_it(running_b
     assert "  Never frozen" in printed
     _, nothing = await ask(running_bot, service="checkout", until="2020-01-01T00:00:00Z")
     assert "nothing was deployed" in "\n".join(velocity_lines(nothing))
+
+
+async def test_what_agents_spent_and_what_people_spent_are_figures_of_their_own(
+    running_bot: RunningBot,
+) -> None:
+    now = running_bot.governor.clock.now()
+    told = BODY | {"key": "c3", "commit": "c3", "actor": "agent"}
+    shipped = {"started_at": instant(now - 5 * HOUR), "finished_at": instant(now - 5 * HOUR)}
+    assert (await api(running_bot, "POST", "deployments", json=told | shipped))[0] == 201
+    for ago, bad in ((2 * DAY - 2 * HOUR, 4), (4 * HOUR, 6)):
+        counted = {"service": "checkout", "slo": "orders", "good": 1_000, "bad": bad}
+        events = counted | {"at": instant(now - ago)}
+        assert (await api(running_bot, "POST", "events", json=events))[0] == 202
+
+    async def costs() -> list[dict[str, Any]]:
+        _, body = await ask(running_bot, service="checkout")
+        return list(body["costs"]["budgets"])
+
+    (cost,) = await eventually(costs, bool)
+    agents, people = cost["by_maker"]["agents"], cost["by_maker"]["people"]
+    allowed = 2_010 * 0.01
+    assert (agents["n"], people["n"]) == (1, 3)
+    assert agents["spent"] == pytest.approx(6 / allowed)
+    assert people["spent"] == pytest.approx(4 / allowed)
+    _, body = await ask(running_bot, service="checkout")
+    assert "    made by agents ×1          29.9% in all" in "\n".join(velocity_lines(body))
 
 
 async def test_the_gauges_have_the_last_thirty_days(running_bot: RunningBot) -> None:

@@ -5,6 +5,7 @@ from datetime import date, timedelta
 
 from bot.catalog.digests import DigestKind
 from bot.catalog.window import CalendarUnit, CalendarWindow, Span
+from bot.deployments.deployment import Deployment, DeploymentState
 from bot.freezes.status import ServiceStatus
 from bot.incidents.action import Action
 from bot.incidents.spending.observed_week import ObservedWeek
@@ -14,6 +15,8 @@ from bot.teams.reviews.review import Agreement, FreezeReview, TeamSide
 from bot.teams.rotations.outlook import ComingPeriod
 from bot.teams.rotations.period import RotationPeriod, StoredTurn
 from bot.teams.rotations.plan import Choice, PlannedPair, Side, Turn
+from bot.velocity.budget_cost import BudgetCost, KindCost
+from bot.velocity.statistics import number_quantiles
 from tests.support.clock import DAY, HOUR, NOW
 from tests.support.examples import shrinking
 from tests.support.values import budget, service, slo
@@ -112,3 +115,22 @@ def test_actions_are_named_a_week_ahead_and_urgent_ones_that_lack_something() ->
     every = (soon, later, urgent, done)
     assert due_actions(every, DigestKind.WEEKLY, today) == (soon, urgent)
     assert due_actions(every, DigestKind.STAND_UP, today) == ()
+
+
+def test_what_agents_spent_and_what_people_spent_is_told_where_agents_deployed() -> None:
+    def cost(*kinds: KindCost) -> BudgetCost:
+        each = number_quantiles([0.1])
+        return BudgetCost("checkout", "availability", each, (), kinds, 0.4, 1, 0.1, 4)
+
+    deployed = Deployment(
+        "1", "production", "3f1c2ab", "coder", DeploymentState.SUCCEEDED, NOW - HOUR, NOW - HOUR
+    )
+    told = replace(news(), deployments=(deployed,))
+    mixed = cost(KindCost("agent", 2, 0.32), KindCost("person", 1, 0.1), KindCost("pipeline", 3, 0.02))
+    _, details = digest_messages(contents(told, costs=(mixed,)), "s")
+    spent = (
+        "Agents spent *32.0%* of the availability budget in 2 deployments, people *12.0%* in 4 deployments."
+    )
+    assert spent in details.text
+    of_people = digest_messages(contents(told, costs=(cost(KindCost("person", 1, 0.1)),)), "s")
+    assert "Agents spent" not in "".join(message.text for message in of_people)

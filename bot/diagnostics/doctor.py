@@ -22,6 +22,7 @@ from bot.clock import Clock, SystemClock
 from bot.diagnostics.database_file import file_damage, wal_damage, writing
 from bot.diagnostics.findings import Finding, fault, ok, skipped
 from bot.diagnostics.flag_guards import guard_findings
+from bot.diagnostics.github_gate_checks import github_gate_findings
 from bot.diagnostics.issue_checks import issue_findings
 from bot.diagnostics.paging_checks import paging_findings
 from bot.diagnostics.slack_workspaces import WorkspaceChecks
@@ -58,6 +59,8 @@ async def examine(settings: Settings, clock: Clock | None = None) -> list[Findin
         if catalog is not None:
             findings += await _with_timeout("sources", _sources(catalog, session, clock))
             findings += await _with_timeout("paging", paging_findings(catalog, session))
+            github = github_gate_findings(settings, catalog, session, clock)
+            findings += await _with_timeout("github", github)
             context = BackendContext(
                 session,
                 database,

@@ -41,7 +41,7 @@ class Purpose(Enum):
     CHECKS = (("checks", "write"),)
     MERGE_GROUPS = (("contents", "read"), ("pull_requests", "read"))
     TEAMS = (("members", "read"), ("pull_requests", "read"))
-    SETTINGS = (("actions", "read"), ("contents", "read"), ("metadata", "read"))
+    SETTINGS = (("actions", "read"), ("metadata", "read"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class GitHubApp:
         self._app_id = app_id
         self._private_key = private_key
         self._clock = clock
-        self._tokens: dict[tuple[int, int, Purpose], _InstallationToken] = {}
+        self._tokens: dict[tuple[int, int | str, Purpose], _InstallationToken] = {}
 
     async def call(
         self,
@@ -86,7 +86,7 @@ class GitHubApp:
     ) -> Any:
         """Return what GitHub answers; `path` is relative to the repository, or begins with `/`."""
         address = path if path.startswith("/") else f"/repos/{access.full_name}/{path}"
-        key = (access.installation, access.id, purpose)
+        key = (access.installation, access.id or access.full_name, purpose)
         for is_last in (False, True):
             headers = {"authorization": f"token {await self._token(access, purpose)}"}
             try:
@@ -119,7 +119,8 @@ class GitHubApp:
         return RepositoryAccess(number, 0, full_name)
 
     async def _token(self, access: RepositoryAccess, purpose: Purpose) -> str:
-        key, now = (access.installation, access.id, purpose), self._clock.now()
+        key = (access.installation, access.id or access.full_name, purpose)
+        now = self._clock.now()
         kept = self._tokens.get(key)
         if kept is not None and now < kept.expires_at - _RENEW_BEFORE:
             return kept.text
@@ -139,8 +140,7 @@ class GitHubApp:
             )
         except (KeyError, TypeError, ValueError) as error:
             raise PlatformUnsureError("GitHub answered without a token") from error
-        if access.id:
-            self._tokens[key] = token
+        self._tokens[key] = token
         return token.text
 
     async def _send(

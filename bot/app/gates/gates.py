@@ -11,9 +11,11 @@ from bot.freezes.exemptions.passages import Passages
 from bot.freezes.exemptions.requests import ExemptionRequests
 from bot.freezes.status import StatusReader
 from bot.gates.adapter import GateAdapter
+from bot.gates.argocd.adapter import ArgoCdGate
 from bot.gates.github.adapter import GitHubGate
 from bot.gates.kubernetes.adapter import KubernetesGate
 from bot.gates.kubernetes.clusters import Clusters
+from bot.gates.kubernetes.held_services import HeldServiceReader
 from bot.gates.progressive.argo import KargoGate, RolloutsGate
 from bot.gates.progressive.flagger import FlaggerGate
 from bot.gates.progressive.questions import FindCaller, GateQuestions
@@ -35,14 +37,11 @@ class Gates:
         self.questions = GateQuestions(status_reader, passages, resources.database, resources.clock)
         self.answering = WaitAnswering(resources.database, self.questions, resources.clock, resources.leases)
         self.clusters = Clusters(resources.current, resources.settings.kubeconfig)
-        self._kubernetes = KubernetesGate(
-            self.clusters,
-            status_reader,
-            database=resources.database,
-            clock=resources.clock,
-            lease=resources.leases.lease("kubernetes"),
+        held_services = HeldServiceReader(status_reader, resources.database)
+        clock, lease = resources.clock, resources.leases.lease
+        self.kubernetes = KubernetesGate(
+            self.clusters, status_reader, held_services, clock, lease("kubernetes")
         )
-        resources.database.signals.subscribe([Topic.HOLDS], self._kubernetes.note_change)
         github = GitHubGate(
             resources.settings,
             resources.session,
@@ -53,7 +52,10 @@ class Gates:
             database=resources.database,
             clock=resources.clock,
         )
-        self._adapters: Sequence[GateAdapter] = (self._kubernetes, github)
+        self.argocd = ArgoCdGate(self.clusters, status_reader, held_services, clock, lease("argocd"))
+        for gate in (self.kubernetes, self.argocd):
+            resources.database.signals.subscribe([Topic.HOLDS], gate.note_change)
+        self._adapters: Sequence[GateAdapter] = (self.kubernetes, self.argocd, github)
 
     @property
     def task_handlers(self) -> Sequence[TaskHandler]:
@@ -69,9 +71,13 @@ class Gates:
 
     async def run(self) -> None:
         """Let platforms know what may go as soon as it may, and what is held, until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self.answering.run(), name="gate waits")
-            tasks.create_task(self._kubernetes.run(), name="kubernetes")
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self.answering.run(), name="gate waits")
+                tasks.create_task(self.kubernetes.run(), name="kubernetes")
+                tasks.create_task(self.argocd.run(), name="argocd")
+        finally:
+            await self.clusters.close()
 
     async def follow(self, catalog: Catalog) -> None:
         """Plan what the policies in force make due on each platform."""

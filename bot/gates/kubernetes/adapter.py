@@ -1,7 +1,4 @@
-"""The adapter of Kubernetes: one replica keeps all clusters in step, at each change and now and then.
-
-There is nothing durable to do: what must be in a cluster follows from the store at any time.
-"""
+"""The adapter of Kubernetes: keeps what API servers enforce in step with what is held."""
 
 import asyncio
 from collections.abc import Sequence
@@ -17,18 +14,16 @@ from bot.gates.kubernetes.cluster import ClusterAwayError, ObjectChangedError
 from bot.gates.kubernetes.clusters import Clusters
 from bot.gates.kubernetes.held_services import HeldServiceReader
 from bot.gates.kubernetes.hold_writer import ClusterHoldWriter
-from bot.store.database import Database
+from bot.gates.kubernetes.reconcile_loop import ReconcileLoop
 from bot.store.item_failures import ItemFailures
 from bot.store.leases import Lease
 from bot.tasks.handler import TaskHandler
 
 log = structlog.get_logger(__name__)
 
-_EVERY_S = 10.0
-
 
 class KubernetesGate:
-    """Keeps what clusters enforce in step with what is held."""
+    """Keeps the holds of every namespace in step."""
 
     task_handlers: Sequence[TaskHandler] = ()
 
@@ -36,18 +31,16 @@ class KubernetesGate:
         self,
         clusters: Clusters,
         status_reader: StatusReader,
-        *,
-        database: Database,
+        held_services: HeldServiceReader,
         clock: Clock,
         lease: Lease,
     ) -> None:
         self._clusters = clusters
         self._current = status_reader.current
         self._clock = clock
-        self._lease = lease
-        self._hold_writer = ClusterHoldWriter(HeldServiceReader(status_reader, database))
+        self._hold_writer = ClusterHoldWriter(held_services)
         self._failures = ItemFailures("cluster_not_in_step")
-        self._changed = asyncio.Event()
+        self._loop = ReconcileLoop(self.keep_in_step, lease)
 
     def add_routes(self, app: web.Application) -> None:
         """Add nothing: no cluster calls Governor."""
@@ -55,30 +48,15 @@ class KubernetesGate:
     async def follow(self, _catalog: Catalog) -> None:
         """Follow other policies at once."""
         await self._clusters.close_unnamed()
-        self._changed.set()
+        self._loop.wake()
 
     def note_change(self) -> None:
         """Bring the clusters in step now: holds or exemptions have changed."""
-        self._changed.set()
+        self._loop.wake()
 
     async def run(self) -> None:
         """Keep the clusters in step until cancelled."""
-        try:
-            while True:
-                self._changed.clear()
-                try:
-                    if self._clusters.settings and await self._lease.acquire():
-                        await self.keep_in_step()
-                except Exception:
-                    # A loop's tick is a boundary: the next one tries again.
-                    log.exception("kubernetes_tick_failed")
-                try:
-                    async with asyncio.timeout(_EVERY_S):
-                        await self._changed.wait()
-                except TimeoutError:
-                    continue
-        finally:
-            await self._clusters.close()
+        await self._loop.run()
 
     async def keep_in_step(self) -> None:
         """Bring every namespace of every cluster in step; one that fails keeps none of the others."""
@@ -98,4 +76,4 @@ class KubernetesGate:
                     self._failures.record(item, str(error), after_s)
                     log.warning("cluster_not_in_step", namespace=namespace, error=str(error))
         if any(isinstance(error, ObjectChangedError) for error in errors.values()):
-            self._changed.set()
+            self._loop.wake()

@@ -40,7 +40,7 @@ async def lift(bot: RunningBot) -> None:
 
 async def in_step(bot: RunningBot) -> None:
     """Let the bot look at the cluster now, as it does every ten seconds."""
-    await bot.governor.gates._kubernetes.keep_in_step()
+    await bot.governor.gates.kubernetes.keep_in_step()
 
 
 async def holds(
@@ -125,10 +125,10 @@ async def test_whoever_writes_between_is_noticed_and_overwritten(bot: RunningBot
     assert hold["reason"] == FROZEN
     # Somebody removes it by hand: it comes back.
     cluster.put(SHOP, cluster.objects[SHOP] | {"spec": {"holds": []}})
-    bot.governor.gates._kubernetes.note_change()
+    bot.governor.gates.kubernetes.note_change()
     await holds(cluster, lambda found: found == [hold])
     del cluster.objects[SHOP]
-    bot.governor.gates._kubernetes.note_change()
+    bot.governor.gates.kubernetes.note_change()
     await holds(cluster, lambda found: found == [hold])
 
 
@@ -162,7 +162,7 @@ async def test_a_missing_right_or_kind_stops_nothing_else(cluster: ApiServer, tm
     async with start_bot(tmp_path, text=with_gates(GATES), kubeconfig=str(kubeconfig)) as bot:
 
         async def problems() -> list[str]:
-            failing = bot.governor.gates._kubernetes._failures.failing
+            failing = bot.governor.gates.kubernetes._failures.failing
             return [failure.error for failure in failing.values()]
 
         found = await eventually(problems, lambda errors: len(errors) == 2)
@@ -195,7 +195,7 @@ async def test_a_cluster_that_cannot_be_reached_stops_nothing(tmp_path: Path, co
         await freeze(bot)
 
         async def problem() -> str:
-            failing = bot.governor.gates._kubernetes._failures.failing
+            failing = bot.governor.gates.kubernetes._failures.failing
             return next((failure.error for failure in failing.values()), "")
 
         assert "the cluster production cannot be" in await eventually(problem, bool)

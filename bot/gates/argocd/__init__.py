@@ -1,0 +1,1 @@
+"""Argo CD: sync windows that hold the applications of frozen services."""

@@ -19,6 +19,7 @@ from bot.budgets.source import SourceError
 from bot.budgets.sources.registry import SourceRegistry
 from bot.catalog.catalog import Catalog
 from bot.clock import Clock, SystemClock
+from bot.diagnostics.cluster_checks import cluster_findings
 from bot.diagnostics.database_file import file_damage, wal_damage, writing
 from bot.diagnostics.findings import Finding, fault, ok, skipped
 from bot.diagnostics.flag_guards import guard_findings
@@ -61,6 +62,7 @@ async def examine(settings: Settings, clock: Clock | None = None) -> list[Findin
             findings += await _with_timeout("paging", paging_findings(catalog, session))
             github = github_gate_findings(settings, catalog, session, clock)
             findings += await _with_timeout("github", github)
+            findings += await _with_timeout("kubernetes", cluster_findings(settings, catalog))
             context = BackendContext(
                 session,
                 database,

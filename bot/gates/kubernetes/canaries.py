@@ -65,7 +65,7 @@ class ClusterCanaries:
         if action.raises and read(canary.cluster, canary.settings, found).images != canary.images:
             raise CanaryStateError(f"{canary.name} ships another version since it was looked at")
         patches = _rollout_patches if canary.settings.tool is CanaryTool.ROLLOUTS else _flagger_patches
-        path = _path(canary.settings)
+        path = path_of(canary.settings)
         try:
             for suffix, body in patches(canary, found, action):
                 await client.patch(f"{path}{suffix}", PatchKind.MERGE, body)
@@ -129,12 +129,13 @@ def flagger_canary_of(cluster: ClusterSettings, settings: CanarySettings, found:
 
 async def _asked(client: Cluster, settings: CanarySettings) -> KubernetesObject:
     try:
-        return await client.read(_path(settings))
+        return await client.read(path_of(settings))
     except ClusterError as error:
         raise CanaryUnavailableError(str(error)) from error
 
 
-def _path(settings: CanarySettings) -> str:
+def path_of(settings: CanarySettings) -> str:
+    """Return the path of the object that a canary is."""
     return _PATHS[settings.tool].format(namespace=settings.namespace, name=settings.name)
 
 

@@ -126,7 +126,8 @@ class ApiServer:
         kind = f"{found['group']}/{found['plural']}"
         if kind == _REVIEW and request.method == "POST":
             attributes = body["spec"]["resourceAttributes"]
-            return body | {"status": {"allowed": attributes["resource"] not in self.denied}}
+            asked = "/".join(attributes[key] for key in ("resource", "subresource") if key in attributes)
+            return body | {"status": {"allowed": asked not in self.denied}}
         if kind not in _KINDS or kind in self.missing_kinds:
             raise Refusal(404, "NotFound", "the server could not find the requested resource")
         if found["plural"] in self.denied:

@@ -40,6 +40,7 @@ class KubernetesGate:
         self._clock = clock
         self._hold_writer = ClusterHoldWriter(held_services)
         self._failures = ItemFailures("cluster_not_in_step")
+        self._turn = asyncio.Lock()
         self._loop = ReconcileLoop(self.keep_in_step, lease)
 
     def add_routes(self, app: web.Application) -> None:
@@ -60,7 +61,8 @@ class KubernetesGate:
 
     async def keep_in_step(self) -> None:
         """Bring every namespace of every cluster in step; one that fails keeps none of the others."""
-        await asyncio.gather(*(self._keep(settings) for settings in self._clusters.settings))
+        async with self._turn:
+            await asyncio.gather(*(self._keep(settings) for settings in self._clusters.settings))
 
     async def _keep(self, settings: ClusterSettings) -> None:
         due = [name for name in settings.namespaces if self._failures.is_due((settings.name, name))]

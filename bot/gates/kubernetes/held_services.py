@@ -1,7 +1,7 @@
 """Asks the verdict for each service, and says what of it the API server has to know. Decides nothing."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -9,8 +9,10 @@ from sqlalchemy import select
 
 from bot.catalog.catalog import Catalog, Service
 from bot.catalog.error_budget_policy import LaunchRequirement, PolicyMode
+from bot.catalog.freeze_window import FreezeWindow
 from bot.catalog.gates import GateUnavailable
 from bot.freezes.calendar.occurrences import next_occurrence
+from bot.freezes.calendar.schedules import read_windows
 from bot.freezes.hold import Hold, HoldKind, current_holds, observed_holds
 from bot.freezes.records import read_holds
 from bot.freezes.status import (
@@ -52,6 +54,7 @@ class HeldServiceReader:
         async with self._database.reading() as connection:
             with_holds = {hold.service for hold in current_holds(await read_holds(connection), now)}
             judged = frozenset((await connection.execute(select(standings.c.service))).scalars())
+            windows = await read_windows(connection, catalog)
         enforced: list[HeldService] = []
         observed: list[HeldService] = []
         for service in catalog.services.values():
@@ -62,7 +65,7 @@ class HeldServiceReader:
                 enforced += [held] if held is not None else []
                 observed += [would_be] if would_be is not None else []
                 await asyncio.sleep(0)
-            for coming, is_enforced in _coming(catalog, service, environment, now):
+            for coming, is_enforced in _coming(windows.values(), service, environment, now):
                 (enforced if is_enforced else observed).append(coming)
         known = {each.service for each in enforced} | judged
         unknown = {name for name, service in catalog.services.items() if service.slos and name not in known}
@@ -125,11 +128,11 @@ def _last_end(holds: Sequence[Hold]) -> datetime | None:
 
 
 def _coming(
-    catalog: Catalog, service: Service, environment: str, now: datetime
+    windows: Iterable[FreezeWindow], service: Service, environment: str, now: datetime
 ) -> Sequence[tuple[HeldService, bool]]:
     """Return the service's freeze windows of the next day, each with whether it is enforced."""
     found = []
-    for window in catalog.freeze_windows.values():
+    for window in windows:
         occurrence = next_occurrence(window, now) if service.name in window.services else None
         if occurrence is None or not now < occurrence.start <= now + _AHEAD:
             continue

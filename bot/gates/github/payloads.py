@@ -88,12 +88,19 @@ class HeadRef(_GitHubPart):
     sha: Sha
 
 
+class LabelRef(_GitHubPart):
+    """A label."""
+
+    name: Line
+
+
 class PullRequestRef(_GitHubPart):
     """A pull request, as deliveries and the API show it."""
 
     number: Number
     title: Line = ""
     head: HeadRef
+    labels: tuple[LabelRef, ...] = ()
 
 
 class CommittedPullRequest(PullRequestRef):
@@ -103,9 +110,10 @@ class CommittedPullRequest(PullRequestRef):
 
 
 class PullRequestBody(_Delivery):
-    """The event `pull_request`."""
+    """The event `pull_request`; `label` is the one that was set or taken away."""
 
     pull_request: PullRequestRef
+    label: LabelRef | None = None
 
 
 class CheckRunRef(_GitHubPart):

@@ -6,6 +6,7 @@ read at GitHub makes a change without a name, which no exemption lets through.
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -16,6 +17,7 @@ from bot.catalog.current import CurrentCatalog
 from bot.freezes.verdict import Change
 from bot.gates.github.answerer import DEPLOYMENT, GITHUB, MERGE_GROUP, PULL_REQUEST
 from bot.gates.github.client import GitHubApp, Purpose, RepositoryAccess
+from bot.gates.github.labels import LabelProofs
 from bot.gates.github.payloads import (
     CommittedPullRequest,
     MergeGroupBody,
@@ -43,6 +45,7 @@ class QuestionReader:
     def __init__(self, app: GitHubApp, current: CurrentCatalog) -> None:
         self._app = app
         self._current = current
+        self.labels = LabelProofs(app, current)
 
     async def of_deployment(self, body: ProtectionRuleBody) -> Question:
         """Return the question of a deployment protection rule; raises `QuestionError`."""
@@ -90,7 +93,7 @@ class QuestionReader:
             key=pull_request_key(access.id, pull.number, pull.head.sha),
             kind=PULL_REQUEST,
             services=services_of(self._current.catalog, access.full_name),
-            changes=(_change(pull),),
+            changes=(await self._change(access, pull),),
             place=_place(access)
             | {
                 "head_sha": pull.head.sha,
@@ -110,7 +113,7 @@ class QuestionReader:
             pulls = []
         merged = [pull for pull in pulls if sha in (pull.merge_commit_sha, pull.head.sha)]
         if len(merged) == 1:
-            return Change(f"PR-{merged[0].number}", environment=environment, commit=merged[0].head.sha)
+            return replace(await self._change(access, merged[0]), environment=environment)
         return Change(sha, environment=environment, commit=sha)
 
     async def _changes_of_group(self, access: RepositoryAccess, body: MergeGroupBody) -> tuple[Change, ...]:
@@ -127,10 +130,14 @@ class QuestionReader:
         for number in sorted(numbers)[:_MOST_PULLS]:
             try:
                 found = await self._app.call(access, Purpose.MERGE_GROUPS, "GET", f"pulls/{number}")
-                changes.append(_change(PullRequestRef.model_validate(found)))
+                changes.append(await self._change(access, PullRequestRef.model_validate(found)))
             except (WaitError, ValidationError):
                 changes.append(Change(f"PR-{number}"))
         return tuple(changes) or (Change(),)
+
+    async def _change(self, access: RepositoryAccess, pull: PullRequestRef) -> Change:
+        kind, proof = await self.labels.kind_of(access, pull)
+        return Change(f"PR-{pull.number}", kind, commit=pull.head.sha, vouched=proof)
 
 
 def services_of(catalog: Catalog, repository: str, environment: str | None = None) -> tuple[str, ...]:
@@ -175,10 +182,6 @@ def _access(body: ProtectionRuleBody | MergeGroupBody | PullRequestBody) -> Repo
 
 def _place(access: RepositoryAccess) -> dict[str, Any]:
     return {"repository": access.full_name, "repository_id": access.id}
-
-
-def _change(pull: PullRequestRef) -> Change:
-    return Change(f"PR-{pull.number}", commit=pull.head.sha)
 
 
 def _merged_by(compared: Any) -> set[int]:

@@ -43,6 +43,7 @@ _SIGNATURE: Final = "X-Hub-Signature-256"
 _WITHIN_S: Final = 8.0
 """GitHub takes a delivery for failed after 10 seconds."""
 _SETTING: Final = "set GITHUB_APP_WEBHOOK_SECRET where the bot runs, and the same secret in the App"
+_LABELS: Final = frozenset({"labeled", "unlabeled"})
 _NEW_HEADS: Final = frozenset({"opened", "reopened", "synchronize", "ready_for_review"})
 
 EVENTS: Final = ("deployment_protection_rule", "merge_group", "pull_request", "check_run")
@@ -120,7 +121,7 @@ class GitHubAppWebhook:
 
     async def _pull_request(self, payload: Any, _delivery: str) -> str:
         body = _model(PullRequestBody, payload)
-        if body.action not in _NEW_HEADS | {"closed"} or self._reader is None:
+        if self._reader is None or not _is_used(body, self._reader.labels.names()):
             return f"the action {body.action} is not used"
         key = pull_request_key(body.repository.id, body.pull_request.number, body.pull_request.head.sha)
         is_closed = body.action == "closed"
@@ -132,7 +133,11 @@ class GitHubAppWebhook:
             self._current.catalog, body.repository.full_name
         ):
             return f"{PULL_REQUEST} gets no check"
-        is_new = await self._waits.ask(await self._reader.of_pull_request(body))
+        question = await self._reader.of_pull_request(body)
+        if body.action in _LABELS:
+            await self._waits.renew(question)
+            return f"{PULL_REQUEST} is looked at again"
+        is_new = await self._waits.ask(question)
         return f"{PULL_REQUEST} {'waits' if is_new else 'was known'}"
 
     async def _withdraw_heads(self, body: PullRequestBody, *, but: str | None) -> None:
@@ -164,6 +169,13 @@ class GitHubAppWebhook:
             return "the check is not known"
         await self._waits.reopen(GITHUB, wait.question.key, {"check_run": None})
         return "the check is made anew"
+
+
+def _is_used(body: PullRequestBody, labels: frozenset[str]) -> bool:
+    """Return whether it has a new commit, is over, or got or lost a label that proves something."""
+    if body.action in _LABELS:
+        return body.label is not None and body.label.name.casefold() in labels
+    return body.action in _NEW_HEADS or body.action == "closed"
 
 
 def _is_signed(body: bytes, signature: str, secrets: Sequence[str]) -> bool:

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Row, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.clock import Clock
+from bot.freezes.kind_proof import KindProof, ProofSort
 from bot.freezes.verdict import Change
 from bot.gates.waits.limits import CallAllowance, CallLimit
 from bot.gates.waits.wait import PlatformCall, Question, Wait, WaitState
@@ -20,7 +21,7 @@ from bot.store.tables.gate_waits import gate_waits as rows
 
 _MOST_AT_ONCE = 2_000
 _MOST_ERROR = 500
-_CHANGE_FIELDS = ("id", "kind", "environment", "commit", "proof", "by_agent")
+_CHANGE_FIELDS = ("id", "kind", "environment", "commit", "proof", "by_agent", "vouched")
 
 
 class GateWaits:
@@ -79,6 +80,19 @@ class GateWaits:
         async with self._database.transaction(in_turn=False) as connection:
             signals.mark(connection, Topic.GATE_WAITS)
             return await _write(connection, same, values)
+
+    async def renew(self, question: Question) -> None:
+        """Store a question, or let it wait again with what it says now of services and changes."""
+        if await self.ask(question):
+            return
+        wait = await self.find(question.platform, question.key)
+        if wait is not None:
+            changes = [_change_values(change) for change in question.changes]
+            async with self._database.transaction(in_turn=False) as connection:
+                same = (rows.c.id == wait.id) & (rows.c.version == wait.version)
+                values = {"services": list(question.services), "changes": changes}
+                await _write(connection, same, values)
+            await self.reopen(question.platform, question.key, {})
 
     async def waiting_keys(self, platform: str, start: str) -> Sequence[str]:
         """Return the keys of what waits on a platform that begin so."""
@@ -237,6 +251,12 @@ def _change_values(change: Change) -> dict[str, Any]:
     return {name: value for name, value in asdict(change).items() if name in _CHANGE_FIELDS and value}
 
 
+def _change(values: Mapping[str, Any]) -> Change:
+    vouched = values.get("vouched")
+    proof = None if vouched is None else KindProof(ProofSort(vouched["sort"]), vouched["text"])
+    return Change(**{**values, "vouched": proof})
+
+
 def _wait(row: Row[Any]) -> Wait:
     question = Question(
         platform=row.platform,
@@ -244,7 +264,7 @@ def _wait(row: Row[Any]) -> Wait:
         key=row.key,
         kind=row.kind,
         services=tuple(row.services),
-        changes=tuple(Change(**values) for values in row.changes),
+        changes=tuple(_change(values) for values in row.changes),
         place=row.place,
         priority=row.priority,
         begins=row.begins,

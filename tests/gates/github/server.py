@@ -309,7 +309,9 @@ class GitHubServer:
         return web.json_response({"ref": ref}) if ref in self.refs else problem(404, "Not Found")
 
     async def _events(self, request: web.Request) -> web.Response:
-        return web.json_response(self.events.get(int(request.match_info["number"]), []))
+        events = self.events.get(int(request.match_info["number"]), [])
+        start = (int(request.query["page"]) - 1) * 100
+        return web.json_response(events[start : start + 100])
 
     async def _membership(self, request: web.Request) -> web.Response:
         names = request.match_info

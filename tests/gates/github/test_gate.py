@@ -24,7 +24,7 @@ from tests.gates.github.deliveries import Delivery
 from tests.gates.github.server import APP_ID, REPOSITORY, GitHubServer, private_key, serving_github
 from tests.stories.conftest import POLICIES
 from tests.support.running import eventually
-from tests.support.running_bot import RunningBot, start_bot
+from tests.support.running_bot import TOKEN, RunningBot, start_bot
 
 SECRET = "webhook-secret-of-the-app"
 HEAD, OTHER = "d" * 40, "e" * 40
@@ -71,6 +71,20 @@ class AtGitHub:
             await registry.lift(service, by="U1", reason="over", request="lift", now=governor.clock.now())
 
         return lift
+
+    async def overspend(self) -> None:
+        """Spend the budget, so that the policy freezes the service."""
+        governor = self.bot.governor
+        event = {"service": "checkout", "slo": "orders", "good": 1_000, "bad": 500}
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        url = f"{self.bot.url}/api/v1/events"
+        async with self._session.post(url, json=event, headers=headers) as response:
+            assert response.status == 202
+
+        async def is_frozen() -> bool:
+            return (await governor.budgets.status_reader.service("checkout")).is_frozen
+
+        await eventually(is_frozen, bool)
 
     async def approve(self, *, by: str) -> None:
         governor = self.bot.governor
@@ -314,6 +328,47 @@ async def test_a_pull_request_may_be_held_until_the_lift(tmp_path: Path) -> None
         await until(lambda: check["status"] == "completed")
         assert check["conclusion"] == "success"
         assert place.github.check_of(OTHER)["status"] == "in_progress"
+
+
+LABELS = "  gates: {github: {labels: [{label: Security, kind: security, team: octo-org/security}]}}\n"
+
+
+def labeled(login: str, name: str = "security") -> Delivery:
+    return {"event": "labeled", "label": {"name": name}, "actor": {"login": login}}
+
+
+@pytest.mark.parametrize(
+    ("events", "conclusion"),
+    [
+        ([labeled("hubot"), labeled("monalisa")], "success"),
+        ([labeled("monalisa"), labeled("hubot")], "neutral"),
+        ([labeled("monalisa", "bug")], "neutral"),
+        ([labeled("monalisa", "bug")] * 1_000, "neutral"),
+        ([], "neutral"),
+    ],
+)
+async def test_a_label_counts_where_a_member_of_the_team_has_set_it(
+    tmp_path: Path, events: list[Delivery], conclusion: str
+) -> None:
+    async with at_github(tmp_path, policies(LABELS)) as place:
+        # A person's hold yields to a person alone, a budget's to the kinds of the policy.
+        await place.overspend()
+        github = place.github
+        github.teams = {"octo-org/security": {"monalisa"}}
+        await place.deliver("pull_request", deliveries.pull_request(sha=HEAD))
+        await until(lambda: github.checks)
+        check = github.check_of(HEAD)
+        assert check["conclusion"] == "neutral"
+        github.events[12] = events
+        body = deliveries.pull_request("labeled", sha=HEAD) | {"label": {"name": "security"}}
+        body["pull_request"]["labels"] = [{"name": "security"}]
+        before = len(github.posts)
+        await place.deliver("pull_request", body)
+        await until(lambda: len(github.posts) > before)
+        assert check["conclusion"] == conclusion
+        other = deliveries.pull_request("labeled", sha=HEAD) | {"label": {"name": "bug"}}
+        _, answer = await place.deliver("pull_request", other)
+        assert answer["result"] == "the action labeled is not used"
 
 
 async def test_a_repository_that_no_policy_names_waits_and_says_so(tmp_path: Path) -> None:

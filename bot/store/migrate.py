@@ -3,7 +3,8 @@
 Safe to run from several processes at once: the whole upgrade is one transaction, and the others wait
 for it. A new version is drafted with `python -m bot.store.migrate "what changes"` and then reviewed.
 
-Alembic is imported only if there is something to upgrade, to save memory and time at every other start.
+An empty database gets the tables of the newest version at once. Alembic is imported only if there is
+something to upgrade, to save memory and time at every other start.
 """
 
 import asyncio
@@ -14,10 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Column, Connection, MetaData, PrimaryKeyConstraint, String, Table, inspect, text
 
 from bot.store.database import Database
 from bot.store.health.errors import SchemaTooNewError
+from bot.store.tables.core import metadata
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -27,6 +29,14 @@ log = structlog.get_logger(__name__)
 _FOLDER = Path(__file__).parent / "migrations"
 # Any number that no other program uses as an advisory lock in the same database.
 _UPGRADE_LOCK = 0x60_7E_12_0A
+
+# As Alembic makes it.
+_VERSION_TABLE = Table(
+    "alembic_version",
+    MetaData(),
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
 
 
 async def migrate(database: Database) -> None:
@@ -92,10 +102,25 @@ def _upgrade(connection: Connection) -> tuple[str | None, str | None]:
             f"the database is at version {before}, and this program knows versions up to {newest_version()}: "
             "start the program that upgraded it, or restore the backup from before the upgrade"
         )
+    if before is None and not inspect(connection).get_table_names():
+        _create(connection)
+    else:
+        upgrade_by_steps(connection)
+    return before, _version(connection)
+
+
+def _create(connection: Connection) -> None:
+    """Make all tables of an empty database at once; a test compares them with those of the migrations."""
+    metadata.create_all(connection, checkfirst=False)
+    _VERSION_TABLE.create(connection)
+    connection.execute(_VERSION_TABLE.insert().values(version_num=newest_version()))
+
+
+def upgrade_by_steps(connection: Connection) -> None:
+    """Run the migrations that the database has not seen yet."""
     from alembic import command  # noqa: PLC0415 - see the module's docstring
 
     command.upgrade(_config(connection), "head")
-    return before, _version(connection)
 
 
 async def _draft(message: str) -> None:

@@ -1,9 +1,13 @@
 """The migrations and the tables say the same, in both databases."""
 
 import asyncio
+import pkgutil
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
 
 import pytest
-from alembic import command
+from alembic import command as alembic_command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, insert, inspect, select
@@ -14,8 +18,9 @@ from bot.incidents.incident import Severity
 from bot.incidents.lifecycle import IncidentLifecycle, NewIncident
 from bot.incidents.records.channels import ChannelKind
 from bot.incidents.records.steps import StepName, StepState
+from bot.store import tables as tables_package
 from bot.store.database import Database
-from bot.store.migrate import _config, migrate, newest_version, upgrade, version
+from bot.store.migrate import _config, migrate, newest_version, upgrade, upgrade_by_steps, version
 from bot.store.retention import RULES
 from bot.store.tables import core
 from bot.store.tables.core import metadata, slos
@@ -24,7 +29,10 @@ from bot.store.tables.incidents import actions, incident_steps
 from bot.tasks import records as tasks
 from tests.deployments.test_records import deployed
 from tests.support.clock import NOW
+from tests.support.paths import ROOT
 from tests.support.values import catalog
+
+Bring = Callable[[Database], Awaitable[None]]
 
 assert RULES, "which names every table, so that all of them are in the metadata"
 
@@ -40,10 +48,17 @@ def tables(connection: Connection) -> set[str]:
     return set(inspect(connection).get_table_names())
 
 
-async def test_a_migrated_database_is_what_the_tables_say(url: str) -> None:
+async def migrate_by_steps(database: Database) -> None:
+    """Run every migration, as a database of the first version has seen them."""
+    async with database.transaction() as connection:
+        await connection.run_sync(upgrade_by_steps)
+
+
+@pytest.mark.parametrize("bring", [migrate, migrate_by_steps])
+async def test_a_migrated_database_is_what_the_tables_say(url: str, bring: Bring) -> None:
     async with Database(url) as database:
         assert await version(database) is None
-        await migrate(database)
+        await bring(database)
         assert await version(database) == newest_version()
         async with database.engine.connect() as connection:
             assert await connection.run_sync(differences) == []
@@ -67,7 +82,7 @@ async def definitions(database: Database) -> set[tuple[str, ...]]:
 
 async def test_migrated_tables_and_indexes_are_defined_like_those_made_at_once(url: str) -> None:
     async with Database(url) as database:
-        await migrate(database)
+        await migrate_by_steps(database)
         migrated = await definitions(database)
         async with database.transaction() as connection:
             await connection.run_sync(metadata.drop_all)
@@ -105,7 +120,7 @@ async def test_a_migration_that_fails_leaves_the_database_as_it_was(url: str) ->
 
 def before_0023(connection: Connection) -> None:
     """Take the database back to the version before deployments to production were marked."""
-    command.downgrade(_config(connection), "0022")
+    alembic_command.downgrade(_config(connection), "0022")
 
 
 async def test_stored_deployments_are_to_production_by_the_name_of_the_environment(url: str) -> None:
@@ -127,7 +142,7 @@ async def test_stored_deployments_are_to_production_by_the_name_of_the_environme
 
 def before_0011(connection: Connection) -> None:
     """Take the database back to the version before what was told of private incidents was edited."""
-    command.downgrade(_config(connection), "0010")
+    alembic_command.downgrade(_config(connection), "0010")
 
 
 async def test_what_was_told_of_incidents_that_are_private_already_is_edited(url: str) -> None:
@@ -153,7 +168,7 @@ async def test_what_was_due_before_there_were_tasks_has_one(url: str) -> None:
     async with Database(url) as database:
         await migrate(database)
         async with database.transaction() as connection:
-            await connection.run_sync(lambda sync: command.downgrade(_config(sync), "0027"))
+            await connection.run_sync(lambda sync: alembic_command.downgrade(_config(sync), "0027"))
         hold = {"service": "checkout", "kind": "person", "reason": "x", "by": "U1", "since": NOW}
         action = {"service": "checkout", "text": "x", "is_p0": False, "created_by": "U1", "created_at": NOW}
         async with database.transaction() as connection:
@@ -170,3 +185,15 @@ async def test_what_was_due_before_there_were_tasks_has_one(url: str) -> None:
         ]
         midnight = NOW.replace(hour=0)
         assert [(task.key, task.due_at, task.payload) for task in due] == [("3", midnight, {})]
+
+
+def test_whoever_migrates_knows_every_table() -> None:
+    """Keep a module of tables from being imported by its users alone: nobody would make its tables."""
+    modules = {module.name for module in pkgutil.iter_modules(tables_package.__path__)}
+    script = "import sys, bot.store.migrate; print(*sys.modules)"
+    known = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert modules <= {
+        name.rpartition(".")[2] for name in known.stdout.split() if name.startswith("bot.store.tables.")
+    }

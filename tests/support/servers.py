@@ -367,6 +367,14 @@ class PostgreSQL(Server):
             await connection.close()
         return f"postgresql+asyncpg://governor@127.0.0.1:{self.port}/{name}"
 
+    async def drop(self, address: str) -> None:
+        """Delete the database of an address, whoever still is connected to it."""
+        connection = await self.connect()
+        try:
+            await connection.execute(f"DROP DATABASE IF EXISTS {address.rpartition('/')[2]} WITH (FORCE)")
+        finally:
+            await connection.close()
+
     async def connect(self, database: str = "postgres") -> "asyncpg.Connection[Any]":
         """Open a connection beside those of the bot."""
         return await asyncpg.connect(

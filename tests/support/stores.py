@@ -35,15 +35,21 @@ def server(request: pytest.FixtureRequest) -> PostgreSQL | None:
 
 
 @pytest.fixture
-async def url(server: PostgreSQL | None, tmp_path: Path) -> str:
+async def url(server: PostgreSQL | None, tmp_path: Path) -> AsyncIterator[str]:
     """The address of an empty database."""
-    return f"sqlite+aiosqlite:///{tmp_path}/governor.db" if server is None else await server.new_database()
+    if server is None:
+        yield f"sqlite+aiosqlite:///{tmp_path}/governor.db"
+        return
+    address = await server.new_database()
+    yield address
+    # Hundreds of databases would fill a disk, and take a minute to delete at the end.
+    await server.drop(address)
 
 
 async def create_tables(database: Database) -> None:
     """Create all tables as they are declared, which is quicker than by migrations."""
     async with database.transaction() as connection:
-        await connection.run_sync(metadata.create_all)
+        await connection.run_sync(metadata.create_all, checkfirst=False)
 
 
 @pytest.fixture

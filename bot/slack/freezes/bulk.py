@@ -52,7 +52,7 @@ class BulkFreezes:
             ":snowflake: {} frozen ({}) — by {}{}: {}",
             _count(len(placed)), selection_text(selection), mention(interaction.user), end, why,
         )  # fmt: skip
-        return self._changed(interaction, done)
+        return self._changed(interaction, services, done)
 
     async def lift(self, interaction: Interaction, words: Sequence[str]) -> Reply:
         """Lift what people hold of the services that the words name; raises `UsageError`."""
@@ -79,7 +79,7 @@ class BulkFreezes:
             mention(interaction.user), _count(count), selection_text(selection),
             markup(": {}", why) if why else Markup("."),
         )  # fmt: skip
-        return self._changed(interaction, done)
+        return self._changed(interaction, services, done)
 
     def _meant(self, selection: ServiceSelection) -> Sequence[Service]:
         services = self._status_reader.catalog.services
@@ -89,8 +89,9 @@ class BulkFreezes:
         entries = self._status_reader.catalog.workspace.permissions.freeze
         return await require_permission(self._people, interaction, entries, action)
 
-    def _changed(self, interaction: Interaction, done: Markup) -> Reply:
-        return changed(interaction, (self._status_reader.catalog.workspace.announcements,), done)
+    def _changed(self, interaction: Interaction, services: Sequence[Service], done: Markup) -> Reply:
+        announcements = self._status_reader.catalog.workspace.announcements
+        return changed(interaction, (announcements, *(each.channel for each in services)), done)
 
 
 def _count(count: int) -> str:

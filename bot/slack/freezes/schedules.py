@@ -100,7 +100,7 @@ class FreezeScheduleForms:
             when(typed.start), duration_text(typed.duration), _recurrence(typed.rule), why,
         )  # fmt: skip
         note = markup("Times are read in the zone {}. It is told a day and an hour ahead.", zone.name)
-        return self._changed(interaction, done, note)
+        return self._changed(interaction, planned, done, note)
 
     async def _move_end(self, interaction: Interaction, words: Sequence[str]) -> Reply:
         form = code("/freeze schedule end NAME until 18:00")
@@ -129,7 +129,8 @@ class FreezeScheduleForms:
             "{} now ends at {}, not at {}.",
             code(planned.name), when(until), when(occurrence.start + before.duration),
         )  # fmt: skip
-        return self._changed(interaction, done, markup("Times are read in the zone {}.", zone.name))
+        note = markup("Times are read in the zone {}.", zone.name)
+        return self._changed(interaction, planned, done, note)
 
     async def _remove(self, interaction: Interaction, words: Sequence[str]) -> Reply:
         if not words:
@@ -150,7 +151,8 @@ class FreezeScheduleForms:
             return say(Markup("This request was carried out already."))
         except NoPlannedWindowError as error:
             raise UsageError(markup("{}.", _sentence(error))) from error
-        return self._changed(interaction, markup("{} is removed: {}", code(planned.name), planned.reason))
+        done = markup("{} is removed: {}", code(planned.name), planned.reason)
+        return self._changed(interaction, planned, done)
 
     async def _find(self, word: str) -> PlannedWindow:
         """Return the planned window of that name; raises `UsageError` that tells policies' windows apart."""
@@ -183,8 +185,12 @@ class FreezeScheduleForms:
         entries = self._status_reader.catalog.workspace.permissions.freeze
         return await require_permission(self._people, interaction, entries, "plan a freeze")
 
-    def _changed(self, interaction: Interaction, done: Markup, note: Markup = NOTHING) -> Reply:
-        return changed(interaction, (self._status_reader.catalog.workspace.announcements,), done, note)
+    def _changed(
+        self, interaction: Interaction, planned: PlannedWindow, done: Markup, note: Markup = NOTHING
+    ) -> Reply:
+        catalog = self._status_reader.catalog
+        held = [catalog.services[name].channel for name in planned.window(catalog).services]
+        return changed(interaction, (catalog.workspace.announcements, *held), done, note)
 
 
 def _occurrence(window: FreezeWindow, now: datetime) -> Span | None:

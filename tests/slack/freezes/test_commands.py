@@ -155,3 +155,15 @@ async def test_the_end_moves_while_it_is_in_force_and_it_can_be_removed(
     actions = [each for each in await audited(app) if each.startswith("freeze_window")]
     assert actions == ["freeze_window.planned", "freeze_window.changed", "freeze_window.removed"]
     assert "There is no planned freeze `#1`" in (await app.types("sam", "/freeze schedule remove #1")).text
+
+
+@pytest.mark.parametrize(
+    "typed", ["/freeze all why", "/freeze schedule all from friday 9:00 for 1h why", "/freeze lift all"]
+)
+async def test_where_it_is_announced_anyway_it_is_not_said_twice(
+    shop_of_three: RunningSlackApp, typed: str
+) -> None:
+    await shop_of_three.types("sam", "/freeze all before")
+    said = await shop_of_three.types("sam", typed, "#checkout")
+    assert said.ephemeral_to is not None
+    assert said.text.startswith("Done. It is posted in this channel.")

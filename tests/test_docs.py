@@ -20,8 +20,8 @@ from tests.support.shell_blocks import Block, Shell, blocks, shell_blocks
 PAGES = ("install.md", "policies.md", "http-api.md", "operating.md", "production.md")
 """The pages that hold commands; the first installs the program for the others."""
 
-RUN_ELSEWHERE = ("gates.md",)
-"""Pages whose commands need a bot that answers: `tests/gates/test_snippets.py` runs them."""
+RUN_ELSEWHERE = ("gates.md", "agents.md")
+"""Pages whose commands `tests/gates/test_snippets.py` and `tests/cli/test_tokens_and_audit.py` run."""
 GOES_ON = ("governor run\n",)
 AT_HAND = {"docker": ["docker", "compose", "version"]}
 """What a block may need that is not everywhere, and the command that succeeds where it is."""

@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from sqlalchemy import text
 
 from bot.store.database import Database
 from tests.support.paths import ROOT
+from tests.support.shell_blocks import shell_blocks
 
 
 def governor(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -56,6 +58,18 @@ def test_a_token_is_made_shown_once_listed_and_revoked(tmp_path: Path) -> None:
     assert governor(tmp_path, "token", "revoke", "ci").returncode == 0
     assert governor(tmp_path, "token", "revoke", "ci").returncode == 2
     assert "revoked" in governor(tmp_path, "token", "list").stdout
+
+
+def test_an_agents_token_is_made_as_its_page_says_and_has_no_right_of_others(tmp_path: Path) -> None:
+    (block,) = shell_blocks(ROOT / "docs" / "agents.md")
+    program, *words = shlex.split(block.text.replace("\\\n", ""))
+    made = governor(tmp_path, *words)
+    assert (program, made.returncode) == ("governor", 0), made.stderr
+    (shown,) = json.loads(governor(tmp_path, "token", "list", "--json").stdout)
+    assert (shown["name"], shown["actor"], "exemptions:write" in shown["rights"]) == ("coder", "agent", True)
+    assert "agent; deployments:write" in governor(tmp_path, "token", "list").stdout
+    refused = governor(tmp_path, "token", "create", "x", "--actor", "agent", "--allow", "events:write")
+    assert (refused.returncode, "cannot have events:write" in refused.stderr) == (2, True)
 
 
 @pytest.mark.parametrize(

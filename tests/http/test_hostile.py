@@ -32,7 +32,7 @@ OVERSIZED_EVERY = 400
 EVENT = {"service": "checkout", "slo": "orders", "good": 0, "bad": 1_000}
 INCIDENT = {"title": "Down", "severity": "sev1", "services": ["checkout"], "key": "forged"}
 KINDS = ("forged", "stale", "malformed", "misdirected", "oversized")
-PUBLIC = ("/healthz", "/readyz", "/metrics", "/api/openapi.json", "ofrep/", "/slack/install")
+PUBLIC = ("/healthz", "/readyz", "/metrics", "/api/openapi.json", "ofrep/", "/slack/install", "/llms.txt")
 PAGES = ("/incidents/", "/services/")
 """The beginnings of pages that say the same to everybody."""
 

@@ -264,3 +264,13 @@ def test_without_a_time_of_the_api_server_a_hold_stays(admission: Admission) -> 
         if entries is None:
             del new["metadata"]["managedFields"]
         assert admission.refusal(new, OLD, [ended]) is not None
+
+
+@pytest.mark.parametrize("created", [None, "missing"])
+def test_a_new_object_without_a_time_is_held(admission: Admission, created: str | None) -> None:
+    ended = HOLD | {"until": text(NOW - timedelta(days=1))}
+    new = deployment()
+    new["metadata"]["creationTimestamp"] = None
+    if created == "missing":
+        del new["metadata"]["creationTimestamp"]
+    assert admission.refusal(new, None, [ended]) is not None

@@ -58,10 +58,11 @@ class BulkFreezes:
         """Lift what people hold of the services that the words name; raises `UsageError`."""
         selection, rest = read_selection(words, self._status_reader)
         why = reason(rest)
+        services = self._meant(selection)
         request = await self._permitted(interaction, "lift a freeze")
         try:
             lifted = await self._holds.lift(
-                self._meant(selection),
+                services,
                 by=interaction.user,
                 reason=why,
                 request=request,

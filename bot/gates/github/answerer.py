@@ -17,7 +17,7 @@ from bot.catalog.gates import GitHubGateSettings, OnFreeze, PullRequestChecks
 from bot.freezes.verdict import VerdictAnswer
 from bot.gates.github import content
 from bot.gates.github.client import GitHubApp, Purpose, RepositoryAccess
-from bot.gates.waits.answerer import PlatformGoneError
+from bot.gates.waits.answerer import PlatformGoneError, PlatformUnsureError
 from bot.gates.waits.limits import CallLimit
 from bot.gates.waits.wait import PlatformCall, Seen, Wait, WaitStanding
 
@@ -41,8 +41,6 @@ LIMITS: Final = (
 _MOST_NOTES: Final = 9
 """GitHub takes ten for one deployment; the last one is kept for the answer."""
 _MOST_CHANGES: Final = 20
-_LONGEST: Final = timedelta(days=35)
-"""GitHub ends runs that have waited for 30 days."""
 
 
 class GitHubAnswerer:
@@ -104,6 +102,8 @@ class GitHubAnswerer:
             # The branch of a group that was merged or dissolved is gone: this raises that.
             branch = quote(str(place["head_ref"]).removeprefix("refs/"), safe="/")
             await self._app.call(access, Purpose.MERGE_GROUPS, "GET", f"git/ref/{branch}")
+        elif not await self._is_to_be_merged(wait):
+            return Seen(is_waiting=False)
         number = place.get("check_run")
         if number is None:
             query = f"check_name={quote(str(place['name']), safe='')}&filter=all&per_page=100"
@@ -116,6 +116,15 @@ class GitHubAnswerer:
         if not isinstance(run, dict):
             raise PlatformGoneError("GitHub answered without a check run")
         return _seen(run, wait)
+
+    async def _is_to_be_merged(self, wait: Wait) -> bool:
+        """Return whether a pull request is open, at the commit that it was asked about."""
+        path = f"pulls/{wait.place['number']}"
+        pull = await self._app.call(access_of(wait), Purpose.MERGE_GROUPS, "GET", path)
+        head = pull.get("head") if isinstance(pull, dict) else None
+        if not isinstance(head, dict):
+            raise PlatformUnsureError("GitHub answered without a pull request")
+        return bool(pull.get("state") == "open" and head.get("sha") == wait.place["head_sha"])
 
 
 def access_of(wait: Wait) -> RepositoryAccess:

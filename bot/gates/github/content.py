@@ -18,6 +18,9 @@ MOST_DESCRIPTION: Final = 40
 EXEMPT: Final = "exempt"
 """The identifier of the button *Request exemption*."""
 
+_NO_MENTION: Final = "@\u2060"
+"""An at sign that a word joiner keeps from being a mention."""
+
 BUTTON: Final[Mapping[str, str]] = {
     "label": "Request exemption",
     "description": "Ask to ship through the freeze",
@@ -108,5 +111,6 @@ def _time(at: datetime) -> str:
 
 
 def _cut(text: str, most: int) -> str:
-    cleaned = clean(text)
+    """Return a text in which nobody at GitHub is mentioned by what somebody wrote in Slack."""
+    cleaned = clean(text).replace("@", _NO_MENTION)
     return cleaned if len(cleaned) <= most else f"{cleaned[: most - 1]}…"

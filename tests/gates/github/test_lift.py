@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -9,12 +10,15 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from bot.catalog.catalog import Catalog
+from bot.catalog.gates import GateSettings, GitHubGateSettings, PullRequestChecks
 from bot.freezes.verdict import Change, VerdictAnswer
-from bot.gates.github.answerer import DEPLOYMENT, GITHUB, MERGE_GROUP, GitHubAnswerer
+from bot.gates.github.answerer import DEPLOYMENT, GITHUB, MERGE_GROUP, PULL_REQUEST, GitHubAnswerer
 from bot.gates.github.client import GitHubApp
 from bot.gates.waits.answering import WaitAnswering
 from bot.gates.waits.wait import Question
 from bot.store.database import Database
+from tests.gates.github.deliveries import pull
 from tests.gates.github.server import (
     APP_ID,
     REPOSITORY,
@@ -43,13 +47,14 @@ class Waiting:
         self.questions = Questions()
         self._database = database
         self._session = session
+        self.current = in_force(catalog().workspace)
         self.answering = self.start()
 
     def start(self) -> WaitAnswering:
         """Start another process, which knows nothing but what is stored."""
         answering = WaitAnswering(self._database, self.questions, self.clock)
         app = GitHubApp(self._session, self.github.url, APP_ID, private_key(), self.clock)
-        answering.register([GitHubAnswerer(app, in_force(catalog().workspace))])
+        answering.register([GitHubAnswerer(app, self.current)])
         return answering
 
     async def ask(self, most: int = EACH) -> None:
@@ -172,6 +177,29 @@ async def test_an_administrator_who_was_quicker_ends_the_wait(waiting: Waiting) 
     assert waiting.github.states(0) == []
     assert waiting.github.states(1) == ["approved"]
     assert await waiting.answering.waits.waiting(GITHUB) == []
+
+
+@pytest.mark.parametrize("state", ["open", "closed", "pushed", "gone"])
+async def test_a_pull_request_waits_while_it_is_open_at_its_commit(waiting: Waiting, state: str) -> None:
+    place = {"repository": REPOSITORY, "repository_id": REPOSITORY_ID, "number": 12, "head_sha": "d" * 40}
+    waiting.current.set(held_pull_requests())
+    question = Question(
+        platform=GITHUB, account="1", services=("checkout",), key=f"{PULL_REQUEST} 12", kind=PULL_REQUEST,
+        changes=(Change("PR-12"),), place=place | {"name": "Governor"},
+    )  # fmt: skip
+    await waiting.answering.waits.ask(question)
+    head = "e" * 40 if state == "pushed" else "d" * 40
+    if state != "gone":
+        waiting.github.pulls[12] = pull(12, head) | {"state": "closed" if state == "closed" else "open"}
+    await waiting.pass_time(20 * MINUTE)
+    left = await waiting.answering.waits.waiting(GITHUB)
+    assert [wait.question.key for wait in left] == ([question.key] if state == "open" else [])
+
+
+def held_pull_requests() -> Catalog:
+    settings = GitHubGateSettings(pull_requests=PullRequestChecks.WAIT)
+    workspace = replace(catalog().workspace, gates=GateSettings(github=settings))
+    return catalog(workspace=workspace)
 
 
 async def test_what_github_says_is_gone_is_dropped(waiting: Waiting) -> None:

@@ -128,6 +128,18 @@ class Settings(BaseSettings):
         None,
         description="The secret token of GitLab's webhook; two, separated by a comma, while you change it.",
     )
+    gitlab_url: str = Field("https://gitlab.com", description="GitLab, where freeze periods are written.")
+    gitlab_token: SecretStr | None = Field(
+        None,
+        description="Writes freeze periods and answers status checks at GitLab: scope `api`, Maintainer.",
+    )
+    terraform_url: str = Field(
+        "https://app.terraform.io", description="HCP Terraform, or Terraform Enterprise, whose runs ask."
+    )
+    terraform_run_task_key: SecretStr | None = Field(
+        None,
+        description="The HMAC key of run tasks; two, separated by a comma, while you change it.",
+    )
     jira_webhook_secret: SecretStr | None = Field(
         None, description="The secret of Jira's webhook; two, separated by a comma, while you change it."
     )
@@ -189,7 +201,7 @@ class Settings(BaseSettings):
         query = urlencode([(name, value) for name, value in options if name])
         return urlunsplit((driver, parts.netloc, parts.path, query, ""))
 
-    @field_validator("governor_url", "github_api_url")
+    @field_validator("governor_url", "github_api_url", "gitlab_url", "terraform_url")
     @classmethod
     def _check_address(cls, url: str | None) -> str | None:
         """Refuse what is no address of a web server."""
@@ -228,6 +240,11 @@ class Settings(BaseSettings):
     def gitlab_secrets(self) -> tuple[str, ...]:
         """The secret tokens that GitLab may send; without any, its events are refused."""
         return _each(self.gitlab_webhook_secret)
+
+    @property
+    def terraform_keys(self) -> tuple[str, ...]:
+        """The keys with which HCP Terraform may sign; without any, its run tasks are refused."""
+        return _each(self.terraform_run_task_key)
 
     @property
     def jira_secrets(self) -> tuple[str, ...]:

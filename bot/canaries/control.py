@@ -123,9 +123,12 @@ class CanaryControl:
             await self._record_failure(canary, action, by, str(error))
             raise
         steered = CanarySteered(canary, action, by, reason, service.channel)
+        stopped = "canary.paused" if action is CanaryAction.PAUSE else "canary.aborted"
+        is_promoted = action in {CanaryAction.PROMOTE, CanaryAction.PROMOTE_FULLY}
+        done = "canary.promoted" if is_promoted else stopped
         now = self._clock.now()
         async with self._database.transaction() as connection:
-            await audit.record(connection, _entry(_DONE[action], canary, action, by, reason), now)
+            await audit.record(connection, _entry(done, canary, action, by, reason), now)
             await enqueue(connection, self._announce(steered), now)
         return canary
 
@@ -166,14 +169,6 @@ class CanaryControl:
         async with self._database.transaction() as connection:
             entry = _entry("canary.not_done", canary, action, by, why)
             await audit.record(connection, entry, self._clock.now())
-
-
-_DONE = {
-    CanaryAction.PAUSE: "canary.paused",
-    CanaryAction.ABORT: "canary.aborted",
-    CanaryAction.PROMOTE: "canary.promoted",
-    CanaryAction.PROMOTE_FULLY: "canary.promoted",
-}
 
 
 def _back(verdict: Verdict, reason: str) -> Verdict:

@@ -67,11 +67,32 @@ class GitHubGateSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class GitLabProject:
+    """The services that a project of GitLab (`group/name`) deploys, and to where."""
+
+    project: str
+    services: tuple[str, ...]
+    environment: str
+    freeze_periods: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class TerraformWorkspace:
+    """The services that a workspace of HCP Terraform (`organization/name`) changes, and where they run."""
+
+    workspace: str
+    services: tuple[str, ...]
+    environment: str
+
+
+@dataclass(frozen=True, slots=True)
 class GateSettings:
     """The platforms of the workspace. What is secret in their settings is left out of their `repr`."""
 
     github: GitHubGateSettings = GitHubGateSettings()
     clusters: tuple[ClusterSettings, ...] = ()
+    gitlab: tuple[GitLabProject, ...] = ()
+    terraform: tuple[TerraformWorkspace, ...] = ()
 
 
 NO_GATES = GateSettings()

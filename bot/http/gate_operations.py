@@ -44,7 +44,33 @@ def _rollouts(method: str) -> Operation:
     )
 
 
+def _signed(path: str, summary: str, answers: dict[int, str]) -> Operation:
+    return Operation(
+        "POST",
+        path,
+        tag="gates",
+        summary=summary,
+        body={"type": "object"},
+        answers=answers,
+        refusals={
+            400: "The body is not what the platform sends.",
+            401: "The signature is missing or wrong.",
+            413: "The body is too large.",
+        },
+    )
+
+
 GATE_OPERATIONS = (
+    _signed(
+        "/gates/gitlab/status-checks",
+        "GitLab: an external status check on a merge request, signed with its shared secret",
+        {202: "It is answered at GitLab; `ignored` says why not."},
+    ),
+    _signed(
+        "/gates/terraform/run-tasks",
+        "HCP Terraform: a run task, signed with its HMAC key",
+        {200: "It is answered where the task says."},
+    ),
     _flagger("confirm-rollout", "Flagger: whether the canary may begin"),
     _flagger("confirm-traffic-increase", "Flagger: whether the canary may get more traffic"),
     _flagger("confirm-promotion", "Flagger: whether the canary may be promoted"),
@@ -77,4 +103,4 @@ GATE_OPERATIONS = (
         refusals=_UNAUTHORIZED | _UNKNOWN | {400: "The query is not valid."},
     ),
 )
-"""What Flagger, Argo Rollouts and Kargo ask."""
+"""What platforms ask."""

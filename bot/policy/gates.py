@@ -5,8 +5,10 @@ from bot.catalog.gates import (
     GitHubGateSettings,
     GitHubLabel,
     GitHubRepository,
+    GitLabProject,
     OnFreeze,
     PullRequestChecks,
+    TerraformWorkspace,
 )
 from bot.policy.documents.gates.gates import GatesSpec
 from bot.policy.documents.gates.github import GitHubGateSpec
@@ -15,7 +17,16 @@ from bot.policy.documents.gates.github import GitHubGateSpec
 def gates_of(spec: GatesSpec) -> GateSettings:
     """Return how the platforms are reached."""
     return GateSettings(
-        github=_github(spec.github), clusters=tuple(cluster.settings() for cluster in spec.kubernetes)
+        github=_github(spec.github),
+        clusters=tuple(cluster.settings() for cluster in spec.kubernetes),
+        gitlab=tuple(
+            GitLabProject(each.project, each.services, each.environment, each.freeze_periods)
+            for each in spec.gitlab.projects
+        ),
+        terraform=tuple(
+            TerraformWorkspace(each.workspace, each.services, each.environment)
+            for each in spec.terraform.workspaces
+        ),
     )
 
 

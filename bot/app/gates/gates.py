@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
+from bot.app.gates.pipelines import gitlab_gate, terraform_gate
 from bot.app.resources import Resources
 from bot.catalog.catalog import Catalog
 from bot.freezes.exemptions.passages import Passages
@@ -55,7 +56,15 @@ class Gates:
         self.argocd = ArgoCdGate(self.clusters, status_reader, held_services, clock, lease("argocd"))
         for gate in (self.kubernetes, self.argocd):
             resources.database.signals.subscribe([Topic.HOLDS], gate.note_change)
-        self._adapters: Sequence[GateAdapter] = (self.kubernetes, self.argocd, github)
+        self._gitlab = gitlab_gate(resources, self.questions, self.answering)
+        terraform = terraform_gate(resources, self.answering)
+        self._adapters: Sequence[GateAdapter] = (
+            self.kubernetes,
+            self.argocd,
+            github,
+            self._gitlab,
+            terraform,
+        )
 
     @property
     def task_handlers(self) -> Sequence[TaskHandler]:
@@ -76,6 +85,7 @@ class Gates:
                 tasks.create_task(self.answering.run(), name="gate waits")
                 tasks.create_task(self.kubernetes.run(), name="kubernetes")
                 tasks.create_task(self.argocd.run(), name="argocd")
+                tasks.create_task(self._gitlab.run(), name="gitlab")
         finally:
             await self.clusters.close()
 

@@ -24,12 +24,15 @@ def gate_faults(
 
 
 def _services_in(value: object, path: Path) -> Iterator[tuple[Path, str]]:
-    """Yield the values of all keys `service`, at any depth."""
+    """Yield the values of all keys `service` and `services`, at any depth."""
     match value:
         case dict():
             for key, inner in value.items():
-                if key == "service" and isinstance(inner, str):
+                if key in {"service", "services"} and isinstance(inner, str):
                     yield (*path, key), inner
+                elif key == "services" and isinstance(inner, list):
+                    named = [(index, name) for index, name in enumerate(inner) if isinstance(name, str)]
+                    yield from (((*path, key, index), name) for index, name in named)
                 else:
                     yield from _services_in(inner, (*path, str(key)))
         case list():

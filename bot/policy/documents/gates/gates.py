@@ -7,6 +7,7 @@ from pydantic import Field
 
 from bot.policy.documents.gates.clusters import ClusterSpec
 from bot.policy.documents.gates.github import GitHubGateSpec
+from bot.policy.documents.gates.pipelines import GitLabGateSpec, TerraformGateSpec
 from bot.policy.documents.model import BrokenRule, Model
 from bot.policy.faults import IT
 
@@ -16,6 +17,10 @@ class GatesSpec(Model):
 
     github: GitHubGateSpec = GitHubGateSpec()
     """GitHub: deployments, merge queues and pull requests."""
+    gitlab: GitLabGateSpec = GitLabGateSpec()
+    """GitLab: freeze periods and external status checks."""
+    terraform: TerraformGateSpec = TerraformGateSpec()
+    """HCP Terraform, or Terraform Enterprise: run tasks."""
     kubernetes: Annotated[tuple[ClusterSpec, ...], Field(max_length=100)] = ()
     """Clusters in which changed pod templates and Argo CD's syncs wait, and canaries are steered."""
 

@@ -1,6 +1,6 @@
 """`/api/v1/exemptions`: asks that a change may ship through a freeze, and says how far that has come."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from aiohttp import web
@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, ConfigDict, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.clock import Clock
-from bot.freezes.exemptions.requests import ExemptionRequests, ExemptionWaitingError
+from bot.freezes.exemptions.requests import ExemptionRequests, ExemptionWaitingError, waiting_for_agent
 from bot.freezes.exemptions.states import ExemptionRecord, find_open, read_record, read_records
 from bot.freezes.status import StatusReader, UnknownServiceError
 from bot.http.auth import CALLER, TokenVerifier, is_agent
@@ -30,6 +30,9 @@ from bot.http.serializers import instant
 from bot.store.database import Database
 
 _LONGEST = timedelta(days=365)
+_LATER = {"Retry-After": "600"}
+MOST_WAITING = 20
+"""How many requests of one agent may wait: each calls people."""
 _UNKNOWN = {404: "There is no such exemption."}
 
 
@@ -128,6 +131,7 @@ class ExemptionsEndpoint:
             known = await find_open(connection, service.name, body.change, body.commit, now)
         if known is not None:
             return web.json_response(exemption_json(known), status=202)
+        await self._check_patience(request, now)
         try:
             asked = await self._requests.ask(
                 service,
@@ -148,6 +152,17 @@ class ExemptionsEndpoint:
         async with self._database.reading() as connection:
             record = await self._record(connection, asked.id)
         return web.json_response(exemption_json(record), status=202)
+
+    async def _check_patience(self, request: web.Request, now: datetime) -> None:
+        """Raise `ProblemError` 429 where an agent asks for more than people can be expected to decide."""
+        if not is_agent(request):
+            return
+        async with self._database.reading() as connection:
+            waiting = await waiting_for_agent(connection, request[CALLER], now)
+        if waiting >= MOST_WAITING:
+            raise ProblemError(
+                429, f"{waiting} requests of yours wait for a decision already", headers=_LATER
+            )
 
     @Operation(
         "GET",

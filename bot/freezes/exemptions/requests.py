@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.catalog.catalog import Service
@@ -218,6 +218,17 @@ async def pending_of(
         rows.c.asked_at > now - DECIDED_WITHIN,
     )
     return [request_of(row) for row in await connection.execute(query.order_by(rows.c.id))]
+
+
+async def waiting_for_agent(connection: AsyncConnection, by: str, now: datetime) -> int:
+    """Return how many requests of an agent wait for a decision."""
+    query = select(func.count()).where(
+        rows.c.by == by,
+        rows.c.by_agent.is_(True),
+        rows.c.state == RequestState.PENDING,
+        rows.c.asked_at > now - DECIDED_WITHIN,
+    )
+    return int((await connection.execute(query)).scalar_one())
 
 
 async def _find_pending(connection: AsyncConnection, id_: int, now: datetime) -> StoredExemptionRequest:

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from bot.deployments.actor import Actor
+from bot.http.exemptions import MOST_WAITING
 from bot.http.rights import AGENT_RIGHTS, ALL, UnknownRightError, read_rights
 from bot.store.tables.core import outbox
 from bot.store.tables.deployments import deployments
@@ -68,6 +69,19 @@ async def test_agents_ask_and_whoever_decides_sees_that_an_agent_did(callers: Ca
         assert (await callers.call(callers.agent, method, path, json={"state": "granted"}))[0] in {404, 405}
     granted = asked | {"state": "granted"}
     assert (await callers.call(callers.agent, "POST", "exemptions", json=granted))[0] == 422
+
+
+async def test_an_agent_cannot_call_people_without_end(callers: Callers) -> None:
+    asked = {"service": SERVICE, "reason": "fixes the leak"}
+    for number in range(MOST_WAITING):
+        body = asked | {"change": f"PR-{number}"}
+        assert (await callers.call(callers.agent, "POST", "exemptions", json=body))[0] == 202
+    more = asked | {"change": "PR-99"}
+    status, problem = await callers.call(callers.agent, "POST", "exemptions", json=more)
+    assert (status, problem["detail"]) == (429, "20 requests of yours wait for a decision already")
+    same = asked | {"change": "PR-0"}
+    assert (await callers.call(callers.agent, "POST", "exemptions", json=same))[0] == 202
+    assert (await callers.call(callers.pipeline, "POST", "exemptions", json=more))[0] == 202
 
 
 async def test_what_an_agents_token_reports_an_agent_deployed(callers: Callers) -> None:

@@ -13,6 +13,7 @@ _DRIVERS = {
     "postgresql": "postgresql+asyncpg",
     "postgres": "postgresql+asyncpg",
 }
+_SHORTEST_LINE = 8
 _DATABASE_FORMS = "sqlite:///FILE or postgresql://USER:PASSWORD@HOST:5432/NAME"
 # What libpq's addresses say and asyncpg calls otherwise; without a name where it has no such option.
 _POSTGRESQL_OPTIONS = {"sslmode": "ssl", "channel_binding": "", "connect_timeout": ""}
@@ -217,8 +218,13 @@ class Settings(BaseSettings):
         values = (getattr(self, name) for name in type(self).model_fields)
         secrets = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
         keys = [word.strip() for secret in secrets for word in secret.split(",")]
+        # Logs may show a key of several lines line by line.
+        lines = [
+            line for secret in secrets if "\n" in secret for line in secret.splitlines()
+            if len(line) >= _SHORTEST_LINE and not line.startswith("-----")
+        ]  # fmt: skip
         password = urlsplit(self.database_url).password
-        return tuple(value for value in (*secrets, *keys, password, unquote(password or "")) if value)
+        return tuple(value for value in (*secrets, *keys, *lines, password, unquote(password or "")) if value)
 
     @property
     def github_secrets(self) -> tuple[str, ...]:

@@ -25,7 +25,10 @@ SECRET_SETTINGS = [
 
 def marked(name: str) -> str:
     """Return a secret that is found wherever it appears; in the form of a key, which suits all others."""
-    return f"{MARK}{name.replace('_', '')}".ljust(43, "x") + "="
+    secret = f"{MARK}{name.replace('_', '')}".ljust(43, "x") + "="
+    if name == "github_app_private_key":
+        return f"-----BEGIN RSA PRIVATE KEY-----\n{secret}\n-----END RSA PRIVATE KEY-----\n"
+    return secret
 
 
 SECRETS = {name.upper(): marked(name) for name in SECRET_SETTINGS} | {

@@ -18,6 +18,8 @@ __all__ = ["MANIFEST", "MODAL", "Json", "build", "plain"]
 def build(*, token: str, api_url: str, secret: str, received: list[Json]) -> web.Application:
     """Build the app; what it receives is appended to `received`."""
     bolt = AsyncApp(
+        # Without a name Bolt looks for one in the sources of all that is loaded.
+        name="sandbox",
         client=AsyncWebClient(token=token, base_url=api_url),
         signing_secret=secret,
         raise_error_for_unhandled_request=False,

@@ -18,9 +18,9 @@ class GatesSpec(Model):
     github: GitHubGateSpec = GitHubGateSpec()
     """GitHub: deployments, merge queues and pull requests."""
     gitlab: GitLabGateSpec = GitLabGateSpec()
-    """GitLab: freeze periods and external status checks."""
+    """What waits at GitLab: freeze periods and external status checks."""
     terraform: TerraformGateSpec = TerraformGateSpec()
-    """HCP Terraform, or Terraform Enterprise: run tasks."""
+    """What waits at HCP Terraform, or Terraform Enterprise: run tasks."""
     kubernetes: Annotated[tuple[ClusterSpec, ...], Field(max_length=100)] = ()
     """Clusters in which changed pod templates and Argo CD's syncs wait, and canaries are steered."""
 

@@ -24,7 +24,7 @@ def slo(name: str, **changes: Any) -> dict[str, Any]:
 
 TOKEN = {
     "name": "github-actions", "key": "ab12cd34", "rights": ["gate:read", "deployments:write", "events:write"],
-    "per_minute": 600, "created_at": AT, "used_at": None, "revoked_at": None,
+    "actor": "pipeline", "per_minute": 600, "created_at": AT, "used_at": None, "revoked_at": None,
 }  # fmt: skip
 AUDIT = {"id": 12, "at": AT, "actor": "U0DANA", "action": "hold.placed", "subject": "checkout"}
 DRAWN: list[RenderableType] = [

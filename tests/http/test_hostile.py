@@ -238,7 +238,9 @@ async def test_ten_thousand_hostile_requests_change_nothing_and_break_nothing(
             seen[request.kind, status] += 1
             reached.add((request.kind, *route))
             assert "{" not in request.path, f"no values for the variables of {route[1]}"
-            if status >= 500 or (request.refused and status < 400):
+            # A loaded machine may be late with its own work, which is what `/readyz` is there to say.
+            is_late = request.path.startswith("/readyz") and status == 503
+            if (status >= 500 and not is_late) or (request.refused and status < 400):
                 wrong.append((request, status))
 
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as session:

@@ -30,7 +30,7 @@ _ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-_SOON_MS = 20_000
+_SOON_MS = 60_000
 _STORY_MS = 150_000
 
 # A machine that runs other tests beside takes its time.

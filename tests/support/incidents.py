@@ -102,7 +102,7 @@ class IncidentsSetup:
         opened = await self.incidents.lifecycle.open(self.opening(key, **fields), self.clock.now())
         return await self.complete(opened.incident.id)
 
-    async def complete(self, id_: int, within_s: float = 20.0) -> IncidentSnapshot:
+    async def complete(self, id_: int, within_s: float = 60.0) -> IncidentSnapshot:
         """Wait until no step is pending and every message is sent."""
         async with asyncio.timeout(within_s):
             while await self.pending() or await self._unsent():  # noqa: ASYNC110 - another task works

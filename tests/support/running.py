@@ -37,7 +37,7 @@ class Slack(Protocol):
 
 
 async def eventually(
-    ask: Callable[[], Awaitable[T]], holds: Callable[[T], bool], within_s: float = 20.0
+    ask: Callable[[], Awaitable[T]], holds: Callable[[T], bool], within_s: float = 60.0
 ) -> T:
     """Ask again and again until the answer satisfies the condition, and return it."""
     async with asyncio.timeout(within_s):

@@ -120,6 +120,12 @@ async def test_what_became_private_is_neither_shown_nor_told_again(portal: Porta
         return [each.id for each in workspace.channels.values() if each.name.startswith("inc-")]
 
     (channel,) = await eventually(channels, bool, within_s=60)
+
+    async def cards() -> list[str]:
+        return [each.text for each in portal.bot.slack.messages(channel) if "leaked" in each.text]
+
+    # Its card comes once the bot knows that the channel is the incident's.
+    await eventually(cards, bool, within_s=60)
     (opened, *_) = await portal.taken(1)
     assert "leaked" in opened["data"]["reason"]
     await dana.says("/incident private", channel)

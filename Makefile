@@ -27,7 +27,7 @@ lint: $(VENV)/.installed
 types: $(VENV)/.installed
 	$(BIN)/mypy
 
-# Most tests wait for servers rather than compute: four at a time keep two cores busy. Their databases lie in
+# Many tests wait for servers rather than compute: three at a time keep two cores busy. Their databases lie in
 # memory where 8 GB of it are free.
 unit: $(VENV)/.installed
 	@free=$$(df --output=avail -k /dev/shm 2>/dev/null | tail -1); \
@@ -35,7 +35,7 @@ unit: $(VENV)/.installed
 		folder=$$(mktemp -d /dev/shm/governor.XXXXXX); chmod 1777 "$$folder"; \
 		trap 'rm -rf "$$folder"' EXIT; export TMPDIR="$$folder"; \
 	fi; \
-	$(BIN)/pytest --numprocesses 4 --dist loadgroup
+	$(BIN)/pytest --numprocesses 3 --dist loadgroup
 
 format: $(VENV)/.installed
 	$(BIN)/ruff format bot tests bench

@@ -79,6 +79,33 @@ class HoldWriter:
         self._announce = announce
         self._follow = follow
 
+    async def insert(self, connection: AsyncConnection, hold: Hold, request: str | None) -> Hold:
+        """Write a new hold, plan its end if it has one, and return it with its number."""
+        values = {
+            "service": hold.service,
+            "kind": str(hold.kind),
+            "observed": hold.observed,
+            "reason": hold.reason,
+            "by": hold.by,
+            "since": hold.since,
+            "until": hold.until,
+            "request": request,
+        }
+        placed = await connection.execute(insert(hold_rows).values(values).returning(hold_rows.c.id))
+        hold = replace(hold, id=placed.scalar_one())
+        await self.plan_expiry(connection, hold, hold.since)
+        return hold
+
+    async def place_own(
+        self, connection: AsyncConnection, service: Service, hold: Hold, named: str, now: datetime
+    ) -> None:
+        """Put on a hold of the bot's own that is found by `named`, and tell of it."""
+        hold = await self.insert(connection, hold, None)
+        # Its own number keeps the request apart from those of holds that ended.
+        is_it = hold_rows.c.id == hold.id
+        await connection.execute(update(hold_rows).where(is_it).values(request=f"{named} {hold.id}"))
+        await self.record(connection, service, HoldPlaced(hold), now)
+
     async def plan_expiry(self, connection: AsyncConnection, hold: Hold, now: datetime) -> None:
         """Plan the end of a hold that has just been placed, if it has one."""
         if hold.until is not None:

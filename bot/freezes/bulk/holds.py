@@ -1,10 +1,8 @@
 """Places and lifts people's holds on many services by one act, all of them or none."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.catalog.catalog import Catalog, Service
@@ -17,7 +15,6 @@ from bot.freezes.records import read_holds
 from bot.freezes.transition import HoldLifted, HoldPlaced
 from bot.store import idempotency
 from bot.store.database import Database
-from bot.store.tables.core import holds as hold_rows
 
 
 class BulkHolds:
@@ -56,9 +53,8 @@ class BulkHolds:
                     if (hold.service, hold.kind, hold.by) == (service.name, HoldKind.PERSON, by)
                 )
                 hold = Hold(0, service.name, HoldKind.PERSON, reason, by, now, until)
-                hold = await _insert(connection, hold, f"{request} {service.name}")
+                hold = await self._writer.insert(connection, hold, f"{request} {service.name}")
                 placed = HoldPlaced(hold, own, is_one_of_many=len(services) > 1)
-                await self._writer.plan_expiry(connection, hold, now)
                 await self._writer.record_replaced(connection, placed, now)
                 await self._writer.record(connection, service, placed, now)
                 done.append(placed)
@@ -96,19 +92,3 @@ class BulkHolds:
     async def _require_first(self, connection: AsyncConnection, request: str, now: datetime) -> None:
         if not await idempotency.is_first(self._database, connection, request, now):
             raise AlreadyRequestedError("this request was carried out before")
-
-
-async def _insert(connection: AsyncConnection, hold: Hold, request: str) -> Hold:
-    """Write a new hold and return it with its number."""
-    values = {
-        "service": hold.service,
-        "kind": str(hold.kind),
-        "observed": hold.observed,
-        "reason": hold.reason,
-        "by": hold.by,
-        "since": hold.since,
-        "until": hold.until,
-        "request": request,
-    }
-    placed = await connection.execute(insert(hold_rows).values(values).returning(hold_rows.c.id))
-    return replace(hold, id=placed.scalar_one())

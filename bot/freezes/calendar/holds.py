@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Row, insert, select
+from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.catalog.catalog import Catalog
@@ -19,7 +19,7 @@ from bot.freezes.calendar.schedules import read_windows
 from bot.freezes.hold import GOVERNOR, Hold, HoldKind
 from bot.freezes.hold_writer import HoldWriter
 from bot.freezes.records import hold_of
-from bot.freezes.transition import HoldLifted, HoldPlaced
+from bot.freezes.transition import HoldLifted
 from bot.store.tables.core import holds as hold_rows
 
 _PREFIX = "freeze window "
@@ -92,22 +92,9 @@ class CalendarHolds:
     async def _place(
         self, connection: AsyncConnection, catalog: Catalog, wanted: _Wanted, now: datetime
     ) -> None:
-        values = {
-            "service": wanted.service,
-            "kind": str(HoldKind.CALENDAR),
-            "observed": wanted.observed,
-            "reason": wanted.reason,
-            "by": GOVERNOR,
-            "since": now,
-            "until": wanted.until,
-        }
-        placed = await connection.execute(insert(hold_rows).values(values).returning(hold_rows.c.id))
-        id_ = placed.scalar_one()
-        # Its own number keeps the request apart from those of holds that ended.
-        request = f"{_PREFIX}{wanted.window} {id_}"
-        await connection.execute(hold_rows.update().where(hold_rows.c.id == id_).values(request=request))
+        service = catalog.service_or_stand_in(wanted.service)
         hold = Hold(
-            id_,
+            0,
             wanted.service,
             HoldKind.CALENDAR,
             wanted.reason,
@@ -116,9 +103,7 @@ class CalendarHolds:
             wanted.until,
             observed=wanted.observed,
         )
-        await self._writer.plan_expiry(connection, hold, now)
-        service = catalog.service_or_stand_in(wanted.service)
-        await self._writer.record(connection, service, HoldPlaced(hold), now)
+        await self._writer.place_own(connection, service, hold, f"{_PREFIX}{wanted.window}", now)
 
 
 def _wanted(catalog: Catalog, windows: Mapping[str, FreezeWindow], now: datetime) -> Sequence[_Wanted]:

@@ -6,7 +6,7 @@ Everything is decided in the transaction that changed a hold, so both are seen t
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Row, insert, select
+from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.catalog.catalog import Catalog, Service
@@ -15,7 +15,7 @@ from bot.freezes.dependencies.wanted import DependencyHold, wanted_holds
 from bot.freezes.hold import GOVERNOR, Hold, HoldKind, holds_in_force
 from bot.freezes.hold_writer import Follow, HoldWriter
 from bot.freezes.records import hold_of, read_holds
-from bot.freezes.transition import HoldLifted, HoldPlaced
+from bot.freezes.transition import HoldLifted
 from bot.store.tables.core import holds as hold_rows
 
 _PREFIX = "depends on "
@@ -55,28 +55,11 @@ class DependencyHolds:
             service = catalog.service_or_stand_in(hold.service)
             await self._writer.record_ends(connection, service, [HoldLifted(hold, GOVERNOR, why)], now)
         for each in wanted.values():
-            await self._place(connection, catalog.services[each.service], each, now)
-
-    async def _place(
-        self, connection: AsyncConnection, service: Service, wanted: DependencyHold, now: datetime
-    ) -> None:
-        values = {
-            "service": service.name,
-            "kind": str(HoldKind.DEPENDENCY),
-            "observed": wanted.observed,
-            "reason": wanted.reason,
-            "by": GOVERNOR,
-            "since": now,
-        }
-        placed = await connection.execute(insert(hold_rows).values(values).returning(hold_rows.c.id))
-        id_ = placed.scalar_one()
-        # Its own number keeps the request apart from those of holds that ended.
-        request = f"{_PREFIX}{wanted.source} {id_}"
-        await connection.execute(hold_rows.update().where(hold_rows.c.id == id_).values(request=request))
-        hold = Hold(
-            id_, service.name, HoldKind.DEPENDENCY, wanted.reason, GOVERNOR, now, observed=wanted.observed
-        )
-        await self._writer.record(connection, service, HoldPlaced(hold), now)
+            hold = Hold(
+                0, each.service, HoldKind.DEPENDENCY, each.reason, GOVERNOR, now, observed=each.observed
+            )
+            service = catalog.services[each.service]
+            await self._writer.place_own(connection, service, hold, f"{_PREFIX}{each.source}", now)
 
 
 def _source_of(request: str) -> str:

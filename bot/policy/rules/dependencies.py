@@ -2,8 +2,15 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
-from bot.policy.faults import IT, Path, PolicyFault
-from bot.policy.rules.named_services import services_elsewhere, spec_of, unknown_services
+from bot.policy.faults import IT, PolicyFault
+from bot.policy.rules.named_services import (
+    are_all_known,
+    names_in,
+    services_elsewhere,
+    services_of,
+    spec_of,
+    unknown_services,
+)
 from bot.policy.rules.validation import ParsedDocument
 
 
@@ -14,10 +21,9 @@ def dependency_faults(
 
     `may_be_unread` returns whether a name may be in a document that could not be read.
     """
-    services = {source.name: source for source in sources if source.kind == "Service" and source.name}
-    are_all_known = not any("forEach" in spec_of(service) for service in services.values())
+    services = services_of(sources)
     for source in services.values():
-        named = list(_named(source))
+        named = list(names_in(spec_of(source).get("dependsOn"), ("spec", "dependsOn")))
         seen: set[str] = set()
         for path, name in named:
             if name == source.name:
@@ -25,18 +31,10 @@ def dependency_faults(
             elif name in seen:
                 yield source.fault(path, f"{IT} is in this list twice", "each once")
             seen.add(name)
-        if are_all_known:
+        if are_all_known(services):
             yield from unknown_services(source, named, services, may_be_unread)
         known = [
             (("metadata", "name"), source),
             *((at, services[name]) for at, name in named if name in services),
         ]
         yield from services_elsewhere(source, known)
-
-
-def _named(source: ParsedDocument) -> Iterator[tuple[Path, str]]:
-    names = spec_of(source).get("dependsOn")
-    if isinstance(names, list):
-        for index, name in enumerate(names):
-            if isinstance(name, str):
-                yield ("spec", "dependsOn", index), name

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 
 from bot.policy.faults import PolicyFault
-from bot.policy.rules.named_services import services_named, spec_of, unknown_services
+from bot.policy.rules.named_services import are_all_known, services_named, services_of, unknown_services
 from bot.policy.rules.validation import ParsedDocument
 
 
@@ -14,8 +14,8 @@ def freeze_window_faults(
 
     `may_be_unread` returns whether a name may be in a document that could not be read.
     """
-    services = {source.name: source for source in sources if source.kind == "Service" and source.name}
-    if any("forEach" in spec_of(service) for service in services.values()):
+    services = services_of(sources)
+    if not are_all_known(services):
         return
     for source in sources:
         if source.kind == "FreezeWindow":

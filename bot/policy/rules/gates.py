@@ -3,7 +3,13 @@
 from collections.abc import Callable, Iterator, Sequence
 
 from bot.policy.faults import Path, PolicyFault
-from bot.policy.rules.named_services import spec_of, unknown_services
+from bot.policy.rules.named_services import (
+    are_all_known,
+    names_in,
+    services_of,
+    spec_of,
+    unknown_services,
+)
 from bot.policy.rules.validation import ParsedDocument
 
 
@@ -14,8 +20,8 @@ def gate_faults(
 
     `may_be_unread` returns whether a name may be in a document that could not be read.
     """
-    services = {source.name: source for source in sources if source.kind == "Service" and source.name}
-    if any("forEach" in spec_of(service) for service in services.values()):
+    services = services_of(sources)
+    if not are_all_known(services):
         return
     for source in sources:
         if source.kind == "Workspace":
@@ -28,11 +34,8 @@ def _services_in(value: object, path: Path) -> Iterator[tuple[Path, str]]:
     match value:
         case dict():
             for key, inner in value.items():
-                if key in {"service", "services"} and isinstance(inner, str):
-                    yield (*path, key), inner
-                elif key == "services" and isinstance(inner, list):
-                    named = [(index, name) for index, name in enumerate(inner) if isinstance(name, str)]
-                    yield from (((*path, key, index), name) for index, name in named)
+                if key == "services" or (key == "service" and isinstance(inner, str)):
+                    yield from names_in(inner, (*path, key))
                 else:
                     yield from _services_in(inner, (*path, str(key)))
         case list():

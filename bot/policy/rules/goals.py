@@ -3,7 +3,14 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from bot.policy.faults import PolicyFault, did_you_mean
-from bot.policy.rules.named_services import services_elsewhere, services_named, spec_of, unknown_services
+from bot.policy.rules.named_services import (
+    are_all_known,
+    services_elsewhere,
+    services_named,
+    services_of,
+    spec_of,
+    unknown_services,
+)
 from bot.policy.rules.validation import ParsedDocument
 
 
@@ -14,8 +21,8 @@ def goal_faults(
 
     `may_be_unread` returns whether a name may be in a document that could not be read.
     """
-    services = {source.name: source for source in sources if source.kind == "Service" and source.name}
-    if any("forEach" in spec_of(service) for service in services.values()):
+    services = services_of(sources)
+    if not are_all_known(services):
         # Which services there are is known only once the values are.
         return
     for source in sources:

@@ -29,15 +29,30 @@ def services_elsewhere(
             yield source.fault(path, message, "services of one Slack workspace")
 
 
+def services_of(sources: Sequence[ParsedDocument]) -> dict[str, ParsedDocument]:
+    """Return the Service documents by name."""
+    return {source.name: source for source in sources if source.kind == "Service" and source.name}
+
+
+def are_all_known(services: Mapping[str, ParsedDocument]) -> bool:
+    """Return whether no document stands for services that are known only once the values are."""
+    return not any("forEach" in spec_of(service) for service in services.values())
+
+
 def services_named(source: ParsedDocument) -> Iterator[tuple[Path, str]]:
     """Yield the services that are named, each with its path in the document."""
-    match spec_of(source).get("services"):
+    yield from names_in(spec_of(source).get("services"), ("spec", "services"))
+
+
+def names_in(value: object, path: Path) -> Iterator[tuple[Path, str]]:
+    """Yield the name, or the names in the list, that stands at a path, each with its own path."""
+    match value:
         case str() as name:
-            yield ("spec", "services"), name
+            yield path, name
         case list() as names:
             for index, name in enumerate(names):
                 if isinstance(name, str):
-                    yield ("spec", "services", index), name
+                    yield (*path, index), name
 
 
 def spec_of(source: ParsedDocument) -> dict[str, object]:

@@ -3,7 +3,14 @@
 from collections.abc import Callable, Iterator, Sequence
 
 from bot.policy.faults import PolicyFault
-from bot.policy.rules.named_services import services_elsewhere, services_named, spec_of, unknown_services
+from bot.policy.rules.named_services import (
+    are_all_known,
+    services_elsewhere,
+    services_named,
+    services_of,
+    spec_of,
+    unknown_services,
+)
 from bot.policy.rules.validation import ParsedDocument
 
 _SIDES = ("development", "reliability")
@@ -16,8 +23,8 @@ def rotation_faults(
 
     `may_be_unread` returns whether a name may be in a document that could not be read.
     """
-    services = {source.name: source for source in sources if source.kind == "Service" and source.name}
-    has_templates = any("forEach" in spec_of(service) for service in services.values())
+    services = services_of(sources)
+    has_templates = not are_all_known(services)
     for source in sources:
         if source.kind != "Rotation":
             continue

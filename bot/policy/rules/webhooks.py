@@ -3,7 +3,13 @@
 from collections.abc import Callable, Iterator, Sequence
 
 from bot.policy.faults import Path, PolicyFault
-from bot.policy.rules.named_services import spec_of, unknown_services
+from bot.policy.rules.named_services import (
+    are_all_known,
+    names_in,
+    services_of,
+    spec_of,
+    unknown_services,
+)
 from bot.policy.rules.validation import ParsedDocument
 
 
@@ -14,8 +20,8 @@ def webhook_faults(
 
     `may_be_unread` returns whether a name may be in a document that could not be read.
     """
-    services = {source.name: source for source in sources if source.kind == "Service" and source.name}
-    if any("forEach" in spec_of(service) for service in services.values()):
+    services = services_of(sources)
+    if not are_all_known(services):
         return
     for source in sources:
         if source.kind == "Workspace":
@@ -25,11 +31,5 @@ def webhook_faults(
 def _named(source: ParsedDocument) -> Iterator[tuple[Path, str]]:
     webhooks = spec_of(source).get("webhooks")
     for endpoint, webhook in webhooks.items() if isinstance(webhooks, dict) else ():
-        path = ("spec", "webhooks", endpoint, "services")
-        match webhook.get("services") if isinstance(webhook, dict) else None:
-            case str() as name:
-                yield path, name
-            case list() as names:
-                for index, name in enumerate(names):
-                    if isinstance(name, str):
-                        yield (*path, index), name
+        if isinstance(webhook, dict):
+            yield from names_in(webhook.get("services"), ("spec", "webhooks", endpoint, "services"))

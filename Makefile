@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: run test lint types unit format bench simulate screenshots texts clean
+.PHONY: run test lint types unit format bench simulate screenshots texts docs clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -20,8 +20,8 @@ run: $(VENV)/.installed
 test: lint types unit
 
 lint: $(VENV)/.installed
-	$(BIN)/ruff format --check bot tests bench
-	$(BIN)/ruff check bot tests bench
+	$(BIN)/ruff format --check bot tests bench docs
+	$(BIN)/ruff check bot tests bench docs
 	$(BIN)/lint-imports
 
 types: $(VENV)/.installed
@@ -38,8 +38,8 @@ unit: $(VENV)/.installed
 	$(BIN)/pytest --numprocesses 3 --dist loadgroup
 
 format: $(VENV)/.installed
-	$(BIN)/ruff format bot tests bench
-	$(BIN)/ruff check --fix bot tests bench
+	$(BIN)/ruff format bot tests bench docs
+	$(BIN)/ruff check --fix bot tests bench docs
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m bench
@@ -54,6 +54,10 @@ screenshots: $(VENV)/.installed
 # Every text that people read, in reading order.
 texts: $(VENV)/.installed
 	@$(BIN)/python -m tests.texts
+
+# The site of the documentation, in build/site: open build/site/index.html.
+docs: $(VENV)/.installed
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 clean:
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache build *.egg-info

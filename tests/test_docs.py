@@ -1,7 +1,6 @@
 """The documentation's commands are run word for word, and its tables say what the code does."""
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -13,15 +12,15 @@ from bot.http.rights import MEANING
 from bot.sandbox.fake_slack.server import FakeSlackServer
 from bot.settings import Settings
 from bot.slack.manifest import manifest
-from tests.support.paths import ROOT
+from tests.support.paths import DOCS, ROOT
 from tests.support.servers import Exporter, free_port, running_exporter, running_prometheus
 from tests.support.shell_blocks import Block, Shell, blocks, shell_blocks
 
 PAGES = ("install.md", "policies.md", "http-api.md", "operating.md", "production.md")
 """The pages that hold commands; the first installs the program for the others."""
 
-RUN_ELSEWHERE = ("gates.md", "agents.md")
-"""Pages whose commands `tests/gates/test_snippets.py` and `tests/cli/test_tokens_and_audit.py` run."""
+RUN_ELSEWHERE = ("gates.md", "agents.md", "guides/try-it.md")
+"""`gates/test_snippets.py`, `cli/test_tokens_and_audit.py` and `test_setup.py` run what these pages show."""
 GOES_ON = ("governor run\n",)
 AT_HAND = {"docker": ["docker", "compose", "version"]}
 """What a block may need that is not everywhere, and the command that succeeds where it is."""
@@ -70,7 +69,7 @@ def count_the_shop(exporter: Exporter) -> None:
 
 
 async def run_page(page: str, shell: Shell) -> None:
-    found = shell_blocks(ROOT / "docs" / page)
+    found = shell_blocks(DOCS / page)
     assert found
     try:
         for block in found:
@@ -131,13 +130,13 @@ def environment(folder: Path, slack: FakeSlackServer, prometheus: str) -> dict[s
 
 def test_no_page_has_commands_that_the_tests_do_not_run() -> None:
     shown = {
-        page.name
-        for page in (ROOT / "docs").glob("*.md")
+        page.relative_to(DOCS).as_posix()
+        for page in DOCS.rglob("*.md")
         if any(block.info.partition(" ")[0] in {"sh", "bash", "shell", "console"} for block in blocks(page))
     }
     assert shown == {*PAGES, *RUN_ELSEWHERE}
     for page in PAGES:
-        assert all(block.needs in {None, *AT_HAND, *CHANGES} for block in shell_blocks(ROOT / "docs" / page))
+        assert all(block.needs in {None, *AT_HAND, *CHANGES} for block in shell_blocks(DOCS / page))
 
 
 def test_the_readme_shows_the_two_commands_that_ci_and_the_procfile_run() -> None:
@@ -145,6 +144,7 @@ def test_the_readme_shows_the_two_commands_that_ci_and_the_procfile_run() -> Non
     (block,) = shell_blocks(ROOT / "README.md")
     typed = [line.partition("#")[0].strip() for line in block.text.splitlines()]
     assert typed == ["make run", "make test"]
+    assert [block.text for block in shell_blocks(DOCS / "guides" / "try-it.md")] == ["make run\n"]
     assert "exec make test" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     assert "make --no-print-directory run" in (ROOT / "Procfile").read_text(encoding="utf-8")
 
@@ -165,20 +165,9 @@ def test_a_command_that_needs_slack_says_what_is_missing(tmp_path: Path) -> None
 
 
 def test_every_right_is_documented() -> None:
-    page = (ROOT / "docs" / "http-api.md").read_text(encoding="utf-8")
+    page = (DOCS / "http-api.md").read_text(encoding="utf-8")
     for right, meaning in MEANING.items():
         assert f"| `{right}` | {meaning} |" in page
-
-
-def test_every_file_that_a_page_points_to_exists() -> None:
-    targets = [
-        (page, target)
-        for page in [*(ROOT / "docs").glob("*.md"), ROOT / "SECURITY.md"]
-        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8"))
-    ]
-    assert targets
-    for page, target in targets:
-        assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
 def test_the_image_is_not_run_by_root_and_has_what_the_program_needs() -> None:

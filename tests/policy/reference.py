@@ -66,7 +66,7 @@ def _beneath(value: dict[str, Any], path: str, defs: dict[str, Any]) -> Iterator
 def table(kind: str) -> str:
     """Return the Markdown table of a kind's keys."""
     rows = [
-        f"| `{key}` | {default} | {meaning} |".replace("  ", " ")
+        f"| `{key}` | {default} | {' '.join(meaning.split())} |".replace("  ", " ")
         for key, default, meaning in keys(kind)
         if meaning
     ]

@@ -3,6 +3,10 @@
 The long stories come first, so that the short tests fill the gaps beside them.
 """
 
+import gc
+import os
+import sys
+
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -14,6 +18,12 @@ settings.register_profile(
     "unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.differing_executors]
 )
 settings.load_profile("unhurried")
+
+# Tests start the program hundreds of times: without bytecode each start would compile all of it.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# The tests themselves are thousands of objects, among which there is no garbage to look for.
+gc.set_threshold(50_000, 20, 50)
 
 _LONG = (
     "test_crash",
@@ -34,6 +44,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if isinstance(item, pytest.Function) and _needs_unleash(item):
             item.add_marker(pytest.mark.xdist_group("unleash"))
+
+
+def pytest_collection_finish() -> None:
+    """Exempt the tests and what they import from garbage collection."""
+    gc.collect()
+    gc.freeze()
 
 
 def _needs_unleash(item: pytest.Function) -> bool:

@@ -4,11 +4,14 @@ from typing import Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from bot.attribute_docstrings import DescribedModel
 
-class Answer(BaseModel):
+
+class Answer(DescribedModel, BaseModel):
     """An answer of the API; further members may be added later."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True)
+    # Only the OpenAPI document needs them built.
+    model_config = ConfigDict(defer_build=True)
 
 
 class ProblemAnswer(Answer):

@@ -2,26 +2,27 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 
+from bot.attribute_docstrings import DescribedModel
 from bot.formatting import budget_text, counted
 
 
-class ToolResult(BaseModel):
+class ToolResult(DescribedModel):
     """A result: structured, and in words."""
 
     # What a client does not know it ignores; what the API adds later is left out here.
-    model_config = ConfigDict(extra="ignore", use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="ignore")
 
     def in_words(self) -> str:
         """Return the result in a few lines."""
         raise NotImplementedError
 
 
-class HoldResult(BaseModel):
+class HoldResult(DescribedModel):
     """What freezes a service."""
 
-    model_config = ConfigDict(extra="ignore", use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="ignore")
 
     kind: str
     """`budget`, `person`, `calendar`, `incident` or `dependency`."""
@@ -80,10 +81,10 @@ class FreezeResult(ToolResult):
         return "\n".join([f"{self.service} is frozen by {counted(len(lines), 'hold')}{end}", *lines])
 
 
-class SloBudget(BaseModel):
+class SloBudget(DescribedModel):
     """An SLO's error budget."""
 
-    model_config = ConfigDict(extra="ignore", use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="ignore")
 
     name: str
     objective: float
@@ -164,10 +165,10 @@ class IncidentResult(ToolResult):
         return f"incident {self.id} ({self.severity}) is {self.status}{place}"
 
 
-class FlagSetting(BaseModel):
+class FlagSetting(DescribedModel):
     """A flag in one environment."""
 
-    model_config = ConfigDict(extra="ignore", use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="ignore")
 
     flag: str
     services: list[str]

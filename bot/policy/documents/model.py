@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from bot.attribute_docstrings import DescribedModel
 from bot.policy.faults import Path
 
 
@@ -18,7 +19,7 @@ class BrokenRule(NamedTuple):
     allowed: str = ""
 
 
-class Model(BaseModel):
+class Model(DescribedModel):
     """A mapping in a policy document."""
 
     model_config = ConfigDict(
@@ -26,7 +27,6 @@ class Model(BaseModel):
         extra="forbid",
         frozen=True,
         hide_input_in_errors=True,
-        use_attribute_docstrings=True,
     )
 
     def broken_rules(self) -> Iterator[BrokenRule]:

@@ -102,10 +102,44 @@ def test_probes_ask_what_the_bot_serves_and_policies_are_mounted_whole(full: Man
     (policies,) = [mount for mount in container["volumeMounts"] if mount["name"] == "policies"]
     # A mount by subPath would never be updated.
     assert policies == {"name": "policies", "mountPath": "/policies", "readOnly": True}
+    volumes = {volume["name"]: volume for volume in full["Deployment"]["spec"]["template"]["spec"]["volumes"]}
+    assert volumes["policies"]["projected"]["sources"] == [{"configMap": {"name": "shop-governor-policies"}}]
     names = {variable["name"]: variable for variable in container["env"]}
     assert names["POLICIES_DIR"]["value"] == "/policies"
     assert names["HTTP_CONNECTIONS"]["value"] == "500"
     assert names["DATABASE_URL"]["valueFrom"]["secretKeyRef"]["key"] == "DATABASE_URL"
+
+
+def test_a_start_that_waits_for_a_migration_is_not_cut_off_and_an_end_is_announced_first(
+    full: Manifests,
+) -> None:
+    pod = full["Deployment"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    startup = container["startupProbe"]
+    assert startup["periodSeconds"] * startup["failureThreshold"] >= 900
+    assert all(container[name]["timeoutSeconds"] == 5 for name in container if name.endswith("Probe"))
+    waits_s = int(container["lifecycle"]["preStop"]["exec"]["command"][1])
+    # What the program itself takes to end: tests/test_docs.py and docs/operating.md say 30 s.
+    assert waits_s + 30 < pod["terminationGracePeriodSeconds"]
+
+
+def test_the_migration_runs_where_the_pods_do(full: Manifests) -> None:
+    serving, migrating = (full[kind]["spec"]["template"]["spec"] for kind in ("Deployment", "Job"))
+    for key in ("nodeSelector", "tolerations", "enableServiceLinks", "imagePullSecrets", "securityContext"):
+        assert serving[key] == migrating[key]
+
+
+def test_policies_may_lie_in_several_config_maps(tmp_path: Path) -> None:
+    made = rendered(tmp_path, LEAST | {"existingPolicies": ["shop", "payments"]})
+    volumes = made["Deployment"]["spec"]["template"]["spec"]["volumes"]
+    assert {"configMap": {"name": "payments"}} in volumes[0]["projected"]["sources"]
+    assert len(volumes[0]["projected"]["sources"]) == 2
+
+
+@pytest.mark.parametrize("text", ["kind: Service", "  # indented\nkind: Service\n", "a: |\n  b\n"])
+def test_a_policy_file_reaches_the_pods_as_it_was_written(tmp_path: Path, text: str) -> None:
+    made = rendered(tmp_path, {"existingSecret": "s", "policies": {"a.yaml": text}})
+    assert made["ConfigMap"]["data"] == {"a.yaml": text}
 
 
 def test_what_selects_pods_selects_those_that_serve(full: Manifests) -> None:
@@ -165,6 +199,15 @@ def test_rights_in_the_cluster_are_given_only_where_they_are_asked_for(tmp_path:
     [
         ({"existingPolicies": "p"}, "set existingSecret, or secret with SLACK_BOT_TOKEN"),
         ({"existingSecret": "s"}, "set policies to the policy documents by file name"),
+        (
+            {"existingPolicies": "p", "secret": {"SLACK_BOT_TOKEN": "x"}},
+            "secret needs DATABASE_URL, the address of a PostgreSQL database",
+        ),
+        (
+            {"existingPolicies": "p", "secret": {"DATABASE_URL": "sqlite:////data/g.db"}},
+            "DATABASE_URL must be of a PostgreSQL database",
+        ),
+        ({**LEAST, "existingPolicies": []}, "existingPolicies"),
         ({**LEAST, "replicas": 3}, "additional properties 'replicas' not allowed"),
         ({**LEAST, "replicaCount": 0}, "minimum"),
         ({**LEAST, "policies": {"checkout": "kind: Service"}}, "invalid propertyName 'checkout'"),

@@ -19,11 +19,32 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end }}
 
 {{- define "governor.secretName" -}}
-{{- if .Values.existingSecret }}{{ .Values.existingSecret }}{{ else if .Values.secret }}{{ include "governor.name" . }}{{ else }}{{ fail "set existingSecret, or secret with SLACK_BOT_TOKEN, SLACK_SIGNING_SECRET and DATABASE_URL" }}{{ end }}
+{{- if .Values.existingSecret }}{{ .Values.existingSecret }}{{ else if .Values.secret }}{{ include "governor.checkedSecret" . }}{{ include "governor.name" . }}{{ else }}{{ fail "set existingSecret, or secret with SLACK_BOT_TOKEN, SLACK_SIGNING_SECRET and DATABASE_URL" }}{{ end }}
 {{- end }}
 
-{{- define "governor.policiesName" -}}
-{{- if .Values.existingPolicies }}{{ .Values.existingPolicies }}{{ else if .Values.policies }}{{ include "governor.name" . }}-policies{{ else }}{{ fail "set policies to the policy documents by file name, or existingPolicies to the name of a ConfigMap" }}{{ end }}
+{{- define "governor.checkedSecret" -}}
+{{- $database := .Values.secret.DATABASE_URL | default "" }}
+{{- if not $database }}{{ fail "secret needs DATABASE_URL, the address of a PostgreSQL database" }}{{ end }}
+{{- if hasPrefix "sqlite" $database }}{{ fail "DATABASE_URL must be of a PostgreSQL database: the pods share it, and keep no files" }}{{ end }}
+{{- end }}
+
+{{- define "governor.policiesNames" -}}
+{{- if kindIs "slice" .Values.existingPolicies }}{{ join "," .Values.existingPolicies }}{{ else if .Values.existingPolicies }}{{ .Values.existingPolicies }}{{ else if .Values.policies }}{{ include "governor.name" . }}-policies{{ else }}{{ fail "set policies to the policy documents by file name, or existingPolicies to the name of a ConfigMap" }}{{ end }}
+{{- end }}
+
+{{- define "governor.placement" -}}
+{{- with .Values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end }}
 
 {{- define "governor.asksKubernetes" -}}

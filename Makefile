@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: run test lint types unit format bench simulate screenshots texts docs clean
+.PHONY: run test lint types unit format bench faults simulate screenshots texts docs clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -43,6 +43,10 @@ format: $(VENV)/.installed
 
 bench: $(VENV)/.installed
 	$(BIN)/python -m bench
+
+# Ten minutes of kills, halts and outages of three replicas with 2,000 services, and an account of all that was done.
+faults: $(VENV)/.installed
+	$(BIN)/python -m bench.faults
 
 # How often chance alone freezes a service or takes a flag back: the table of the tests, with many more runs.
 simulate: $(VENV)/.installed

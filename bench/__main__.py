@@ -11,7 +11,7 @@ from pathlib import Path
 
 import structlog
 
-from bench import ack, evaluation, footprint, gate, replicas, telling
+from bench import ack, cluster, evaluation, footprint, gate, replicas, telling
 from bench.load import Timing
 from bot.sandbox.fake_slack.slack_facts import CALLS_A_MINUTE
 
@@ -38,10 +38,17 @@ NOTES = """
   the rest at once when the minute is over. Governor leaves an eighth of each minute to other messages.
 - A hold is placed on one replica, and another announces it in Slack and shows it in its metrics: timed from
   before the hold is placed, twenty times, with polling put off by a minute.
+- The holds are placed by `/freeze` on one of three processes, each timed from before the command until the
+  post of whichever replica arrives in Slack.
+- Transactions that decide take turns, on all replicas together. The turn is busy while one of them has it, as
+  the replicas themselves count (`governor_database_turn_seconds_total`); every minute all SLOs are evaluated,
+  and 2% of the services overspend their budgets.
 - "Remaining" is the largest difference between the two in any SLO's remaining budget.
 """
 
 FANNED_OUT = 500
+TURNS = 2_000, 10_000
+"""Services and SLOs of the replicas whose turns are added up."""
 
 Row = tuple[str, str, str, str, str]
 
@@ -59,6 +66,8 @@ async def run(seconds: float, slos: int) -> list[Row]:
             *_fan_out(await telling.fan_out(folder, FANNED_OUT)),
             _crossing(await telling.crossing(folder)),
             *_reaction(await replicas.react(folder)),
+            *_announced(await cluster.announce(folder)),
+            *_turns(await cluster.turns(folder, *TURNS)),
         ]
 
 
@@ -138,6 +147,24 @@ def _reaction(found: replicas.Reaction) -> list[Row]:
     return [
         ("hold on one replica, announced by another", f"{1_000 * found.median_s:.0f} ms", "", "", "≤ 100 ms"),
         ("the same, the slowest reaction", f"{1_000 * found.worst_s:.0f} ms", "", "", ""),
+    ]
+
+
+def _announced(found: cluster.Announced) -> list[Row]:
+    what = f"{cluster.HOLDS} holds on one of {cluster.REPLICAS} replicas, announced by any"
+    return [
+        (f"{what}: p50", f"{found.p50_s:.2f} s", "", "", ""),
+        (f"{what}: p99", f"{found.p99_s:.2f} s", "", "", "≤ 1.5 s"),
+        ("the same, never announced", str(found.lost), "", "", "0"),
+    ]
+
+
+def _turns(found: cluster.Turns) -> list[Row]:
+    services, slos = TURNS
+    what = f"{cluster.REPLICAS} replicas, {slos} SLOs, {services} services: the transactions' turn"
+    return [
+        (f"{what}, busy", f"{found.busy:.1%}", "", "", "< 30%"),
+        (f"the same, {found.frozen} freezes, waited in all", f"{found.waited_s:.1f} s", "", "", ""),
     ]
 
 

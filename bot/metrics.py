@@ -85,7 +85,18 @@ class Metrics:
             ("service",),
             registry=self.registry,
         )
+        self.turn_seconds = Counter(
+            "governor_database_turn_seconds_total",
+            "Time that transactions waited for their turn, and had it: all replicas share one.",
+            ("what",),
+            registry=self.registry,
+        )
         self.tasks = Gauge("governor_tasks", "Tasks under way, the loops among them.", registry=self.registry)
         self.running_jobs = Gauge(
             "governor_jobs_running", "Commands being worked on.", registry=self.registry
         )
+
+    def count_turn(self, waited_s: float, held_s: float) -> None:
+        """Count how long a transaction waited for its turn and had it."""
+        self.turn_seconds.labels("waited").inc(waited_s)
+        self.turn_seconds.labels("held").inc(held_s)

@@ -96,6 +96,7 @@ class Governor:
         self.metrics = Metrics()
         self.watcher = PolicyWatcher(settings.policies_dir)
         self.database = Database(settings.database_url)
+        self.database.count_turn = self.metrics.count_turn
         shared = None if self.database.is_sqlite else SharedClock()
         self.leases = Leases(self.database, clock=shared)
         self.clock = clock or shared or SystemClock()

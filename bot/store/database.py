@@ -7,7 +7,8 @@ replicas take turns as well, unless they opt out.
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any, cast
@@ -40,13 +41,18 @@ SERVER_SETTINGS = {
 _POSTGRESQL: dict[str, Any] = {"timeout": 5, "command_timeout": 30, "server_settings": SERVER_SETTINGS}
 
 
+CountTurn = Callable[[float, float], None]
+"""Called after a transaction with the seconds that it waited for its turn, and those that it had it."""
+
+
 class Database:
-    """One database. Open it with `async with Database(url) as database`."""
+    """One database. Open it with `async with Database(url) as database`; `count_turn` is told of turns."""
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.is_sqlite = url.startswith("sqlite")
         self.file = _sqlite_file(url) if self.is_sqlite else None
+        self.count_turn: CountTurn = lambda _waited_s, _held_s: None
         self._turn = asyncio.Lock()
         self._threads: WeakSet[threading.Thread] = WeakSet()
         self.engine: AsyncEngine = create_async_engine(
@@ -93,6 +99,7 @@ class Database:
         The signals that it marked (see `signals.py`) are fired once it is committed. Raises
         `DatabaseFileLostError` where SQLite's file is not the one that was opened: nothing would be kept.
         """
+        began_s = time.monotonic()
         async with (
             self._next_turn() if self.is_sqlite else nullcontext(),
             self._writer.begin() as connection,
@@ -101,10 +108,13 @@ class Database:
             signals.begin(connection)
             if in_turn and not self.is_sqlite:
                 await connection.execute(_TURN)
+            turn_s = time.monotonic()
             yield connection
             topics = signals.marked(connection)
             await self.signals.send(connection, topics)
             self._refuse_another_file()
+        if in_turn or self.is_sqlite:
+            self.count_turn(turn_s - began_s, time.monotonic() - turn_s)
         self.signals.fire(topics)
 
     @asynccontextmanager

@@ -21,7 +21,14 @@ class Balancer:
     While every replica is down at once there is nobody to answer, which is not what is tested.
     """
 
-    def __init__(self, urls: Sequence[str], chance: random.Random, session: aiohttp.ClientSession) -> None:
+    def __init__(
+        self,
+        urls: Sequence[str],
+        chance: random.Random,
+        session: aiohttp.ClientSession,
+        patience_s: float = _PATIENCE_S,
+    ) -> None:
+        self._patience_s = patience_s
         self._urls = list(urls)
         self._chance = chance
         self._session = session
@@ -37,7 +44,7 @@ class Balancer:
             url = self._chance.choice(self._urls)
             try:
                 async with (
-                    asyncio.timeout(_PATIENCE_S),
+                    asyncio.timeout(self._patience_s),
                     self._session.request(
                         request.method, f"{url}{request.path_qs}", data=body, headers=headers
                     ) as answer,
@@ -51,10 +58,12 @@ class Balancer:
 
 
 @asynccontextmanager
-async def balancing(urls: Sequence[str], chance: random.Random) -> AsyncIterator[Balancer]:
-    """Serve a balancer on a free port for the time of the block."""
+async def balancing(
+    urls: Sequence[str], chance: random.Random, patience_s: float = _PATIENCE_S
+) -> AsyncIterator[Balancer]:
+    """Serve a balancer on a free port for the time of the block; a replica has `patience_s` to answer."""
     async with aiohttp.ClientSession() as session:
-        balancer = Balancer(urls, chance, session)
+        balancer = Balancer(urls, chance, session, patience_s)
         app = web.Application()
         app.router.add_route("*", "/{path:.*}", balancer.forward)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)

@@ -64,11 +64,18 @@ class Bot:
     """The program under test. `log` is the file that holds its standard error."""
 
     def __init__(
-        self, environ: Mapping[str, str], port: int, log: Path, module: Sequence[str] = ("bot",)
+        self,
+        environ: Mapping[str, str],
+        port: int,
+        log: Path,
+        module: Sequence[str] = ("bot",),
+        *,
+        ready_within_s: float = _PATIENCE_S,
     ) -> None:
         self._command = [sys.executable, "-m", *module, "run"]
         self._environ = dict(environ)
         self._process: asyncio.subprocess.Process | None = None
+        self._ready_within_s = ready_within_s
         self.log = log
         self.url = f"http://127.0.0.1:{port}"
 
@@ -83,7 +90,7 @@ class Bot:
 
     async def ready(self) -> None:
         """Wait until `/readyz` answers; fails with the program's log if it ended instead."""
-        async with aiohttp.ClientSession() as session, asyncio.timeout(_PATIENCE_S):
+        async with aiohttp.ClientSession() as session, asyncio.timeout(self._ready_within_s):
             while True:
                 assert self._process is not None
                 if self._process.returncode is not None:
@@ -188,7 +195,13 @@ def write_policies(folder: Path, text: str) -> Path:
 
 @asynccontextmanager
 async def running_governor(
-    *, policies: Path, slack: Slack, folder: Path, module: Sequence[str] = ("bot",), **environ: str
+    *,
+    policies: Path,
+    slack: Slack,
+    folder: Path,
+    module: Sequence[str] = ("bot",),
+    ready_within_s: float = _PATIENCE_S,
+    **environ: str,
 ) -> AsyncIterator[Bot]:
     """Run the program against the stand-in for Slack, with its database in `folder`.
 
@@ -207,7 +220,7 @@ async def running_governor(
         "GOVERNOR_API_TOKEN": API_TOKEN,
         "LOG_FORMAT": "console",
     } | environ
-    bot = Bot(told, port, folder / "governor.log", module)
+    bot = Bot(told, port, folder / "governor.log", module, ready_within_s=ready_within_s)
     slack.bot_url = bot.url
     async with bot:
         yield bot

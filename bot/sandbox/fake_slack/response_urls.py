@@ -41,6 +41,11 @@ class ResponseUrls:
         self.base_url = ""
         self.refusals: list[Json] = []
 
+    @property
+    def unused(self) -> int:
+        """How many of the URLs nothing was posted to."""
+        return sum(not issued.uses for issued in self._urls.values())
+
     def new(self, channel: Channel, user: str, message: Message | None = None) -> str:
         """Issue a URL for a user's command, or for an interaction with `message`."""
         key = self._workspace.new_id("R")

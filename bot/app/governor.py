@@ -32,6 +32,7 @@ from bot.canaries.control import CanaryControl
 from bot.catalog.catalog import Catalog, Service
 from bot.clock import Clock, SharedClock, SystemClock
 from bot.deployments.undo_detector import UndoDetector
+from bot.freezes.calendar.retention import delete_past_windows
 from bot.freezes.gate.begun import BegunChange
 from bot.freezes.verdict import GuardFailure
 from bot.gates.kubernetes.canaries import ClusterCanaries
@@ -51,12 +52,14 @@ from bot.slack.delivery.context import DeliveryTiming
 from bot.slack.flags.announcements import FlagAnnouncer
 from bot.slack.notices.welcome import Welcomes
 from bot.slack.readiness.messages import appeared_messages, changed_messages
-from bot.store import idempotency, retention, write_probe
+from bot.store import write_probe
 from bot.store.database import Database
 from bot.store.installations import Installations
 from bot.store.item_failures import ItemFailures
 from bot.store.leases import Leases
 from bot.store.migrate import migrate
+from bot.store.retention.deletion import delete_expired
+from bot.store.retention.departed_services import note_departed
 from bot.store.signals import Topic
 from bot.store.startup import check_before_use
 from bot.store.write_probe import WriteProbe
@@ -409,13 +412,14 @@ class Governor:
 
     async def _drop_old_rows(self) -> None:
         if await self._retention.acquire():
-            await self._each(self._drop_old_requests, self.budgets.drop_old_events, self._drop_expired_rows)
+            await self._each(self.budgets.drop_old_events, self._drop_past_windows, self._drop_expired_rows)
+
+    async def _drop_past_windows(self) -> None:
+        await delete_past_windows(self.database, self.watcher.current.catalog, self.clock.now())
 
     async def _drop_expired_rows(self) -> None:
-        await retention.delete_expired(self.database, self.clock.now())
-
-    async def _drop_old_requests(self) -> None:
-        await idempotency.delete_old(self.database, self.clock.now())
+        await note_departed(self.database, self.watcher.current.catalog.services.keys(), self.clock.now())
+        await delete_expired(self.database, self.clock.now())
 
 
 def _count_tasks(loop: asyncio.AbstractEventLoop) -> int:

@@ -16,6 +16,7 @@ EVENT_TYPES: Mapping[str, str] = {
     "adjustment.maintenance": "A maintenance window was taken out of the record.",
     "adjustment.reversed": "An adjustment no longer counts.",
     "adjustment.withdrawn": "Whoever asked for an adjustment withdrew it.",
+    "audit.archived": "The beginning of the audit log was moved into a file.",
     "budget.burning": "A burn alert fired.",
     "budget.warned": "A budget fell to a warning level.",
     "canary.aborted": "A person aborted a canary.",

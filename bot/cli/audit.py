@@ -3,9 +3,10 @@
 import csv
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -79,21 +80,52 @@ def export(
 
 
 @audit.command()
+def archive(
+    before: Annotated[
+        str, typer.Option(help="Rows from before this day are moved: 2026-01-01, or 400d for how long ago.")
+    ],
+    to: Annotated[
+        Path, typer.Option(metavar="FILE", help="A new file of JSON lines; gzipped if it ends with .gz.")
+    ],
+    as_json: Json = False,
+) -> None:
+    """Move the beginning of the log of DATABASE_URL into a file; `verify` follows the chain across both.
+
+    If it is interrupted, run it once more with the same file.
+    """
+    from bot.cli import audit_archive  # noqa: PLC0415 - the other commands need none of it
+
+    audit_archive.archive(before, to, as_json=as_json)
+
+
+@audit.command()
 def verify(
+    archives: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--archive", metavar="FILE", help="Verify this archive too: all of them, or the last ones."
+        ),
+    ] = None,
     head: Annotated[
         str | None, typer.Option(help="Where the chain ended before: what an earlier `verify` printed.")
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Follow the chain of the log of DATABASE_URL: exit 1 and name the first row that was tampered with."""
+    from bot.store.audit_archives.archive_file import ArchiveFileError  # noqa: PLC0415
+
     try:
-        verdict = run_async(_verify(head))
-    except ValueError as error:
+        verdict = run_async(_verify(head, archives or []))
+    except (ValueError, ArchiveFileError) as error:
         fail(str(error))
     if as_json:
         print_json(verdict)
     elif verdict["ok"]:
         out.print(f"{verdict['rows']} rows are intact; the chain ends at {verdict['head']}", markup=False)
+        if verdict["after"]:
+            out.print(
+                f"Rows up to {verdict['after']} are archived and were not verified: name them by --archive"
+            )
         if verdict["unchained"]:
             out.print(f"{verdict['unchained']} rows are older than the chain and not covered by it")
     else:
@@ -140,12 +172,20 @@ async def _read_rows(since: str | None, *, with_private: bool) -> list[dict[str,
     return exported
 
 
-async def _verify(head: str | None) -> dict[str, Any]:
+async def _verify(head: str | None, archives: Sequence[Path]) -> dict[str, Any]:
     from bot.cli.database import opened_database  # noqa: PLC0415
+    from bot.store.audit_archives.archive_file import rows_of  # noqa: PLC0415
     from bot.store.audit_chain import ChainTampered, verify_chain  # noqa: PLC0415
 
+    archived = rows_of(archives) if archives else None
     async with opened_database() as database, database.reading() as connection:
-        result = await verify_chain(connection, earlier=head)
+        result = await verify_chain(connection, earlier=head, archived=archived)
     if isinstance(result, ChainTampered):
         return {"ok": False, "row": result.row, "why": result.why}
-    return {"ok": True, "rows": result.rows, "unchained": result.unchained, "head": str(result.head)}
+    return {
+        "ok": True,
+        "rows": result.rows,
+        "unchained": result.unchained,
+        "after": result.after,
+        "head": str(result.head),
+    }

@@ -7,19 +7,22 @@ export has it) where they cannot write: a recomputed chain has another head.
 
 import hashlib
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.store.tables.core import audit, audit_head
+from bot.store.tables.core import audit, audit_archives, audit_head
 
 BEGINNING = "0" * 64
 """The previous hash of the first row."""
+
+ARCHIVED = "audit.archived"
+"""The action of the row that says up to where the log was archived."""
 
 _HEAD = 1
 _BATCH = 1_000
@@ -37,12 +40,26 @@ class ChainHead:
 
 
 @dataclass(frozen=True, slots=True)
+class ChainRow:
+    """A row of the log: `values` are the columns that its hash covers beside its time."""
+
+    id: int
+    at: datetime
+    hash: str | None
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class ChainVerified:
-    """The chain is intact: `rows` in it up to `head`, after `unchained` rows older than the chain."""
+    """The chain is intact: `rows` in it up to `head`, after `unchained` rows older than the chain.
+
+    Rows up to row `after` were archived and not looked at.
+    """
 
     rows: int
     unchained: int
     head: ChainHead
+    after: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +68,9 @@ class ChainTampered:
 
     row: int
     why: str
+
+
+_NO_ANCHOR = ChainHead(0, BEGINNING)
 
 
 def link(previous: str, at: datetime, values: Mapping[str, Any]) -> str:
@@ -81,33 +101,127 @@ async def append(connection: AsyncConnection, at: datetime, values: Mapping[str,
 
 
 async def verify_chain(
-    connection: AsyncConnection, *, earlier: str | None = None
+    connection: AsyncConnection, *, earlier: str | None = None, archived: Iterable[ChainRow] | None = None
 ) -> ChainVerified | ChainTampered:
     """Verify the chain from its first row; return the first row that does not match, if there is one.
 
-    `earlier` is an earlier head of the chain, as `ROW:HASH`: that row must still have that hash.
+    `earlier` is an earlier head of the chain, as `ROW:HASH`: that row must still have that hash. Of a log
+    whose beginning is archived, the rows of the archives are verified too where they are given as `archived`,
+    all of them or the last ones. Raises `ValueError` where `earlier` is no head, or was archived and is not
+    given, or where archives are missing.
     """
-    previous, last, rows, unchained = BEGINNING, 0, 0, 0
-    expected = _parse_head(earlier)
-    is_found = expected is None
-    async for row in _rows(connection):
-        if row.hash is None and rows == 0:
-            unchained += 1
-        elif row.hash is None or row.hash != link(previous, row.at, row._asdict()):
-            after = f"row {last}" if rows else "the beginning of the chain"
+    anchors = [_NO_ANCHOR, *await read_anchors(connection)]
+    follower, anchor = ChainFollower(_parse_head(earlier)), anchors[-1]
+    if archived is None:
+        follower.begin_after(anchors)
+    elif (found := _follow_archived(follower, archived, anchors)) is not None:
+        return found
+    # What is not deleted yet of archived rows is left out.
+    async for row in _rows(connection, anchor.row):
+        if (found := follower.follow(row)) is not None:
+            return found
+    return (
+        follower.missing()
+        or await _check_anchor(connection, anchor)
+        or await _check_head(connection, follower.verified())
+    )
+
+
+@dataclass(slots=True)
+class ChainFollower:
+    """Follows the chain row by row."""
+
+    expected: ChainHead | None
+    """A head that must be found on the way."""
+    previous: str = BEGINNING
+    last: int = 0
+    rows: int = 0
+    unchained: int = 0
+    after: int = 0
+    is_found: bool = False
+
+    def begin_after(self, anchors: Sequence[ChainHead]) -> None:
+        """Begin after the last of some rows that are archived. Raises `ValueError`, see `verify_chain`."""
+        for anchor in anchors:
+            self.previous, self.last, self.after = anchor.hash, anchor.row, anchor.row
+            self._look_for_expected(anchor.row, anchor.hash)
+        known = {anchor.row for anchor in anchors}
+        if self.expected is not None and self.expected.row < self.last and self.expected.row not in known:
+            raise ValueError(f"row {self.expected.row} was archived: name its archive and all later ones")
+
+    def follow(self, row: ChainRow) -> ChainTampered | None:
+        """Follow the chain to a row; return what is wrong with it."""
+        is_older = row.hash is None and self.previous == BEGINNING
+        if row.id <= self.last or not (is_older or row.hash == link(self.previous, row.at, row.values)):
+            after = f"row {self.last}" if self.last else "the beginning of the chain"
             return ChainTampered(
                 row.id, f"it was changed or inserted, or rows between {after} and it were removed"
             )
+        if row.hash is None:
+            self.unchained += 1
         else:
-            previous, rows = row.hash, rows + 1
-        last = row.id
-        if expected is not None and row.id == expected.row:
-            is_found = row.hash == expected.hash
-    if expected is not None and not is_found:
-        return ChainTampered(expected.row, "the chain once ended with it, and now it differs or is missing")
-    return await _check_head(
-        connection, ChainVerified(rows, unchained, ChainHead(last if rows else 0, previous))
-    )
+            self.previous, self.rows = row.hash, self.rows + 1
+        self.last = row.id
+        self._look_for_expected(row.id, row.hash)
+        return None
+
+    def missing(self) -> ChainTampered | None:
+        """Return that the head that must be found was not."""
+        if self.expected is None or self.is_found:
+            return None
+        return ChainTampered(
+            self.expected.row, "the chain once ended with it, and now it differs or is missing"
+        )
+
+    def verified(self) -> ChainVerified:
+        """Return what was followed."""
+        is_chained = self.previous != BEGINNING
+        head = ChainHead(self.last if is_chained else 0, self.previous)
+        return ChainVerified(self.rows, self.unchained, head, self.after)
+
+    def _look_for_expected(self, row: int, hash_: str | None) -> None:
+        if self.expected is not None and row == self.expected.row:
+            self.is_found = hash_ == self.expected.hash
+
+
+def _follow_archived(
+    follower: ChainFollower, archived: Iterable[ChainRow], anchors: Sequence[ChainHead]
+) -> ChainTampered | None:
+    """Follow the rows of archives, from the first of them to where the log in the database begins."""
+    for number, row in enumerate(archived):
+        if number == 0:
+            follower.begin_after([anchor for anchor in anchors if anchor.row < row.id])
+        if (found := follower.follow(row)) is not None:
+            return found
+    anchor = anchors[-1]
+    if follower.last > anchor.row:
+        raise ValueError(
+            f"the archives go on to row {follower.last}, but the log was archived only to row {anchor.row}"
+        )
+    if (follower.last, follower.previous) != (anchor.row, anchor.hash):
+        raise ValueError(
+            f"the archives end at row {follower.last}, but the log was archived to row {anchor.row}: "
+            "name all later archives"
+        )
+    return None
+
+
+async def read_anchors(connection: AsyncConnection) -> list[ChainHead]:
+    """Return the last row of each archive with its hash, oldest first: the log goes on after the last one."""
+    columns = audit_archives.c
+    rows = await connection.execute(select(columns.row, columns.hash).order_by(columns.row))
+    return [ChainHead(row.row, row.hash) for row in rows]
+
+
+async def _check_anchor(connection: AsyncConnection, anchor: ChainHead) -> ChainTampered | None:
+    """Return that the beginning was removed, if no row of the log says that it was archived."""
+    if anchor == _NO_ANCHOR:
+        return None
+    query = select(audit.c.after).where(audit.c.action == ARCHIVED, audit.c.id > anchor.row)
+    for after in await connection.scalars(query):
+        if isinstance(after, Mapping) and after.get("head") == str(anchor):
+            return None
+    return ChainTampered(anchor.row, "the log begins after it, and no row says that it was archived")
 
 
 async def _check_head(connection: AsyncConnection, verified: ChainVerified) -> ChainVerified | ChainTampered:
@@ -126,16 +240,22 @@ def _parse_head(text: str | None) -> ChainHead | None:
     return ChainHead(int(row), hash_)
 
 
-async def _rows(connection: AsyncConnection) -> AsyncIterator[Row[Any]]:
-    last = 0
-    while True:
-        query = select(audit).where(audit.c.id > last).order_by(audit.c.id).limit(_BATCH)
-        batch = (await connection.execute(query)).all()
+async def _rows(connection: AsyncConnection, last: int) -> AsyncIterator[ChainRow]:
+    while batch := await read_rows(connection, last):
         for row in batch:
             yield row
-        if len(batch) < _BATCH:
-            return
         last = batch[-1].id
+
+
+async def read_rows(connection: AsyncConnection, after: int, *, to: int | None = None) -> Sequence[ChainRow]:
+    """Return the next rows after a row, none later than row `to`, as the chain covers them."""
+    query = select(audit).where(audit.c.id > after).order_by(audit.c.id).limit(_BATCH)
+    if to is not None:
+        query = query.where(audit.c.id <= to)
+    return [
+        ChainRow(row.id, row.at, row.hash, {name: getattr(row, name) for name in _COVERED})
+        for row in await connection.execute(query)
+    ]
 
 
 async def _lock_head(connection: AsyncConnection) -> ChainHead:

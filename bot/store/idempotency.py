@@ -1,6 +1,6 @@
 """Ids of requests that were carried out: a repeated request does nothing, whichever replica it reaches."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -10,8 +10,6 @@ from bot.store.tables.replicas import requests
 
 MOST_ID = 200
 """The longest request id that is stored; longer ones are cut to it."""
-
-_RETENTION = timedelta(days=2)
 
 
 async def is_first(database: Database, connection: AsyncConnection, request: str, now: datetime) -> bool:
@@ -24,9 +22,3 @@ async def forget(database: Database, request: str) -> None:
     """Delete the record of a request that failed, so that it can be repeated."""
     async with database.transaction(in_turn=False) as connection:
         await connection.execute(delete(requests).where(requests.c.id == request[:MOST_ID]))
-
-
-async def delete_old(database: Database, now: datetime) -> None:
-    """Delete the records of requests that nobody repeats any more."""
-    async with database.transaction(in_turn=False) as connection:
-        await connection.execute(delete(requests).where(requests.c.at < now - _RETENTION))

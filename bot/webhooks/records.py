@@ -169,7 +169,8 @@ async def add(
     id_ = (await connection.execute(insertion.returning(_DELIVERIES.id))).scalar_one_or_none()
     if id_ is not None and not is_disabled:
         task = PlannedTask(kind_of(endpoint.name), str(id_), now)
-        await tasks.plan(database, connection, task, now)
+        # Not `plan`: SQLite may give the number of a delivery anew whose task is still known as done.
+        await tasks.schedule(database, connection, task, now)
 
 
 async def redeliver(

@@ -8,11 +8,13 @@ import os
 import shlex
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
+from bot.store.audit_chain import append, read_rows
 from bot.store.database import Database
 from tests.support.paths import ROOT
 from tests.support.shell_blocks import shell_blocks
@@ -116,3 +118,61 @@ def test_a_database_that_is_not_there_yet_is_one_clear_line(tmp_path: Path) -> N
     assert refused.returncode == 2
     assert "run `governor migrate`" in refused.stderr
     assert len(refused.stderr.splitlines()) == 1
+
+
+def test_the_beginning_of_the_log_is_archived_and_verified_from_the_file(tmp_path: Path) -> None:
+    for name in ("one", "two", "three"):
+        governor(tmp_path, "token", "create", name, "--allow", "all")
+    nothing = governor(tmp_path, "audit", "archive", "--before", "90d", "--to", "a.jsonl.gz")
+    assert (nothing.returncode, "nothing was archived" in nothing.stdout) == (0, True)
+    # The database's own rows cannot be that old: their times and hashes are made anew.
+    make_old(tmp_path)
+    shown = governor(tmp_path, "audit", "archive", "--before", "400d", "--to", "a.jsonl.gz", "--json")
+    assert shown.returncode == 0, shown.stderr
+    moved = json.loads(shown.stdout)
+    assert (moved["rows"], moved["file"], moved["is_new"]) == (3, "a.jsonl.gz", True)
+    again = governor(tmp_path, "audit", "archive", "--before", "400d", "--to", "a.jsonl.gz")
+    assert (again.returncode, "had been moved to a.jsonl.gz" in again.stdout) == (0, True)
+    living = governor(tmp_path, "audit", "verify")
+    assert living.returncode == 0
+    assert "Rows up to 3 are archived" in living.stdout
+    whole = governor(tmp_path, "audit", "verify", "--archive", "a.jsonl.gz", "--head", moved["head"])
+    assert (whole.returncode, "4 rows are intact" in whole.stdout) == (0, True)
+    rows = governor(tmp_path, "audit", "export").stdout.splitlines()
+    assert [json.loads(row)["action"] for row in rows] == ["audit.archived"]
+    (tmp_path / "a.jsonl.gz").write_bytes(b"x")
+    bad = governor(tmp_path, "audit", "verify", "--archive", "a.jsonl.gz")
+    assert (bad.returncode, len(bad.stderr.splitlines())) == (2, 1)
+
+
+def make_old(folder: Path) -> None:
+    async def work() -> None:
+        async with (
+            Database(f"sqlite+aiosqlite:///{folder}/governor.db") as database,
+            database.transaction() as connection,
+        ):
+            rows = await read_rows(connection, 0)
+            for table in ("audit", "audit_head"):
+                await connection.execute(text(f"DELETE FROM {table}"))  # noqa: S608 - two names of ours
+            for row in rows:
+                await append(connection, row.at - timedelta(days=500), row.values)
+
+    asyncio.run(work())
+
+
+@pytest.mark.parametrize(
+    ("before", "why"),
+    [
+        ("89d", "the last 90 days stay"),
+        ("0d", "the last 90 days stay"),
+        ("2099-01-01", "the last 90 days stay"),
+        ("yesterday", "neither a day"),
+        ("", "neither a day"),
+        ("0001-01-01T00:00+10:00", "neither a day"),
+    ],
+)
+def test_an_archive_of_a_time_that_makes_no_sense_is_refused(tmp_path: Path, before: str, why: str) -> None:
+    refused = governor(tmp_path, "audit", "archive", "--before", before, "--to", "a.jsonl")
+    assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1), refused.stderr
+    assert why in refused.stderr
+    assert not (tmp_path / "a.jsonl").exists()

@@ -21,7 +21,7 @@ from bot.incidents.records.steps import StepName, StepState
 from bot.store import tables as tables_package
 from bot.store.database import Database
 from bot.store.migrate import _config, migrate, newest_version, upgrade, upgrade_by_steps, version
-from bot.store.retention import RULES
+from bot.store.retention.rules import RULES
 from bot.store.tables import core
 from bot.store.tables.core import metadata, slos
 from bot.store.tables.deployments import deployments

@@ -1,15 +1,22 @@
 """Every table has a rule how long its rows are kept, and what expires goes without harm to what stays."""
 
 from datetime import datetime, timedelta
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
-from sqlalchemy import Table, func, insert, select
+from sqlalchemy import Select, Table, event, func, insert, select, text
+from sqlalchemy.dialects import sqlite
 
+from bot.budgets.ledger.ledger import Ledger
+from bot.freezes.calendar.retention import delete_past_windows
 from bot.store import audit, outbox
 from bot.store.audit_chain import ChainVerified, verify_chain
 from bot.store.database import Database
+from bot.store.migrate import migrate
 from bot.store.outbox import OutboxMessage
-from bot.store.retention import HISTORY, MESSAGES, RULES, delete_expired
+from bot.store.retention.deletion import ROWS_AT_ONCE, delete_expired
+from bot.store.retention.departed_services import note_departed
+from bot.store.retention.rules import HISTORY, MESSAGES, RULES
 from bot.store.tables import (
     adjustments,
     core,
@@ -21,6 +28,8 @@ from bot.store.tables import (
     gate_waits,
     incidents,
     installations,
+    readiness,
+    replicas,
     reviews,
     rotations,
     tasks,
@@ -31,6 +40,7 @@ from bot.store.tables.freeze_schedules import freeze_schedules
 from bot.store.tables.threads import threads
 from tests.support.clock import NOW
 from tests.support.paths import DOCS
+from tests.support.values import catalog, service
 
 OLD = NOW - HISTORY - timedelta(days=1)
 DAY = timedelta(days=1)
@@ -130,6 +140,47 @@ async def add_webhooks(database: Database) -> None:
         await add(database, webhooks.webhook_endpoints, **endpoint)
 
 
+async def add_services(database: Database) -> None:
+    """One that is there, one that left long ago, one some days and one that is still held."""
+    for name, gone in (("", None), ("here", None), ("gone", OLD), ("lately", NOW - DAY), ("held", OLD)):
+        await add(database, readiness.known_services, service=name, seen_at=OLD, asked=False, gone_at=gone)
+        await add(database, readiness.launch_ticks, service=name, item="slo", by="U1", at=OLD)
+        await add(database, core.standings, service=name, alerts={})
+    held = {"service": "held", "kind": "person", "reason": "x", "by": "U1", "since": OLD}
+    await add(database, core.holds, **held)
+
+
+async def add_events(database: Database) -> None:
+    await add(database, core.slos, id=1, service="checkout", name="x", fingerprint="1")
+    for name, at in (("1", OLD), ("2", NOW)):
+        await add(database, core.event_ids, slo_id=1, id=name, at=at)
+        await add(database, replicas.requests, id=name, at=at)
+        seen = {"flag": name, "environment": "e", "version": "1", "state": {}, "seen_at": at}
+        await add(database, flags.flag_sightings, **seen)
+
+
+async def add_flags(database: Database) -> None:
+    change = {
+        "flag": "f", "environment": "e", "state": "done", "cause": "person", "change": {}, "version": "1",
+        "before": {}, "after": {}, "by": "U1", "reason": "x", "created_at": OLD,
+    }  # fmt: skip
+    await add(database, flags.flag_changes, **change, settled_at=OLD)
+    await add(database, flags.flag_changes, **change | {"state": "asked"})
+    ramp = {
+        "flag": "f", "environment": "e", "service": "checkout", "steps": [], "taken": 0, "every": 1.0,
+        "guard_burn": 1.0, "guard_watch": 1.0, "state": "done", "before": {}, "version": "1", "by": "U1",
+        "reason": "x", "created_at": OLD,
+    }  # fmt: skip
+    await add(database, flags.flag_ramps, **ramp, ended_at=OLD)
+    await add(database, flags.flag_ramps, **ramp)
+    revert = {
+        "kind": "timer", "flag": "f", "environment": "e", "state": {}, "version": "1", "by": "U1",
+        "since": OLD,
+    }  # fmt: skip
+    await add(database, flags.flag_promises, **revert, ended_at=OLD)
+    await add(database, flags.flag_promises, **revert)
+
+
 async def test_what_is_over_goes_and_what_is_not_stays(database: Database) -> None:
     hold = {"service": "checkout", "kind": "person", "reason": "x", "by": "U1", "since": OLD}
     await add(database, core.holds, **hold, lifted_at=OLD)
@@ -138,6 +189,8 @@ async def test_what_is_over_goes_and_what_is_not_stays(database: Database) -> No
     exemption = {"service": "checkout", "change": "PR-1", "reason": "x", "by": "U1", "since": OLD}
     await add(database, core.exemptions, **exemption, until=OLD)
     await add(database, core.exemptions, **exemption)
+    await add(database, core.exemptions, **exemption, used_at=OLD)
+    await add(database, core.exemptions, **exemption, used_at=NOW)
     asked = {key: value for key, value in exemption.items() if key != "since"} | {"state": "asked"}
     for at in (OLD, NOW):
         await add(database, exemptions.exemption_requests, **asked, asked_at=at)
@@ -163,30 +216,13 @@ async def test_what_is_over_goes_and_what_is_not_stays(database: Database) -> No
             finished_at=finished,
         )  # fmt: skip
         await add(database, deployments.deployment_changes, service="checkout", deployment=name, commit="c")
-    change = {
-        "flag": "f", "environment": "e", "state": "done", "cause": "person", "change": {}, "version": "1",
-        "before": {}, "after": {}, "by": "U1", "reason": "x", "created_at": OLD,
-    }  # fmt: skip
-    await add(database, flags.flag_changes, **change, settled_at=OLD)
-    await add(database, flags.flag_changes, **change | {"state": "asked"})
-    ramp = {
-        "flag": "f", "environment": "e", "service": "checkout", "steps": [], "taken": 0, "every": 1.0,
-        "guard_burn": 1.0, "guard_watch": 1.0, "state": "done", "before": {}, "version": "1", "by": "U1",
-        "reason": "x", "created_at": OLD,
-    }  # fmt: skip
-    await add(database, flags.flag_ramps, **ramp, ended_at=OLD)
-    await add(database, flags.flag_ramps, **ramp)
-    revert = {
-        "kind": "timer", "flag": "f", "environment": "e", "state": {}, "version": "1", "by": "U1",
-        "since": OLD,
-    }  # fmt: skip
-    await add(database, flags.flag_promises, **revert, ended_at=OLD)
-    await add(database, flags.flag_promises, **revert)
+    await add_flags(database)
     await add(database, installations.oauth_states, id="x", expires_at=NOW - DAY)
     for ended in (OLD, NOW, None):
         await add(
-            database, threads, subject="burn", channel="#a", opened_at=OLD, touched_at=OLD, ended_at=ended
+            database, threads, subject="burn", channel="#a", opened_at=OLD, touched_at=NOW, ended_at=ended
         )
+    await add(database, threads, subject="burn", channel="#a", opened_at=OLD, touched_at=OLD)
     told = {
         "service": "checkout", "slo": "availability", "promise": "x", "horizon_days": 1, "probability": 0.1,
         "low": 0.1, "middle": 0.2, "high": 0.3, "spread": 1.0,
@@ -205,6 +241,8 @@ async def test_what_is_over_goes_and_what_is_not_stays(database: Database) -> No
         "kind": "digest", "due_at": OLD, "next_attempt_at": OLD, "payload": {}, "state": "done",
         "created_at": OLD,
     }  # fmt: skip
+    webhook_task = task | {"kind": "webhook portal", "key": "1", "ended_at": NOW - MESSAGES - DAY}
+    await add(database, tasks.due_tasks, **webhook_task)
     for key, ended in (("1", OLD), ("2", NOW), ("3", None)):
         await add(database, tasks.due_tasks, **task, key=key, ended_at=ended)
         await add(database, digests.digest_pauses, channel=key, by="U1", since=OLD, until=ended)
@@ -223,9 +261,12 @@ async def test_what_is_over_goes_and_what_is_not_stays(database: Database) -> No
     await add_waits(database)
     await add_webhooks(database)
     await delete_expired(database, NOW)
+    await add_services(database)
+    await add_events(database)
+    await delete_expired(database, NOW)
     left = {table.name: await count(database, table) for table, rule in RULES.items() if rule.expired}
     assert left == {
-        "outbox": 0, "threads": 2, "holds": 2, "exemptions": 1, "exemption_requests": 1, "deployments": 1,
+        "outbox": 0, "threads": 2, "holds": 3, "exemptions": 2, "exemption_requests": 1, "deployments": 1,
         "begun_changes": 1, "freeze_schedules": 2,
         "flag_changes": 1,
         "flag_ramps": 1,
@@ -234,6 +275,8 @@ async def test_what_is_over_goes_and_what_is_not_stays(database: Database) -> No
         "rotation_absences": 1, "rotation_swaps": 1,
         "freeze_reviews": 2, "gate_waits": 2, "gate_calls": 1,
         "webhook_deliveries": 2, "webhook_endpoints": 1,
+        "known_services": 3, "launch_ticks": 3, "standings": 4, "event_ids": 1, "requests": 1,
+        "flag_sightings": 1, "audit": 0,
     }  # fmt: skip
 
 
@@ -261,3 +304,101 @@ async def test_more_than_one_transaction_takes_are_deleted_too(database: Databas
         await connection.execute(insert(core.outbox), rows)
     await delete_expired(database, NOW)
     assert await count(database, core.outbox) == 1
+
+
+SMALL = {
+    "digest_pauses", "forecast_scores", "freeze_schedules", "rotation_absences", "rotation_swaps",
+    "webhook_endpoints",
+}  # fmt: skip
+"""Tables of some rows for each person, workspace or channel, which may be read whole."""
+
+
+async def test_what_expires_is_found_by_indexes(tmp_path: Path) -> None:
+    async with Database(f"sqlite+aiosqlite:///{tmp_path}/governor.db") as database:
+        await migrate(database)
+        scanned = set()
+        for table, rule in RULES.items():
+            if rule.expired is not None:
+                query = select(*table.primary_key.columns).where(rule.expired(NOW)).limit(1_000)
+                if any(step.startswith(f"SCAN {table.name}") for step in await plan(database, query)):
+                    scanned.add(table.name)
+        searched = select(core.audit.c.id).where(core.audit.c.subject == "checkout in production")
+        assert "ix_audit_subject" in " ".join(await plan(database, searched))
+    assert scanned == SMALL
+
+
+async def plan(database: Database, query: Select[Any]) -> list[str]:
+    dialect = sqlite.dialect()
+    sql = query.compile(dialect=dialect, compile_kwargs={"literal_binds": True})
+    async with database.reading() as connection:
+        return [row.detail for row in await connection.execute(text(f"EXPLAIN QUERY PLAN {sql}"))]
+
+
+async def test_no_transaction_deletes_more_than_some_rows(url: str) -> None:
+    async with CountingDatabase(url) as opened:
+        database = cast("CountingDatabase", opened)
+        await migrate(database)
+        async with database.transaction() as connection:
+            await connection.execute(
+                insert(replicas.requests), [{"id": f"{n}", "at": OLD} for n in range(900)]
+            )
+            await connection.execute(
+                insert(core.slos), [{"service": "a", "name": "b", "fingerprint": "c", "seen_at": OLD}]
+            )
+            many = [{"slo_id": 1, "width": 60, "start": n * 60, "bad": 0, "total": 1} for n in range(900)]
+            await connection.execute(insert(core.buckets), many)
+            ids = [{"slo_id": 1, "id": f"{n}", "at": OLD} for n in range(900)]
+            await connection.execute(insert(core.event_ids), ids)
+        await Ledger(database).delete_expired(NOW, timedelta(days=30))
+        await delete_expired(database, NOW)
+        for table in (replicas.requests, core.slos, core.buckets, core.event_ids):
+            assert await count(database, table) == 0
+        assert max(database.deleted) == ROWS_AT_ONCE
+
+
+class CountingDatabase(Database):
+    """A database that notes how many rows each statement deleted."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.deleted: list[int] = []
+        event.listen(self.engine.sync_engine, "after_cursor_execute", self._note)
+
+    def _note(self, _connection: Any, cursor: Any, statement: str, *_: Any) -> None:
+        if statement.startswith("DELETE"):
+            self.deleted.append(cursor.rowcount)
+
+
+async def test_services_that_left_are_remembered_and_may_come_back(database: Database) -> None:
+    for name in ("", "a", "b"):
+        await add(database, readiness.known_services, service=name, seen_at=OLD, asked=False)
+    await note_departed(database, {"a"}, OLD)
+    await note_departed(database, {"a"}, OLD + DAY)
+    assert await gone(database) == {"": None, "a": None, "b": OLD}
+    await note_departed(database, {"b"}, NOW)
+    assert await gone(database) == {"": None, "a": NOW, "b": None}
+
+
+async def gone(database: Database) -> dict[str, datetime | None]:
+    columns = readiness.known_services.c
+    async with database.reading() as connection:
+        rows = await connection.execute(select(columns.service, columns.gone_at))
+        return {row.service: row.gone_at for row in rows}
+
+
+async def test_a_window_that_is_over_for_long_is_deleted(database: Database) -> None:
+    window = {
+        "services": [], "labels": {}, "time_zone": "Europe/Berlin", "minutes": 60, "reason": "x", "by": "U1",
+        "planned_at": OLD,
+    }  # fmt: skip
+    old, young = f"{OLD - DAY:%Y-%m-%dT%H:%M:%S}", f"{NOW - 300 * DAY:%Y-%m-%dT%H:%M:%S}"
+    await add(database, freeze_schedules, **window, start=old, id=1)
+    await add(database, freeze_schedules, **window, start=young, id=2)
+    await add(database, freeze_schedules, **window, start=old, rule="FREQ=WEEKLY", id=3)
+    await add(database, freeze_schedules, **window, start=old, rule="FREQ=WEEKLY;COUNT=2", id=4)
+    await add(database, freeze_schedules, **window | {"minutes": 900 * 1_440}, start=old, id=5)
+    await add(database, freeze_schedules, **window | {"minutes": 9 * 10**8}, start=old, id=6)
+    for after, left in ((timedelta(), {2, 3, 4, 5, 6}), (9 * DAY, {2, 3, 5, 6}), (120 * DAY, {3, 5, 6})):
+        await delete_past_windows(database, catalog(service()), NOW + after)
+        async with database.reading() as connection:
+            assert set(await connection.scalars(select(freeze_schedules.c.id))) == left

@@ -1,6 +1,6 @@
 """Retention: deletes expired buckets, ids of pushed events and ledgers out of use."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import ScalarSelect, and_, delete, func, not_, select, update
@@ -19,16 +19,14 @@ from bot.budgets.ledger.rollups import (
     seconds,
 )
 from bot.store.database import Database
+from bot.store.retention.deletion import delete_rows
+from bot.store.retention.rules import RULES, UNUSED
 from bot.store.tables.core import buckets, event_ids
 from bot.store.tables.core import slos as ledgers
 
-ID_RETENTION = timedelta(days=7)
-"""How long a pushed event's id is kept: a sender may repeat it for that long."""
-
-UNUSED_RETENTION = timedelta(days=30)
-"""How long the ledger of an SLO is kept that is not in the catalog: a policy may be restored."""
-
-_LEDGERS_AT_ONCE = 100
+_SEEN_AT_ONCE = 1_000
+_LEDGERS_AT_ONCE = 10
+"""So many ledgers' hour is deleted in one transaction: some hundred rows."""
 
 
 async def delete_expired(
@@ -41,16 +39,35 @@ async def delete_expired(
     async with database.reading() as connection:
         edges = await read_edges(connection, instant(kept_from(HOUR, now, longest)))
     adjusted = {service: _cut_hours(times) for service, times in edges.items()}
-    async with database.transaction(in_turn=False) as connection:
-        await connection.execute(update(ledgers).where(ledgers.c.id.in_(list(used))).values(seen_at=now))
-        await connection.execute(delete(ledgers).where(ledgers.c.seen_at < now - UNUSED_RETENTION))
-        await connection.execute(delete(event_ids).where(event_ids.c.at < now - ID_RETENTION))
+    await _note_seen(database, sorted(used), now)
+    await delete_rows(database, event_ids, RULES[event_ids].expired_at(now))
+    await _delete_unused(database, now)
+    async with database.reading() as connection:
         remaining = list(await connection.scalars(select(ledgers.c.id).order_by(ledgers.c.id)))
     for first in range(0, len(remaining), _LEDGERS_AT_ONCE):
         async with database.transaction(in_turn=False) as connection:
             await _delete_expired_buckets(
                 connection, remaining[first : first + _LEDGERS_AT_ONCE], now, longest, adjusted
             )
+
+
+async def _note_seen(database: Database, used: Sequence[int], now: datetime) -> None:
+    """Record which ledgers are in use; one that never was counts from now on as out of use."""
+    for first in range(0, len(used), _SEEN_AT_ONCE):
+        are_used = ledgers.c.id.in_(used[first : first + _SEEN_AT_ONCE])
+        async with database.transaction(in_turn=False) as connection:
+            await connection.execute(update(ledgers).where(are_used).values(seen_at=now))
+    async with database.transaction(in_turn=False) as connection:
+        await connection.execute(update(ledgers).where(ledgers.c.seen_at.is_(None)).values(seen_at=now))
+
+
+async def _delete_unused(database: Database, now: datetime) -> None:
+    """Delete the ledgers that are out of use, their thousands of buckets first and little by little."""
+    is_unused = ledgers.c.seen_at < now - UNUSED
+    unused = select(ledgers.c.id).where(is_unused)
+    for table in (buckets, event_ids):
+        await delete_rows(database, table, table.c.slo_id.in_(unused))
+    await delete_rows(database, ledgers, is_unused)
 
 
 async def _delete_expired_buckets(

@@ -111,6 +111,7 @@ ACTION_TEXTS = {
     "canary.aborted": "aborted a canary",
     "canary.promoted": "promoted a canary",
     "canary.not_done": "could not change a canary",
+    "audit.archived": "archived the beginning of the audit log",
     "webhook.disabled": "gave up on an outgoing webhook",
     "webhook.redelivered": "delivered an event of a webhook again",
     "gate.passed_by_kind": "passed a freeze by its kind",

@@ -30,6 +30,7 @@ adjustments = Table(
     Column("reversed_at", Instant),
     # The Slack request that asked, or the policy's window and its start: a repetition does nothing.
     Column("request", String(300), unique=True),
+    Index("ix_adjustments_ends_at", "ends_at"),
     Index("ix_adjustments_service_state_ends_at", "service", "state", "ends_at"),
     info=on_write(Topic.EVENTS),
 )

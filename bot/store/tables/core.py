@@ -86,7 +86,7 @@ slos = Table(
     # The old hour that is kept minute by minute: the one in which the window begins.
     Column("refined", Instant),
     # When the SLO was last seen in the catalog by the retention job.
-    Column("seen_at", Instant),
+    Column("seen_at", Instant, index=True),
     Column("read_at", Instant),
     # The newest sample that the source had then, null unless it lags behind the read.
     Column("newest", Instant),
@@ -137,6 +137,7 @@ holds = Table(
     Column("lifted_by", String(100)),
     Column("lift_reason", Text),
     Index("ix_holds_service_lifted_at", "service", "lifted_at"),
+    Index("ix_holds_lifted_at", "lifted_at"),
     # At most one budget hold in force on a service, whoever decides.
     Index(
         "uq_holds_budget_in_force",
@@ -167,6 +168,8 @@ exemptions = Table(
     # When the change shipped, and as what.
     Column("used_at", Instant),
     Column("used_for", String(200)),
+    Index("ix_exemptions_until", "until"),
+    Index("ix_exemptions_used_at", "used_at"),
     info=on_write(Topic.HOLDS),
 )
 
@@ -218,6 +221,7 @@ outbox = Table(
     Column("ts", String(30)),
     Column("error", Text),
     Index("ix_outbox_state_channel_id", "state", "channel", "id"),
+    Index("ix_outbox_state_created_at", "state", "created_at"),
     info=on_insert(Topic.MESSAGES),
 )
 
@@ -229,7 +233,7 @@ audit = Table(
     Column("actor", String(100), nullable=False, index=True),
     Column("action", String(60), nullable=False),
     Column("service", String(100), index=True),
-    Column("subject", String(200), nullable=False),
+    Column("subject", String(200), nullable=False, index=True),
     Column("reason", Text, nullable=False),
     Column("before", JSON(none_as_null=True)),
     Column("after", JSON(none_as_null=True)),
@@ -244,6 +248,19 @@ audit_head = Table(
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("row", BigInteger, nullable=False),
     Column("hash", String(64), nullable=False),
+)
+
+# The archives of the audit log: the last row of each and its hash, after which the log goes on.
+audit_archives = Table(
+    "audit_archives",
+    metadata,
+    Column("row", BigInteger, primary_key=True, autoincrement=False),
+    Column("hash", String(64), nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    # The time of the last row.
+    Column("until", Instant, nullable=False),
+    Column("file", Text, nullable=False),
+    Column("archived_at", Instant, nullable=False),
 )
 
 api_tokens = Table(

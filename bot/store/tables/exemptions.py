@@ -13,7 +13,7 @@ exemption_requests = Table(
     Column("change", String(200), nullable=False),
     Column("reason", Text, nullable=False),
     Column("by", String(100), nullable=False),
-    Column("asked_at", Instant, nullable=False),
+    Column("asked_at", Instant, nullable=False, index=True),
     # For how many seconds it is asked, from the decision on; null without an end.
     Column("keep_for", Double),
     # The Slack request that asked: a repeated delivery does nothing.

@@ -50,6 +50,7 @@ flag_changes = Table(
     Column("settled_at", Instant),
     Column("problem", Text),
     Index("ix_flag_changes_flag_environment", "flag", "environment"),
+    Index("ix_flag_changes_settled_at", "settled_at"),
     # At most one change of a flag is being sent to the flag system, by whichever replica.
     Index(
         "uq_flag_changes_sending",
@@ -91,7 +92,7 @@ flag_ramps = Table(
     Column("reason", Text, nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("retry_at", Instant),
-    Column("ended_at", Instant),
+    Column("ended_at", Instant, index=True),
     Index(
         "uq_flag_ramps_live", "flag", "environment", unique=True, sqlite_where=_LIVE, postgresql_where=_LIVE
     ),
@@ -137,5 +138,5 @@ flag_sightings = Table(
     Column("environment", String(100), primary_key=True),
     Column("version", Text, nullable=False),
     Column("state", JSON, nullable=False),
-    Column("seen_at", Instant, nullable=False),
+    Column("seen_at", Instant, nullable=False, index=True),
 )

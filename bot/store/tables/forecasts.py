@@ -28,6 +28,7 @@ forecasts = Table(
     Column("scored_at", Instant),
     UniqueConstraint("service", "slo", "made_on", "horizon_days"),
     Index("ix_forecasts_scored_at_due_at", "scored_at", "due_at"),
+    Index("ix_forecasts_made_on", "made_on"),
 )
 
 # How good the forecasts of a workspace were that had come due by a night, and the factor that followed.

@@ -41,6 +41,7 @@ gate_waits = Table(
     Column("version", Integer, nullable=False),
     UniqueConstraint("platform", "key"),
     Index("ix_gate_waits_state_platform", "state", "platform"),
+    Index("ix_gate_waits_ended_at", "ended_at"),
     info=on_insert(Topic.GATE_WAITS),
 )
 
@@ -56,4 +57,5 @@ gate_calls = Table(
     # Until when the platform asked to send nothing.
     Column("blocked_until", Instant),
     Index("ix_gate_calls_account_at", "platform", "account", "at"),
+    Index("ix_gate_calls_at", "at"),
 )

@@ -14,6 +14,8 @@ known_services = Table(
     Column("seen_at", Instant, nullable=False),
     # Whether its channel got a launch checklist when it appeared.
     Column("asked", Boolean, nullable=False),
+    # When it was first missed in the policies.
+    Column("gone_at", Instant, index=True),
 )
 
 # The items that are ticked now; the audit log has what was unticked.

@@ -16,7 +16,7 @@ freeze_reviews = Table(
     # The hold that it began with, whose announcement the review stands below.
     Column("hold_id", Integer, nullable=False),
     Column("began_at", Instant, nullable=False),
-    Column("ended_at", Instant),
+    Column("ended_at", Instant, index=True),
     Column("asked_at", Instant),
     Column("escalated_at", Instant),
     # The reliability work: a list of {text, why, action}.

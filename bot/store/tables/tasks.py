@@ -26,5 +26,6 @@ due_tasks = Table(
     Column("ended_at", Instant),
     UniqueConstraint("kind", "key"),
     Index("ix_due_tasks_state_next_attempt_at", "state", "next_attempt_at"),
+    Index("ix_due_tasks_ended_at", "ended_at"),
     info=on_insert(Topic.TASKS),
 )

@@ -21,4 +21,6 @@ threads = Table(
     Column("touched_at", Instant, nullable=False),
     Column("ended_at", Instant),
     Index("ix_threads_subject_ended_at", "subject", "ended_at"),
+    Index("ix_threads_ended_at", "ended_at"),
+    Index("ix_threads_touched_at", "touched_at"),
 )

@@ -199,7 +199,7 @@ async def test_a_file_of_something_else_is_neither_replaced_nor_taken(
     async with database.transaction() as connection:
         await connection.execute(delete(core.audit_archives))
     other.write_bytes(b"".join(lines[:1]))
-    with pytest.raises(ArchiveError, match="no archive of what the log begins with"):
+    with pytest.raises(ArchiveError, match="does not have what the log begins with"):
         await move(database, other, 8)
     assert other.read_bytes() == lines[0]
 

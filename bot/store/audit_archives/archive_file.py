@@ -98,7 +98,7 @@ class ArchiveFile:
         """Return the number of its first row. Raises `ArchiveFileError`."""
         first = next(self.rows(), None)
         if first is None:
-            raise ArchiveFileError(f"{self.path} is empty: it is no archive of the audit log")
+            raise ArchiveFileError(f"{self.path} is empty: it has no rows of the audit log")
         return first.id
 
     def rows(self) -> Iterator[ChainRow]:
@@ -150,7 +150,7 @@ def _named_failures(path: Path, done: str) -> Iterator[None]:
 
 
 def _move(part: Path, path: Path) -> None:
-    """Give a file its name where the file system knows no links."""
+    """Move a file to its name where the file system has no links."""
     if path.exists():
         raise FileExistsError(path)
     part.rename(path)

@@ -137,12 +137,12 @@ async def _read_back(database: Database, path: Path) -> Archived:
                 async with database.reading() as connection:
                     stored = list(reversed(await read_rows(connection, follower.last)))
             if not stored or stored.pop() != row:
-                raise ArchiveError(f"{path} is no archive of what the log begins with: row {row.id} differs")
+                raise ArchiveError(f"{path} does not have what the log begins with: row {row.id} differs")
         _follow(follower, row)
         until = row.at
     head = ChainHead(follower.last, follower.previous)
     if until is None or not (is_newest or head in anchors):
-        raise ArchiveError(f"{path} is no archive of what the log begins with after row {begins_after}")
+        raise ArchiveError(f"{path} does not have what the log begins with now")
     return Archived(follower.rows + follower.unchained, begins_after, head, until, is_new=head not in anchors)
 
 

@@ -16,7 +16,18 @@ from tests.support.paths import DOCS, ROOT
 from tests.support.servers import Exporter, free_port, running_exporter, running_prometheus
 from tests.support.shell_blocks import Block, Shell, blocks, shell_blocks
 
-PAGES = ("install.md", "policies.md", "http-api.md", "operating.md", "production.md")
+PAGES = (
+    "install.md",
+    "policies.md",
+    "http-api.md",
+    "operating.md",
+    "production.md",
+    "guides/from-incident-bots.md",
+    "guides/from-slo-tools.md",
+    "guides/github-gate.md",
+    "guides/several-workspaces.md",
+    "guides/troubleshooting.md",
+)
 """The pages that hold commands; the first installs the program for the others."""
 
 RUN_ELSEWHERE = ("gates.md", "agents.md", "guides/try-it.md")
@@ -44,7 +55,7 @@ async def test_the_commands_of_every_page_work_word_for_word_in_a_fresh_environm
             if page == PAGES[0]:
                 check_what_was_installed(clone / ".venv")
             # Each page begins as a reader of only that page does, with the program installed and migrated.
-            shell = Shell(tmp_path / page.removesuffix(".md"), shell.environ)
+            shell = Shell(tmp_path / page.removesuffix(".md").replace("/", "-"), shell.environ)
             shutil.copytree(ROOT / "policies", shell.folder / "policies")
             assert (await shell.run(Block("sh", "governor migrate"))) == (0, "the database is up to date\n")
 

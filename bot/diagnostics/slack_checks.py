@@ -19,6 +19,7 @@ from bot.slack.webapi.accounts import AccountKind, Accounts
 from bot.slack.webapi.errors import RateLimitedError, SlackError, SlackRefusedError, translate_slack_errors
 from bot.slack.webapi.members import channel_members
 from bot.slack.webapi.new_blocks import CHART, new_kinds, without
+from bot.slack.webapi.user_groups import PLAN_HAS_NONE
 from bot.store.outbox import Block
 
 TOKEN = "SLACK_BOT_TOKEN"  # noqa: S105 - the variable's name
@@ -38,6 +39,9 @@ _NOT_THERE_YET = {
     CHART: ("charts", "not in this workspace yet: Slack rolls them out in phases, and messages come without"),
     TABLE: ("tables", "not in this workspace yet: Slack rolls them out in phases, and lists come as lines"),
 }
+_NO_GROUPS = (
+    "this Slack plan has no user groups: name people (U…) or a private channel in the policies instead"
+)
 _BUSY = "too many requests in the last minute: try again in a minute"
 _SLACK_DOWN = "see https://slack-status.com and whether this machine reaches SLACK_API_URL"
 
@@ -172,7 +176,13 @@ class SlackChecks:
             async with translate_slack_errors():
                 response = await self._client.usergroups_list(include_users=True, include_disabled=True)
         except SlackError as error:
-            fix = _REINSTALL if _lacks_scope(error) else "list people (U…) where the plan has no user groups"
+            fix = (
+                _REINSTALL
+                if _lacks_scope(error)
+                else _NO_GROUPS
+                if error.error == PLAN_HAS_NONE
+                else _SLACK_DOWN
+            )
             return [fault("groups", handle, error.error, fix) for handle in handles]
         groups = {str(group["handle"]).casefold(): group for group in response["usergroups"]}
         return [_group(handle, groups.get(handle.removeprefix("@").casefold())) for handle in handles]
@@ -289,7 +299,12 @@ def _channel(address: str, use: str, found: FoundChannels) -> Finding:
 
 def _group(handle: str, group: Mapping[str, Any] | None) -> Finding:
     if group is None:
-        return fault("groups", handle, "no such user group", "create it, or correct the policies")
+        return fault(
+            "groups",
+            handle,
+            "no such user group",
+            "create it, or name people (U…) or a private channel instead",
+        )
     if group.get("date_delete"):
         return fault("groups", handle, "disabled", "enable it, or name another in the policies")
     if not group.get("users"):

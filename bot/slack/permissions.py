@@ -27,6 +27,7 @@ from bot.slack.blockkit.mrkdwn import Markup, channel_link, code, escape, markup
 from bot.slack.webapi.accounts import AccountKind, Accounts
 from bot.slack.webapi.errors import SlackError
 from bot.slack.webapi.members import Members
+from bot.slack.webapi.user_groups import PLAN_HAS_NONE
 
 log = structlog.get_logger(__name__)
 
@@ -44,9 +45,13 @@ class Allowed:
 
 @dataclass(frozen=True, slots=True)
 class PermissionDenied:
-    """The person may not; `who_can` are the entries of those who may, empty if nobody may."""
+    """The person may not; `who_can` are the entries of those who may, empty if nobody may.
+
+    `without_plan` are those of them that are user groups, where the workspace's plan has none.
+    """
 
     who_can: tuple[str, ...]
+    without_plan: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +154,7 @@ class People:
         if user in entries:
             return Allowed(user)
         unknown: list[str] = []
+        without_plan: list[str] = []
         for entry in entries:
             if entry.startswith(("U", "W")):
                 continue
@@ -157,8 +163,10 @@ class People:
                     return Allowed(entry)
             except SlackError as fault:
                 log.warning("members_unknown", of=entry, error=fault.error)
-                unknown.append(entry)
-        return Undetermined(tuple(entries), tuple(unknown)) if unknown else PermissionDenied(tuple(entries))
+                (without_plan if fault.error == PLAN_HAS_NONE else unknown).append(entry)
+        if unknown:
+            return Undetermined(tuple(entries), tuple(unknown))
+        return PermissionDenied(tuple(entries), tuple(without_plan))
 
     async def zone(self, user: str) -> Zone:
         """Return the person's time zone, UTC if Slack does not say."""
@@ -210,6 +218,16 @@ def group_names(entries: Sequence[str], conjunction: str = "and") -> Markup:
     return Markup(listed(names, conjunction))
 
 
+def without_groups(groups: Sequence[str]) -> Markup:
+    """Return why nobody is in user groups that the plan does not have, and what to do."""
+    return markup(
+        "Nobody is in {}, because this workspace's Slack plan has no user groups. "
+        "Next: the policies can name people ({}) or a private channel instead.",
+        group_names(groups),
+        code("U…"),
+    )
+
+
 def is_channel(entry: str) -> bool:
     """Return whether an entry of a permission means the members of a channel."""
     return entry.startswith(("#", "C", "G"))
@@ -241,6 +259,8 @@ def refusal(permission: Denial, action: str) -> Markup:
             return markup("You are {}, so you may not {}.{}", kind.value, action, _how_allowed(kind))
         case PermissionDenied(()):
             return markup("Nobody may {}: the workspace's policy gives that right to no one.", action)
+        case PermissionDenied(who_can, without_plan) if without_plan:
+            return markup("Only {} may {}. {}", entry_names(who_can), action, without_groups(without_plan))
         case PermissionDenied(who_can):
             is_person = len(who_can) == 1 and not is_channel(who_can[0]) and not who_can[0].startswith("@")
             ask = "Ask them." if is_person else "Ask one of them."

@@ -213,6 +213,17 @@ async def test_groups_and_people_that_are_not_there_are_named(
     assert findings == [("groups", "@nobody"), ("groups", "@sre"), ("people", "U0NOBODY1")]
 
 
+async def test_a_plan_without_user_groups_is_told_apart_from_groups_that_are_not_there(
+    settings: Settings, slack: FakeSlackServer
+) -> None:
+    slack.workspace.plan.is_free = True
+    found = [each for each in await examine(settings) if each.check == "groups"]
+    assert {(each.subject, each.state, each.detail) for each in found} == {
+        (group, FindingState.FAULT, "plan_upgrade_required") for group in ("@checkout-devs", "@sre")
+    }
+    assert found[0].fix.startswith("this Slack plan has no user groups: name people")
+
+
 async def test_channels_that_give_rights_are_read_as_the_bot_will_read_them(
     settings: Settings, slack: FakeSlackServer
 ) -> None:

@@ -11,8 +11,8 @@ class WorkspacePlan:
 
     `most_rows` is how many rows a page of a list has at most, whatever `limit` asks for. Without
     `has_charts`, messages with `data_visualization` are refused, without `has_tables` `data_table`;
-    without `has_work_objects` the entities of links are ignored. On the free plan (`is_free`) a channel has
-    one canvas, and canvases that are not a channel's cannot be edited.
+    without `has_work_objects` the entities of links are ignored. On the free plan (`is_free`) there are no
+    user groups, and a channel has one canvas.
     """
 
     most_rows: int = 1_000

@@ -19,6 +19,7 @@ from bot.slack.permissions import (
     entry_names,
     group_names,
     refusal,
+    without_groups,
 )
 from bot.slack.personal.settings import PersonalSettings
 from bot.slack.readiness.ticking import LaunchTicking
@@ -120,7 +121,10 @@ def _line(action: str, permission: PermissionResult, entries: Sequence[str]) -> 
         )
     if not entries:
         return markup("Nobody may {}.", bold(action))
-    return markup("You may not {}: only {} may.", bold(action), entry_names(entries))
+    text = markup("You may not {}: only {} may.", bold(action), entry_names(entries))
+    if not permission.without_plan:
+        return text
+    return join(" ", [text, without_groups(permission.without_plan)])
 
 
 def _because(entry: str) -> Markup:

@@ -14,6 +14,7 @@ from bot.slack.permissions import Allowed, People, refusal
 from bot.slack.rotations.arguments import AWAY_FORM, read_people, read_span
 from bot.slack.rotations.messages import swap_text
 from bot.slack.rotations.views import all_rotations, history_reply, no_rotation, rotation_reply
+from bot.slack.webapi.user_groups import PLAN_HAS_NONE
 from bot.suggestions import suggest
 from bot.teams.rotations.control import RotationError
 from bot.teams.rotations.outlook import SwapError
@@ -250,7 +251,7 @@ def _request(interaction: Interaction) -> str:
 
 
 def _unknown_team(error: TeamUnknownError) -> Markup:
-    if error.error == "no_such_group":
+    if error.error in {"no_such_group", PLAN_HAS_NONE}:
         return Markup(
             "Slack has no user group of a name that the rotation uses. Next: correct the policies, or list "
             "people there instead."

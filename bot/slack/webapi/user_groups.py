@@ -1,17 +1,24 @@
-"""User groups of a Slack workspace by their handles, cached for some minutes: members, and how to mention."""
+"""User groups of a Slack workspace by their handles, cached for some minutes: members, and how to mention.
+
+A free plan has none; that Slack says so is cached as long.
+"""
 
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.slack.blockkit.mrkdwn import Markup, escape, join, mention
-from bot.slack.webapi.errors import translate_slack_errors
+from bot.slack.webapi.errors import SlackRefusedError, translate_slack_errors
 
 CACHE_S = 300.0
 """How long user groups are cached."""
+
+PLAN_HAS_NONE: Final = "plan_upgrade_required"
+"""Slack's error where the workspace's plan has no user groups."""
 
 _TIMEOUT_S = 10.0
 
@@ -35,6 +42,7 @@ class UserGroups:
         self._now_s = now_s
         self._lock = asyncio.Lock()
         self._groups: Mapping[str, UserGroup] = {}
+        self._plan_has_none = False
         self._until_s = 0.0
 
     async def find(self, handle: str) -> UserGroup | None:
@@ -52,13 +60,25 @@ class UserGroups:
     async def _by_handle(self) -> Mapping[str, UserGroup]:
         async with self._lock:
             if self._now_s() >= self._until_s:
-                async with translate_slack_errors(), asyncio.timeout(_TIMEOUT_S):
-                    response = await self._client.usergroups_list(include_users=True)
-                self._groups = {
-                    str(group["handle"]).casefold(): UserGroup(
-                        str(group.get("id") or ""), frozenset(group.get("users") or ())
-                    )
-                    for group in response.get("usergroups") or ()
-                }
+                await self._read()
                 self._until_s = self._now_s() + CACHE_S
+            if self._plan_has_none:
+                raise SlackRefusedError(PLAN_HAS_NONE)
             return self._groups
+
+    async def _read(self) -> None:
+        try:
+            async with translate_slack_errors(), asyncio.timeout(_TIMEOUT_S):
+                response = await self._client.usergroups_list(include_users=True)
+        except SlackRefusedError as error:
+            if error.error != PLAN_HAS_NONE:
+                raise
+            self._plan_has_none = True
+            return
+        self._plan_has_none = False
+        self._groups = {
+            str(group["handle"]).casefold(): UserGroup(
+                str(group.get("id") or ""), frozenset(group.get("users") or ())
+            )
+            for group in response.get("usergroups") or ()
+        }

@@ -12,7 +12,7 @@ from bot.sandbox.fake_slack.model import User
 from bot.sandbox.fake_slack.server import FakeSlackServer
 from bot.sandbox.fake_slack.workspace import BOT_USER_ID
 from bot.slack.manifest import manifest
-from bot.slack.permissions import Allowed, People, PermissionDenied, Undetermined
+from bot.slack.permissions import Allowed, People, PermissionDenied, Undetermined, refusal
 from bot.slack.webapi.errors import SlackError
 from bot.slack.webapi.members import Members
 from bot.slack.webapi.user_groups import CACHE_S
@@ -134,3 +134,16 @@ async def test_an_unknown_group_does_not_hide_another_that_gives_the_permission(
     assert await people.check_permission("U0MORGAN", entries) == Allowed("U0MORGAN")
     assert await people.check_permission("U0RILEY", entries) == Undetermined(entries, ("#nowhere",))
     assert await people.check_permission("U0RILEY", entries[1:]) == PermissionDenied(entries[1:])
+
+
+async def test_without_user_groups_only_people_and_channels_have_permissions(slack: FakeSlackServer) -> None:
+    slack.workspace.plan.is_free = True
+    people = People(client(slack))
+    entries = ("@sre", "U0MORGAN")
+    assert await people.check_permission("U0MORGAN", entries) == Allowed("U0MORGAN")
+    denied = await people.check_permission("U0SAM", entries)
+    assert denied == PermissionDenied(entries, without_plan=("@sre",))
+    assert refusal(denied, "freeze a service") == (
+        "Only @sre or <@U0MORGAN> may freeze a service. Nobody is in @sre, because this workspace's Slack "
+        "plan has no user groups. Next: the policies can name people (`U…`) or a private channel instead."
+    )

@@ -55,3 +55,13 @@ async def test_a_group_that_slack_lacks_will_not_be_known_later_but_an_outage_en
     with pytest.raises(TeamUnknownError, match="no_such_group") as missing:
         await members.of(("U0SAM", "@nobody"))
     assert not missing.value.retryable
+
+
+async def test_a_plan_without_user_groups_is_asked_once_in_some_minutes(slack: FakeSlackServer) -> None:
+    slack.workspace.plan.is_free = True
+    members = reader(slack)
+    for _ in range(3):
+        with pytest.raises(TeamUnknownError, match="plan_upgrade_required") as missing:
+            await members.of(("U0SAM", "@sre"))
+        assert not missing.value.retryable
+    assert [call.method for call in slack.calls].count("usergroups.list") == 1

@@ -58,6 +58,8 @@ def lookup_by_email(call: ApiCall) -> Json:
 
 def group_list(call: ApiCall) -> Json:
     """usergroups.list."""
+    if call.workspace.plan.is_free:
+        raise FakeSlackError("plan_upgrade_required")
     with_users = call.flag("include_users")
     groups = call.workspace.groups.values()
     return {"usergroups": [group.as_json(with_users=with_users) for group in groups]}
@@ -65,6 +67,8 @@ def group_list(call: ApiCall) -> Json:
 
 def group_users(call: ApiCall) -> Json:
     """usergroups.users.list."""
+    if call.workspace.plan.is_free:
+        raise FakeSlackError("plan_upgrade_required")
     group = call.workspace.groups.get(call.text("usergroup"))
     if group is None:
         raise FakeSlackError("no_such_subteam")

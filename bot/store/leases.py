@@ -15,7 +15,7 @@ import asyncio
 import hashlib
 import time
 import uuid
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from math import inf
 
@@ -62,13 +62,19 @@ class Leases:
     """The leases of this replica. `join` before use, `run` all the while; whoever asks in vain asks again.
 
     While the database is away nothing new is taken, and what is held ends by itself. `clock` is set by the
-    database's at each beat.
+    database's at each beat; `now_s` is this machine's monotonic clock, in seconds.
     """
 
     def __init__(
-        self, database: Database, timing: LeaseTiming | None = None, clock: SharedClock | None = None
+        self,
+        database: Database,
+        timing: LeaseTiming | None = None,
+        clock: SharedClock | None = None,
+        *,
+        now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._clock = clock
+        self._now_s = now_s
         self._database = database
         self._timing = timing or LeaseTiming()
         self._id = ""
@@ -111,7 +117,7 @@ class Leases:
 
     def left_s(self, name: str) -> float:
         """Return for how many seconds the lease is certainly this replica's; 0 where it is not."""
-        return max(0.0, self._valid_until - time.monotonic()) if name in self._held else 0.0
+        return max(0.0, self._valid_until - self._now_s()) if name in self._held else 0.0
 
     def lease(self, name: str) -> "Lease":
         """Return the lease of one piece of work."""
@@ -122,7 +128,7 @@ class Leases:
         wanted = set(names) - self._held
         if self._database.is_sqlite:
             self._held |= wanted
-        elif wanted and self._valid_until > time.monotonic():
+        elif wanted and self._valid_until > self._now_s():
             try:
                 async with self._turn, asyncio.timeout(_PATIENCE_S):
                     await self._insert(wanted - self._held)
@@ -172,7 +178,7 @@ class Leases:
         self._held |= taken
 
     async def _beat(self) -> None:
-        began = time.monotonic()
+        began = self._now_s()
         async with self._turn, asyncio.timeout(_PATIENCE_S):
             async with self._database.transaction(in_turn=False) as connection:
                 await self._look_at_clock(connection)
@@ -190,9 +196,9 @@ class Leases:
     async def _look_at_clock(self, connection: AsyncConnection) -> None:
         if self._clock is None:
             return
-        asked_at = time.monotonic()
+        asked_at = self._now_s()
         now = (await connection.execute(select(func.clock_timestamp()))).scalar_one()
-        answered_at = time.monotonic()
+        answered_at = self._now_s()
         if answered_at - asked_at < _CLOCK_PATIENCE_S:
             self._clock.set(now, (asked_at + answered_at) / 2)
 
@@ -211,7 +217,7 @@ class Leases:
 
     async def _look(self, beats: dict[str, int]) -> None:
         """Compare the others' beats with the last look, and retire who has stopped."""
-        now = time.monotonic()
+        now = self._now_s()
         # Whoever did not look for a while cannot say that the others stood still meanwhile.
         was_away = now - self._looked_at > 3 * self._timing.beat_s
         before, self._looked_at = self._seen, now
@@ -237,6 +243,8 @@ class Leases:
             log.warning("replica_retired", replica=replica)
 
     async def _leave(self) -> None:
+        # A lease that is being taken at this moment goes with the rest.
+        self._valid_until = 0.0
         self._held.clear()
         try:
             async with asyncio.timeout(_PATIENCE_S), self._database.transaction(in_turn=False) as connection:

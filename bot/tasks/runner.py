@@ -98,12 +98,18 @@ class TaskRunner:
     async def _own_kinds(self) -> frozenset[str]:
         if self._leases is None:
             return frozenset(self._handlers)
-        names = {f"tasks {kind}": kind for kind in self._handlers}
+        names = {_lease(kind): kind for kind in self._handlers}
         return frozenset(names[name] for name in await self._leases.share(list(names)))
+
+    def _is_ours(self, kind: str) -> bool:
+        """Return whether the kind is still this replica's, which took its tasks a while ago."""
+        return self._leases is None or self._leases.left_s(_lease(kind)) > 0
 
     async def _do_all(self, kind: str, tasks: list[DueTask]) -> None:
         try:
             for task in tasks:
+                if not self._is_ours(kind):
+                    return
                 try:
                     await self._do(self._handlers[kind], task)
                 except Exception as error:
@@ -153,3 +159,7 @@ class TaskRunner:
             await handler.given_up(connection, task, error, now)
             await records.finish(connection, task, TaskState.GIVEN_UP, now, error=error)
         log.warning("task_given_up", kind=task.kind, key=task.key, attempts=task.attempts + 1, error=error)
+
+
+def _lease(kind: str) -> str:
+    return f"tasks {kind}"

@@ -33,6 +33,10 @@ class GateWaits:
 
     async def ask(self, question: Question) -> bool:
         """Store a question; return whether it is new. `WaitAnswering` is woken by the commit."""
+        async with self._database.transaction(in_turn=False) as connection:
+            return await self._insert(connection, question)
+
+    async def _insert(self, connection: AsyncConnection, question: Question) -> bool:
         now = self._clock.now()
         insertion = self._database.insert(rows).values(
             platform=question.platform,
@@ -52,8 +56,7 @@ class GateWaits:
             failures=0,
             version=0,
         )
-        async with self._database.transaction(in_turn=False) as connection:
-            return (await connection.execute(insertion.on_conflict_do_nothing())).rowcount == 1
+        return (await connection.execute(insertion.on_conflict_do_nothing())).rowcount == 1
 
     async def withdraw(self, platform: str, key: str) -> bool:
         """End a wait that the platform no longer has; return whether there was one."""
@@ -63,8 +66,26 @@ class GateWaits:
 
     async def reopen(self, platform: str, key: str, place: Mapping[str, Any]) -> bool:
         """Let a question wait again, with this added to its place; return whether there is one."""
-        wait = await self.find(platform, key)
-        if wait is None:
+        async with self._database.transaction(in_turn=False) as connection:
+            return await self._wait_again(connection, platform, key, place)
+
+    async def renew(self, question: Question) -> None:
+        """Store a question, or let it wait again with what it says now of services and changes."""
+        now = {
+            "services": list(question.services),
+            "changes": [_change_values(change) for change in question.changes],
+        }
+        async with self._database.transaction(in_turn=False) as connection:
+            if not await self._insert(connection, question):
+                await self._wait_again(connection, question.platform, question.key, {}, **now)
+
+    async def _wait_again(
+        self, connection: AsyncConnection, platform: str, key: str, place: Mapping[str, Any], **more: object
+    ) -> bool:
+        """Write what the platform says now, whatever is being written beside: it is not said twice."""
+        own = (rows.c.platform == platform) & (rows.c.key == key)
+        known = (await connection.execute(select(rows.c.place).where(own).with_for_update())).one_or_none()
+        if known is None:
             return False
         now = self._clock.now()
         values = {
@@ -74,25 +95,10 @@ class GateWaits:
             "note": None,
             "seen_at": now,
             "next_at": now,
-            "place": dict(wait.place) | dict(place),
+            "place": dict(known.place) | dict(place),
         }
-        same = (rows.c.id == wait.id) & (rows.c.version == wait.version)
-        async with self._database.transaction(in_turn=False) as connection:
-            signals.mark(connection, Topic.GATE_WAITS)
-            return await _write(connection, same, values)
-
-    async def renew(self, question: Question) -> None:
-        """Store a question, or let it wait again with what it says now of services and changes."""
-        if await self.ask(question):
-            return
-        wait = await self.find(question.platform, question.key)
-        if wait is not None:
-            changes = [_change_values(change) for change in question.changes]
-            async with self._database.transaction(in_turn=False) as connection:
-                same = (rows.c.id == wait.id) & (rows.c.version == wait.version)
-                values = {"services": list(question.services), "changes": changes}
-                await _write(connection, same, values)
-            await self.reopen(question.platform, question.key, {})
+        signals.mark(connection, Topic.GATE_WAITS)
+        return await _write(connection, own, values | more)
 
     async def waiting_keys(self, platform: str, start: str) -> Sequence[str]:
         """Return the keys of what waits on a platform that begin so."""
@@ -104,7 +110,7 @@ class GateWaits:
         """Set the services of a question that had none."""
         async with self._database.transaction(in_turn=False) as connection:
             signals.mark(connection, Topic.GATE_WAITS)
-            await _write(connection, _unchanged(wait), {"services": list(services)})
+            await _write(connection, (rows.c.id == wait.id) & _IS_WAITING, {"services": list(services)})
 
     async def find(self, platform: str, key: str) -> Wait | None:
         """Return the question with this key, whatever became of it; None if it was never asked."""

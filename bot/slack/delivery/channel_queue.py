@@ -134,11 +134,12 @@ class ChannelQueue:
     async def _step(self) -> bool:
         """Do one step with the first batch; return whether there was one."""
         await self._context.sleep(0)
-        self._lease_left_s()
         batch, last = await self._read()
         self._batch = batch
         if not batch:
             return False
+        # After the read, which may have taken long: what is being sent is then no attempt of a successor.
+        self._lease_left_s()
         if self._is_taken_over:
             await self._wait_for_previous_owner()
         if last is not None:
@@ -216,12 +217,11 @@ class ChannelQueue:
         keys = [queued.key for queued in batch] if len(batch) > 1 else []
         head = await self._heads.of(batch, channel_id)
         try:
-            within_s = self._lease_left_s()
             place = await self._context.sender.post(
                 batch[0],
                 channel_id,
                 replace(message, blocks=blocks),
-                within_s,
+                self._lease_left_s,
                 keys=keys,
                 thread_ts=head.ts if head else None,
             )

@@ -43,7 +43,7 @@ async def edit_message(
     await context.sleep(context.channel_rate_limit.wait_s(place.channel_id))
     for blocks in (message.blocks, ()):
         try:
-            await context.sender.edit(place, replace(message, blocks=blocks), lease_left_s())
+            await context.sender.edit(place, replace(message, blocks=blocks), lease_left_s)
         except RateLimitedError as limited:
             context.edit_rate_limit.pause(limited.retry_after_s)
             raise

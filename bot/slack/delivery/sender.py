@@ -6,7 +6,7 @@ never retries.
 
 import asyncio
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from math import inf
@@ -59,24 +59,23 @@ class MessageSender:
         queued: QueuedMessage,
         channel_id: str,
         message: OutboxMessage,
-        within_s: float = inf,
+        left_s: Callable[[], float] = lambda: inf,
         *,
         keys: Sequence[str] = (),
         thread_ts: str | None = None,
     ) -> MessageLocation:
-        """Post a queued message as `message` says it; give up after `within_s` seconds at the latest.
+        """Post a queued message as `message` says it, within the time that is left once its turn comes.
 
-        `keys` are those of all messages that it contains, if they are several; `thread_ts` is the message
-        that it replies to.
+        `left_s` returns that, or raises: nothing is sent then. `keys` are those of all messages that it
+        contains, if they are several; `thread_ts` is the message that it replies to.
         """
-        deadline_s = asyncio.get_running_loop().time() + within_s
         payload = {"key": queued.key, "keys": list(keys)} if keys else {"key": queued.key}
         metadata = {"event_type": message.event_type, "event_payload": payload}
         async with (
             self._slots,
             translate_slack_errors(),
             asyncio.timeout(self._timeout_s),
-            _until(deadline_s),
+            _within(left_s()),
         ):
             response = await self._client.chat_postMessage(
                 channel=channel_id,
@@ -90,14 +89,15 @@ class MessageSender:
             )
         return MessageLocation(str(response["channel"]), str(response["ts"]))
 
-    async def edit(self, place: MessageLocation, message: OutboxMessage, within_s: float = inf) -> None:
-        """Replace what one of the bot's messages says; that may be repeated."""
-        deadline_s = asyncio.get_running_loop().time() + within_s
+    async def edit(
+        self, place: MessageLocation, message: OutboxMessage, left_s: Callable[[], float] = lambda: inf
+    ) -> None:
+        """Replace what one of the bot's messages says; that may be repeated. `left_s` is as for `post`."""
         async with (
             self._slots,
             translate_slack_errors(),
             asyncio.timeout(self._timeout_s),
-            _until(deadline_s),
+            _within(left_s()),
         ):
             await self._client.chat_update(
                 channel=place.channel_id, ts=place.ts, text=message.text, blocks=list(message.blocks)
@@ -163,8 +163,8 @@ class MessageSender:
         return page_of(response)
 
 
-def _until(deadline_s: float) -> asyncio.Timeout:
-    return asyncio.timeout_at(None if deadline_s == inf else deadline_s)
+def _within(seconds: float) -> asyncio.Timeout:
+    return asyncio.timeout(None if seconds == inf else seconds)
 
 
 def _keys(message: Mapping[str, Any]) -> frozenset[str]:

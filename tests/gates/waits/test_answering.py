@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from bot.freezes.status import NotMeasuredYetError, UnknownServiceError
 from bot.freezes.verdict import Change, Verdict, VerdictAnswer
+from bot.gates.waits import records
 from bot.gates.waits.answerer import (
     PlatformGoneError,
     PlatformLimitError,
@@ -18,9 +20,12 @@ from bot.gates.waits.answerer import (
 )
 from bot.gates.waits.answering import LOOK_EVERY, WaitAnswering
 from bot.gates.waits.limits import CallAllowance, CallLimit
+from bot.gates.waits.records import GateWaits
 from bot.gates.waits.wait import PlatformCall, Question, Seen, Wait, WaitStanding, WaitState, standing_of
 from bot.store.database import Database
+from tests.durability.databases import FaultyDatabase
 from tests.support.clock import MINUTE, NOW, StoppedClock
+from tests.support.stores import create_tables
 
 SECOND = timedelta(seconds=1)
 
@@ -303,3 +308,31 @@ def test_a_standing_ends_when_the_last_of_its_freezes_does() -> None:
     assert standing_of(known).reasons == ("checkout: frozen", "payments: frozen")
     assert standing_of([*known, verdict("search", None)]).opens_at is None
     assert standing_of([]).answer is VerdictAnswer.WAIT
+
+
+async def test_what_a_platform_asks_anew_is_kept_while_its_wait_is_being_written(
+    url: str, clock: StoppedClock
+) -> None:
+    """The platform does not say it twice: a label was set, or a commit was pushed."""
+    writes = 0
+
+    async def begin_a_call_beside(at: str) -> None:
+        nonlocal writes
+        writes += at == "write"
+        if at == "write" and writes > 1 and (wait := await beside.find("acme", "a")) is not None:
+            async with database.transaction() as connection:
+                await records.begin_sending(connection, wait, (), clock.time)
+
+    async with Database(url) as database, FaultyDatabase(url, begin_a_call_beside) as busy:
+        await create_tables(database)
+        beside, waits = GateWaits(database, clock), GateWaits(busy, clock)
+        await waits.renew(question("a"))
+        changed = replace(question("a"), changes=(Change("PR-13"),), services=("search",))
+        await waits.renew(changed)
+        assert await waits.reopen("acme", "a", {"asked_by": "Ada"})
+        wait = await beside.find("acme", "a")
+    assert wait is not None
+    assert wait.state is WaitState.WAITING
+    assert (wait.question.changes, wait.question.services) == (changed.changes, changed.services)
+    assert wait.place == {"asked_by": "Ada"}
+    assert wait.sending_at is not None, "what became of the call is looked up"

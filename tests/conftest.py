@@ -8,6 +8,7 @@ import os
 import sys
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from tests.support.stores import database, postgresql, server, url
@@ -25,6 +26,14 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # The tests themselves are thousands of objects, among which there is no garbage to look for.
 gc.set_threshold(50_000, 20, 50)
 
+# The default draws each traceback with the values of all variables, for a tenth of a second.
+structlog.configure(
+    processors=[
+        *structlog.get_config()["processors"][:-1],
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
+
 _LONG = (
     "test_crash",
     "test_replicas",
@@ -32,6 +41,14 @@ _LONG = (
     "test_prometheus.py",
     "test_flags",
     "test_a_thousand_envelopes",
+    "test_openapi",
+    "http/test_hostile",
+    "test_docs",
+    "test_random_input",
+    "test_bounded_body",
+    "test_backtest_equals_live_loop",
+    "test_store_faults",
+    "stories/",
 )
 
 

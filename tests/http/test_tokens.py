@@ -14,16 +14,8 @@ from bot.http.tokens import KnownTokens, RequestRateLimit
 from bot.store import api_tokens, audit
 from bot.store.api_tokens import NoSuchTokenError, TokenNameTakenError
 from bot.store.database import Database
-from bot.store.migrate import migrate
 from bot.store.tables.core import api_tokens as rows
 from tests.support.clock import NOW, StoppedClock
-
-
-@pytest.fixture
-async def database(url: str) -> AsyncIterator[Database]:
-    async with Database(url) as database:
-        await migrate(database)
-        yield database
 
 
 class TokenServer:

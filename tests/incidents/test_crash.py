@@ -4,7 +4,6 @@ import asyncio
 import os
 import random
 import secrets
-import sys
 import time
 from collections import Counter
 from contextlib import suppress
@@ -24,8 +23,8 @@ from bot.store.database import Database
 from bot.store.outbox import read_backlog
 from bot.store.tables.core import holds
 from bot.store.tables.incidents import incident_rooms, incident_steps
+from tests.support.forked import ForkedServer
 from tests.support.incidents import SPEED, TOKEN
-from tests.support.paths import ROOT
 from tests.support.servers import Server, free_port
 
 KILLS = 50
@@ -145,8 +144,8 @@ async def test_fifty_kills_leave_one_complete_incident_each(tmp_path: Path) -> N
             except aiohttp.ClientError:
                 return False
 
-        child = ["env", f"PYTHONPATH={ROOT}", sys.executable, "-m", "tests.incidents.child"]
-        bot = Server([*child, database_url, slack.api_url, slack.bot_token, str(port)], tmp_path, is_up)
+        arguments = [database_url, slack.api_url, slack.bot_token, str(port)]
+        bot = ForkedServer("tests.incidents.child", arguments, tmp_path, is_up)
         chance = random.Random(seed)  # noqa: S311 - reproducible
         tale = Tale(bot, url, database, slack, session, chance)
         await bot.start()

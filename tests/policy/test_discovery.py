@@ -15,10 +15,10 @@ from bot.slack.announcements.freezes import FreezeAnnouncer
 from bot.slack.announcements.policy_faults import PolicyFaultAnnouncer
 from bot.store.database import Database
 from bot.store.leases import Lease
-from bot.store.migrate import migrate
 from tests.policy.conftest import WORKSPACE
 from tests.support.clock import DAY, HOUR, NOW
 from tests.support.formula_source import CountingSource
+from tests.support.stores import create_tables
 
 SHOP = """
 ---
@@ -131,7 +131,7 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
     folder = tmp_path / "policies"
     folder.mkdir()
     async with Database(f"sqlite+aiosqlite:///{tmp_path}/governor.db") as database:
-        await migrate(database)
+        await create_tables(database)
         yield Scene(folder, database)
 
 

@@ -4,7 +4,6 @@ import asyncio
 import os
 import random
 import secrets
-import sys
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
@@ -25,7 +24,7 @@ from bot.store.database import Database
 from bot.store.tables.core import outbox
 from tests.stories.child import ANNOUNCEMENTS, SERVICES, SPEED
 from tests.stories.conftest import POLICIES
-from tests.support.paths import ROOT
+from tests.support.forked import ForkedServer
 from tests.support.servers import Server, free_port
 
 _SERVICE = """
@@ -53,14 +52,13 @@ class DeliveryFaults(FaultInjector):
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """The bot to be killed: how it is started, asked whether it is up, and moved to change something.
+    """The bot to be killed, and how it is moved to change something.
 
     Any program will do that announces each deed of the audit log once in the service's channel and once
     in the announcements channel.
     """
 
-    command: Sequence[str]
-    is_up: Callable[[], Awaitable[bool]]
+    bot: Server
     start_changes: Callable[[int], Awaitable[None]]
 
 
@@ -146,7 +144,8 @@ def dispatcher_and_hold_registry(
             assert response.status == 202
 
     arguments = [database_in(folder), slack.api_url, slack.bot_token, str(port)]
-    return Program(module("tests.stories.child", *arguments), answers(session, port, "readyz"), start_changes)
+    is_up = answers(session, port, "readyz")
+    return Program(ForkedServer("tests.stories.child", arguments, folder, is_up), start_changes)
 
 
 def governor(
@@ -176,17 +175,8 @@ def governor(
         "POLICIES_DIR": str(policies),
         "PORT": str(port),
     }
-    command = module("tests.stories.child_governor")
-    return Program(
-        ["env", *(f"{k}={v}" for k, v in environ.items()), *command],
-        answers(session, port, "healthz"),
-        start_changes,
-    )
-
-
-def module(name: str, *arguments: str) -> list[str]:
-    """Return the command that runs one of this project's modules."""
-    return ["env", f"PYTHONPATH={ROOT}", sys.executable, "-m", name, *arguments]
+    is_up = answers(session, port, "healthz")
+    return Program(ForkedServer("tests.stories.child_governor", [], folder, is_up, environ), start_changes)
 
 
 def database_in(folder: Path) -> str:
@@ -223,7 +213,7 @@ async def test_kills_lose_and_double_nothing(tmp_path: Path, program_of: MakePro
         slack.faults.change({"seed": seed} | {str(fault): share for fault, share in _FAULTS.items()})
         chance = random.Random(seed)  # noqa: S311 - reproducible, not secret
         program = program_of(tmp_path, slack, session, chance)
-        bot = Server(program.command, tmp_path, program.is_up)
+        bot = program.bot
         tale = Tale(bot, program, database, slack, chance, kills)
         while tale.kills < kills:
             await bot.start()

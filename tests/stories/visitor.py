@@ -130,7 +130,7 @@ async def running_sandbox(folder: Path) -> AsyncIterator[str]:
         await eventually(answers, bool, within_s=60)
         yield url
         process.terminate()
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             assert await process.wait() == 0
     finally:
         if process.returncode is None:
@@ -149,6 +149,7 @@ async def visiting(
         page = await browser.new_page(
             viewport={"width": width, "height": height}, color_scheme=scheme, device_scale_factor=1
         )
+        page.set_default_timeout(_SOON_MS)
         visitor = Visitor(page, url)
         page.on("console", lambda line: visitor.complaints.append(line.text))
         page.on("pageerror", lambda error: visitor.complaints.append(str(error)))

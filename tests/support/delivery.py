@@ -19,9 +19,9 @@ from bot.slack.delivery.context import DeliveryTiming, Notice
 from bot.slack.delivery.dispatcher import OutboxDispatcher
 from bot.slack.webapi.client import SlackClient
 from bot.store.database import Database
-from bot.store.migrate import migrate
 from bot.store.outbox import Block, OutboxMessage, enqueue
 from bot.store.tables.core import outbox
+from tests.support.stores import create_tables
 
 SCOPES = (
     "channels:history",
@@ -153,6 +153,6 @@ async def open_delivery(
         aiohttp.ClientSession() as session,
     ):
         slack.rates.burst = 1
-        await migrate(database)
+        await create_tables(database)
         client = SlackClient(token=slack.bot_token, base_url=slack.api_url, session=session)
         yield Delivery(database, slack, client)

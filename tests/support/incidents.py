@@ -45,11 +45,11 @@ from bot.slack.webapi.client import SlackClient
 from bot.slack.webapi.edit_rate_limits import EditRateLimits
 from bot.store.database import Database
 from bot.store.leases import Lease
-from bot.store.migrate import migrate
 from bot.store.outbox import read_backlog
 from bot.store.tables.incidents import incident_steps
 from bot.tasks.runner import TaskRunner
 from tests.support.clock import DAY, MINUTE, ForwardableClock
+from tests.support.stores import create_tables
 from tests.support.values import catalog, service, slo
 
 TOKEN = "tok-for-incidents"
@@ -64,7 +64,7 @@ TIMING = DeliveryTiming(
     poll_s=0.1,
     minute_s=62 / SPEED,
 )
-PATIENCE = RunnerTiming(poll_s=0.1, backoff_s=0.02, backoff_limit_s=0.2, not_allowed_s=0.1, refresh_s=0.1)
+PATIENCE = RunnerTiming(poll_s=0.1, backoff_s=0.02, backoff_limit_s=0.2, not_allowed_s=0.1, refresh_s=0.3)
 UPTIME = slo("uptime", window=RollingWindow(7 * DAY), sli=DowntimeSli())
 """99.9% a week: 10.08 minutes."""
 
@@ -183,7 +183,7 @@ async def run_incidents(
         aiohttp.ClientSession() as session,
         aiohttp.ClientSession(headers={"Authorization": f"Bearer {TOKEN}"}) as http,
     ):
-        await migrate(database)
+        await create_tables(database)
         client = SlackClient(token=slack.bot_token, base_url=slack.api_url, session=session)
         edit_limits = EditRateLimits(TIMING.minute_s)
         dispatcher = OutboxDispatcher(

@@ -24,12 +24,12 @@ import socket
 import subprocess
 import tempfile
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, Protocol
 
 import aiohttp
 import asyncpg  # type: ignore[import-untyped] # it ships none
@@ -48,6 +48,39 @@ _POSTGRESQL_FOLDERS = (
     "/usr/lib/postgresql/16/bin",
     "/usr/lib/postgresql/17/bin",
 )
+
+_END_CONNECTIONS = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = $1"
+# Everything that a test could add, take away or alter.
+_SHAPE = """
+SELECT md5(concat(
+    (SELECT string_agg(concat(oid, relname, relkind, relhastriggers), ',' ORDER BY oid)
+        FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind <> 'S'),
+    (SELECT string_agg(concat(attrelid, attname, atttypid, attnotnull), ',' ORDER BY attrelid, attnum)
+        FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
+        WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'),
+    (SELECT string_agg(version_num, ',') FROM alembic_version),
+    (SELECT count(*) FROM pg_constraint), (SELECT count(*) FROM pg_trigger),
+    (SELECT count(*) FROM pg_proc WHERE pronamespace = 'public'::regnamespace),
+    (SELECT count(*) FROM pg_namespace WHERE nspname !~ '^pg_t'), (SELECT count(*) FROM pg_db_role_setting)
+))
+"""
+_EMPTY_TABLES = """
+DO $$
+DECLARE
+    name text;
+    has_rows boolean;
+    filled text[] := '{}';
+BEGIN
+    FOR name IN SELECT quote_ident(tablename) FROM pg_tables
+        WHERE schemaname = 'public' AND tablename <> 'alembic_version' LOOP
+        EXECUTE 'SELECT EXISTS (SELECT FROM ' || name || ')' INTO has_rows;
+        IF has_rows THEN filled := filled || name; END IF;
+    END LOOP;
+    IF filled <> '{}' THEN EXECUTE 'TRUNCATE ' || array_to_string(filled, ', ') || ' CASCADE'; END IF;
+    PERFORM setval(format('%I.%I', schemaname, sequencename)::regclass, start_value, false)
+        FROM pg_sequences WHERE schemaname = 'public' AND last_value IS NOT NULL;
+END $$
+"""
 
 
 def find_program(name: str, *folders: str) -> str:
@@ -75,6 +108,23 @@ class EndedError(Exception):
     """A server ended before it was ready."""
 
 
+class Process(Protocol):
+    """What is needed of a process that was started."""
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        ...
+
+    def poll(self) -> int | None:
+        """Return the exit code, None while it runs."""
+        ...
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Return the exit code once it has ended; raises `subprocess.TimeoutExpired`."""
+        ...
+
+
 class Server:
     """A program that runs until it is stopped; it may be started again with the same data and port.
 
@@ -90,7 +140,7 @@ class Server:
         self.folder = folder
         self.log = folder / "server.log"
         self._is_ready = is_ready
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
 
     @property
     def pid(self) -> int:
@@ -128,14 +178,7 @@ class Server:
     async def _start(self) -> None:
         assert self._process is None, "the server runs already"
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(  # noqa: ASYNC220 - takes a millisecond
-                self.command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd=self.folder,
-                start_new_session=True,
-            )
+            self._process = self._spawn(log)
         self._running.add(self)
         try:
             async with asyncio.timeout(_READY_WITHIN_S):
@@ -145,6 +188,17 @@ class Server:
         except BaseException:
             await self.kill()
             raise
+
+    def _spawn(self, log: BinaryIO) -> Process:
+        """Start the program in a session of its own; it takes a millisecond."""
+        return subprocess.Popen(
+            self.command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=self.folder,
+            start_new_session=True,
+        )
 
     def _see_that_it_runs(self) -> None:
         assert self._process is not None
@@ -346,6 +400,9 @@ class PostgreSQL(Server):
     def __init__(self, folder: Path, user: str | None) -> None:
         self.port = free_port()
         self._numbers = count(1)
+        self._template: str | None = None
+        self._shape = ""
+        self._unused: list[str] = []
         command = [
             find_program("postgres", *_POSTGRESQL_FOLDERS),
             f"-D{folder / 'data'}",
@@ -357,15 +414,54 @@ class PostgreSQL(Server):
         ]
         super().__init__(command, folder, self._answers, user=user)
 
-    async def new_database(self) -> str:
-        """Create an empty database; return its `DATABASE_URL`."""
+    async def new_database(self, template: str = "template1") -> str:
+        """Create a database, an empty one unless it is a copy of another; return its `DATABASE_URL`."""
         name = f"governor_{next(self._numbers)}"
         connection = await self.connect()
         try:
-            await connection.execute(f"CREATE DATABASE {name}")
+            await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         finally:
             await connection.close()
         return f"postgresql+asyncpg://governor@127.0.0.1:{self.port}/{name}"
+
+    async def take_database(self, prepare: Callable[[str], Awaitable[None]]) -> str:
+        """Return a database with the tables that `prepare` creates, empty but for what it wrote itself.
+
+        Whoever is done with it calls `give_back`: to empty it is much cheaper than to create another.
+        """
+        if self._unused:
+            return self._unused.pop()
+        if self._template is None:
+            address = await self.new_database()
+            await prepare(address)
+            self._shape = await self._shape_of(address)
+            self._template = address.rpartition("/")[2]
+        return await self.new_database(self._template)
+
+    async def give_back(self, address: str) -> None:
+        """Empty a database of `take_database` for its next use; drop it where its tables were altered."""
+        name = address.rpartition("/")[2]
+        connection = await self.connect()
+        try:
+            await connection.execute(_END_CONNECTIONS, name)
+        finally:
+            await connection.close()
+        if await self._shape_of(address) != self._shape:
+            await self.drop(address)
+            return
+        connection = await self.connect(name)
+        try:
+            await connection.execute(_EMPTY_TABLES)
+        finally:
+            await connection.close()
+        self._unused.append(address)
+
+    async def _shape_of(self, address: str) -> str:
+        connection = await self.connect(address.rpartition("/")[2])
+        try:
+            return str(await connection.fetchval(_SHAPE))
+        finally:
+            await connection.close()
 
     async def drop(self, address: str) -> None:
         """Delete the database of an address, whoever still is connected to it."""

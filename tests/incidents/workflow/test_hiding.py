@@ -72,7 +72,7 @@ async def test_what_was_not_sent_yet_is_not_sent_or_edited_at_once(
     for _ in range(500):
         faults.once(fault, "chat.postMessage")
     await setup.incidents.lifecycle.open(setup.opening(title=SECRET), setup.clock.now())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while len({row.channel for row in await elsewhere(setup) if SECRET in row.text}) < len(TOLD_IN):  # noqa: ASYNC110 - another task works
             await asyncio.sleep(0.02)
     await make_private(setup)

@@ -12,9 +12,9 @@ from aiohttp import web
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.store.database import Database
-from bot.store.migrate import migrate
 from tests.support.delivery import rows_of, until_done, working, write
 from tests.support.slack_emulator import running_emulator
+from tests.support.stores import create_tables
 
 KEPT_HEADERS = ("Authorization", "Content-Type")
 
@@ -82,7 +82,7 @@ async def test_each_message_arrives_once_and_in_order_though_posts_are_cut_off(t
         aiohttp.ClientSession() as session,
         wire_to(emulator.api_url, session) as (wire, near_end),
     ):
-        await migrate(database)
+        await create_tables(database)
         client = AsyncWebClient(token=emulator.token, base_url=near_end, session=session)
         texts = [f"message {number}" for number in range(8)]
         wire.cuts, wire.fails = 2, 2

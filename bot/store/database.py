@@ -20,6 +20,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from bot.store import signals
+from bot.store.drivers.sqlite import open_connection
 from bot.store.health.errors import DatabaseBusyError, DatabaseFileLostError
 from bot.store.health.sqlite_file import SqliteFile
 from bot.store.signals import Signals
@@ -60,7 +61,7 @@ class Database:
             pool_pre_ping=not self.is_sqlite,
             # A database in memory has one connection and no pool to wait for.
             **({} if self.is_sqlite and self.file is None else {"pool_timeout": _POOL_TIMEOUT_S}),
-            connect_args={} if self.is_sqlite else _POSTGRESQL,
+            connect_args={"async_creator_fn": open_connection} if self.is_sqlite else _POSTGRESQL,
         )
         event.listen(self.engine.sync_engine, "after_execute", signals.note_write)
         if self.is_sqlite:

@@ -1,0 +1,1 @@
+"""How the program talks to the drivers of databases."""

@@ -22,6 +22,7 @@ DIAGRAMS = "site/diagrams"
 _LINK = re.compile(r"\]\(((?:\.\./)+[^)#\s]+)(#[^)\s]*)?\)")
 _INTO_DOCS = re.compile(r"\]\(docs/([^)\s]+)\)")
 _FENCE_NOTE = re.compile(r"^(```\w+) .*$", re.MULTILINE)
+_KEY = re.compile(r"(?<=<td><code>)[^<\s]+(?=</code>)")
 _DIAGRAM = re.compile(r"^```mermaid\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
@@ -64,6 +65,11 @@ def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, **_: ob
 
     # What follows the language at a fence is for the tests.
     return _FENCE_NOTE.sub(r"\1", _DIAGRAM.sub(to_picture, _LINK.sub(to_copy, markdown)))
+
+
+def on_page_content(html: str, **_: object) -> str:
+    """Let long keys in tables break after a dot, and nowhere else."""
+    return _KEY.sub(lambda key: key[0].replace(".", ".<wbr>"), html)
 
 
 def diagram_name(source: str) -> str:

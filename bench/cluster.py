@@ -123,7 +123,7 @@ async def running_replicas(
         for number in range(services):
             slack.workspace.create_channel(f"service-{number}", BOT_USER_ID)
         database = await postgresql.new_database()
-        bots = []
+        starting = []
         for number, module in enumerate(modules):
             home = folder / f"replica-{number}"
             home.mkdir()
@@ -136,7 +136,8 @@ async def running_replicas(
                 DATABASE_URL=database,
                 LOG_LEVEL="error",
             )
-            bots.append(await stack.enter_async_context(running))
+            starting.append(stack.enter_async_context(running))
+        bots = await asyncio.gather(*starting)
         yield Replicas(bots, slack, postgresql, database)
 
 

@@ -34,8 +34,7 @@ log = structlog.get_logger(__name__)
 # An editor or `git pull` writes in bursts: wait for this much quiet, but not for ever.
 _QUIET_MS = 100
 _AT_MOST_MS = 1_600
-# A busy machine takes half a minute to read thousands of services; a mount that blocks does so for ever.
-_READ_LIMIT = timedelta(seconds=90)
+_READ_LIMIT = timedelta(seconds=30)
 _FAILED_READS = 10
 """How many reads in a row may fail for want of file descriptors before that is a fault."""
 

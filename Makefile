@@ -17,7 +17,9 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 run: $(VENV)/.installed
 	@if [ -n "$$SLACK_BOT_TOKEN" ]; then exec $(BIN)/governor run; else exec $(BIN)/governor sandbox; fi
 
-test: lint types unit
+# The types are checked by one process: the tests begin beside it.
+test: lint
+	@$(MAKE) --no-print-directory --jobs=2 types unit
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff format --check bot tests bench docs

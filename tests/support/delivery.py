@@ -65,7 +65,7 @@ async def rows_of(database: Database) -> Sequence[Row[tuple[object, ...]]]:
         return (await connection.execute(select(outbox).order_by(outbox.c.id))).all()
 
 
-async def until_done(database: Database, within_s: float = 20.0) -> None:
+async def until_done(database: Database, within_s: float = 60.0) -> None:
     """Wait until every message is sent or failed."""
     async with asyncio.timeout(within_s):
         while {row.state for row in await rows_of(database)} & {"waiting", "sending"}:  # noqa: ASYNC110 - polled
@@ -124,7 +124,7 @@ class Delivery:
         """Return the texts in a channel, oldest first."""
         return [message.text for message in self.slack.messages(channel)]
 
-    async def until(self, condition: Callable[[], bool], within_s: float = 20.0) -> None:
+    async def until(self, condition: Callable[[], bool], within_s: float = 60.0) -> None:
         """Wait for a change of the dispatcher's state that causes no call to Slack."""
         async with asyncio.timeout(within_s):
             while not condition():  # noqa: ASYNC110 - the dispatcher announces no change of its health

@@ -106,7 +106,7 @@ class IncidentsSetup:
         """Wait until no step is pending and every message is sent."""
         async with asyncio.timeout(within_s):
             while await self.pending() or await self._unsent():  # noqa: ASYNC110 - another task works
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.05)
         return await self.incidents.snapshots.of(id_)
 
     async def do_due_tasks(self) -> None:

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from bot.app.budget_metrics import BudgetGauges
 from bot.app.freezes.freezes import Freezes
+from bot.app.metrics.budgets import BudgetGauges
 from bot.app.resources import Resources
 from bot.backtests.runner import BacktestRunner
 from bot.budgets.adjustment_causes import AdjustmentCauses
@@ -28,6 +28,7 @@ from bot.freezes.exemptions.requests import ExemptionRequests
 from bot.freezes.explanation_reader import ExplanationReader
 from bot.freezes.gate.begun import FindGuardFailure
 from bot.freezes.gate.state import ReadUnready
+from bot.freezes.hold import Hold
 from bot.freezes.hold_writer import Announce, Follow
 from bot.freezes.status import StatusReader
 from bot.freezes.tasks.hold_expiry import HoldExpiry
@@ -73,6 +74,7 @@ class Budgets:
         self._on_evaluated = on_evaluated
         self._gauges = BudgetGauges(resources.metrics)
         self._frozen: frozenset[str] = frozenset()
+        self._holds: Sequence[Hold] = ()
         self._holds_changed = asyncio.Event()
         self._evaluations = 0
         self._no_evaluation = asyncio.Event()
@@ -108,7 +110,13 @@ class Budgets:
             follow_alerts=PageFollower(database),
         )
         self.evaluator = Evaluator(
-            self.collector, self.ledger, current, clock, self._assessed, leases=resources.leases
+            self.collector,
+            self.ledger,
+            current,
+            clock,
+            self._assessed,
+            leases=resources.leases,
+            observe=resources.metrics.evaluation_seconds.observe,
         )
         lease = resources.leases.lease("forecasts")
         self._scores = ForecastScores(database, self.ledger, self.forecaster, current, lease)
@@ -159,9 +167,14 @@ class Budgets:
                 log.exception("holds_not_followed")
                 continue
             changed = (before ^ self._frozen) & frozenset(self.evaluator.latest)
+            self._gauges.show_holds(self._holds)
             if changed:
                 self._gauges.show_frozen(changed, self._frozen)
                 self._on_evaluated(changed)
+
+    async def drop_lost_gauges(self) -> None:
+        """Drop the metrics of services that another replica has taken over."""
+        self._gauges.retain(self.evaluator.latest)
 
     @property
     def task_handlers(self) -> Sequence[TaskHandler]:
@@ -194,9 +207,11 @@ class Budgets:
         self._on_evaluated([service.name for service, _ in assessed])
         for service, budgets in assessed:
             self._gauges.show(service, budgets, frozen=service.name in self._frozen, now=now)
+        self._gauges.show_holds(self._holds)
 
     def _service_of(self, name: str) -> Service:
         return self._current.catalog.service_or_stand_in(name)
 
     async def _read_frozen(self) -> frozenset[str]:
-        return frozenset(hold.service for hold in await self.hold_registry.holds(self._clock.now()))
+        self._holds = await self.hold_registry.holds(self._clock.now())
+        return frozenset(hold.service for hold in self._holds)

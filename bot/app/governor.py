@@ -17,6 +17,7 @@ from bot.app.gates.gates import Gates
 from bot.app.http import AddRoutes, build_routes, serving
 from bot.app.incidents import Incidents
 from bot.app.installations import open_installations
+from bot.app.metrics.self_measurement import SelfMeasurement, show_live
 from bot.app.notices.personal import WaitingRequests, personal_notices
 from bot.app.notices.webhooks import Webhooks
 from bot.app.paging import paging_handlers
@@ -73,6 +74,7 @@ _DRAIN_S = 3.0
 # manager waits 30 s before it kills.
 _DRAIN_TASKS_S = 20.0
 _TICK_S = 1.0
+_MEASURE_EVERY_S = 15.0
 _RETENTION_EVERY_S = 3600.0
 _HOME_EVERY_S = 5.0
 _FORECAST_EVERY_S = 30.0
@@ -174,6 +176,8 @@ class Governor:
             "policies": self.watcher.run(self._policies_changed, self._policies_broken),
             "discovery": self.discovery.run(),
             "tick": self._every(_TICK_S, self._tick),
+            "event loop": self._self_measurement.watch_event_loop(),
+            "measurement": self._every(_MEASURE_EVERY_S, self._self_measurement.measure),
             "writing": self._every(write_probe.EVERY_S, self._write_probe.attempt),
             "flags": self.flags.run(),
             "gates": self.gates.run(),
@@ -204,9 +208,16 @@ class Governor:
         )
         announcer = FreezeAnnouncer(current)
         self._policy_faults = PolicyFaultAnnouncer(self.database, announcer, self.clock)
-        self._write_probe = WriteProbe(self.database)
+        metrics = self.metrics
+        self._write_probe = WriteProbe(self.database, observe=metrics.database_write_seconds.observe)
         self._retention = self.leases.lease("compaction")
-        self.tasks = TaskRunner(self.database, self.clock, self.leases)
+        self.tasks = TaskRunner(
+            self.database,
+            self.clock,
+            self.leases,
+            count=lambda kind, outcome: metrics.task_attempts.labels(kind, outcome).inc(),
+        )
+        self._self_measurement = SelfMeasurement(metrics, self.database, self.tasks)
         self.slack = Slack(resources, announcer, installations, self._timing)
         self.webhooks = Webhooks(resources, self.tasks)
         self.tasks.register(paging_handlers(resources, self.slack.addresses))
@@ -318,6 +329,14 @@ class Governor:
                 ),
             )
         )
+        show_live(
+            metrics,
+            probe=self._write_probe,
+            leases=self.leases,
+            evaluator=self.budgets.evaluator,
+            current=current,
+            jobs=self.slack.app.tasks,
+        )
         shown_at_home = [topic for topic in Topic if topic not in {Topic.TASKS, Topic.GATE_WAITS}]
         self.database.signals.subscribe(shown_at_home, self.slack.app.workspaces.request_home_refresh)
 
@@ -394,6 +413,7 @@ class Governor:
             except Exception:
                 # A loop's tick is a boundary: what failed now is tried again at the next.
                 log.exception("tick_failed", work=work.__name__)
+                self.metrics.loop_failures.labels(work.__name__.strip("_")).inc()
             await asyncio.sleep(seconds)
 
     async def _each(self, *tasks: Callable[[], Awaitable[None]]) -> None:
@@ -404,7 +424,9 @@ class Governor:
                     await task()
 
     async def _tick(self) -> None:
-        await self._each(self.budgets.evaluator.take_over, self._announce_policy_repair)
+        await self._each(
+            self.budgets.evaluator.take_over, self.budgets.drop_lost_gauges, self._announce_policy_repair
+        )
 
     async def _announce_policy_repair(self) -> None:
         if not self.watcher.faults:

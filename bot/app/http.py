@@ -34,6 +34,7 @@ from bot.http.deployments.imports import ImportsEndpoint
 from bot.http.deployments.reports import DeploymentsEndpoint
 from bot.http.events import EventsEndpoint
 from bot.http.exemptions import ExemptionsEndpoint
+from bot.http.gate import ObserveVerdict
 from bot.http.health import HealthEndpoint
 from bot.http.issues.webhooks import IssueWebhooks
 from bot.http.mcp.endpoint import McpEndpoint
@@ -128,6 +129,7 @@ def build_routes(  # noqa: PLR0917 - every part that has routes
         events=EventsEndpoint(current, budgets.ledger.push, clock),
         database=resources.database,
         tokens=tokens,
+        observe_gate=_observe_gate(resources.metrics),
     ).add_routes(app)
     HealthEndpoint(readiness.all, resources.metrics.registry).add_routes(app)
     return app
@@ -147,6 +149,14 @@ def _observe_ack(metrics: Metrics) -> Callable[[float, int], None]:
     def observe(seconds: float, status: int) -> None:
         metrics.ack_seconds.observe(seconds)
         metrics.requests.labels(str(status)).inc()
+
+    return observe
+
+
+def _observe_gate(metrics: Metrics) -> ObserveVerdict:
+    def observe(verdict: str, seconds: float) -> None:
+        metrics.gate_answers.labels(verdict).inc()
+        metrics.gate_seconds.observe(seconds)
 
     return observe
 

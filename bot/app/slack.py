@@ -9,6 +9,7 @@ from slack_sdk.errors import SlackApiError
 
 from bot.app.installations import SlackInstallations
 from bot.app.resources import Resources
+from bot.metrics import Metrics
 from bot.slack.announcements.freezes import FreezeAnnouncer
 from bot.slack.app import SlackApp
 from bot.slack.capabilities import Capabilities
@@ -19,6 +20,7 @@ from bot.slack.notices.welcome import WELCOME
 from bot.slack.socket_mode import SocketMode
 from bot.slack.typed.link_addresses import LinkAddresses
 from bot.slack.uninstall import UninstallHandler
+from bot.slack.webapi.client import ObserveCall
 from bot.slack.webapi.clients import Clients
 from bot.slack.webapi.edit_rate_limits import EditRateLimits
 from bot.slack.webapi.errors import SlackError, slack_error
@@ -65,6 +67,7 @@ class Slack:
             installations=installations,
             current=resources.current,
             prefix=self.prefix,
+            observe=_observe_calls(resources.metrics),
         )
         self.oauth: SlackInstallations | None = None
         if installations is not None:
@@ -132,3 +135,11 @@ class Slack:
         if message.channel == self._current.workspace.announcements or message.event_type == WELCOME:
             return ()
         return [self._announcer.delivery_failed(message.channel, error)]
+
+
+def _observe_calls(metrics: Metrics) -> ObserveCall:
+    def observe(method: str, outcome: str, seconds: float) -> None:
+        metrics.slack_calls.labels(method, outcome).inc()
+        metrics.slack_call_seconds.observe(seconds)
+
+    return observe

@@ -4,8 +4,8 @@ from datetime import timedelta
 from typing import Final
 
 from bot.app.budgets import Budgets
+from bot.app.metrics.velocity import VelocityGauges
 from bot.app.resources import Resources
-from bot.app.velocity_metrics import VelocityGauges
 from bot.catalog.window import Span
 from bot.slack.capabilities import VelocityCapabilities
 from bot.velocity.cost_reader import CostReader

@@ -7,6 +7,7 @@ runs. Each of several replicas evaluates its share.
 
 import asyncio
 import itertools
+import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -44,6 +45,9 @@ Assessed = Sequence[tuple[Service, Sequence[Budget]]]
 
 OnAssessed = Callable[[Assessed, datetime], Awaitable[None]]
 
+Observe = Callable[[float], None]
+"""Takes the seconds that one evaluation took."""
+
 _FORECAST_POINTS = 180
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -63,7 +67,9 @@ class Evaluator:
         on_assessed: OnAssessed,
         *,
         leases: Leases | None = None,
+        observe: Observe = lambda _seconds: None,
     ) -> None:
+        self._observe = observe
         self._collector = collector
         self._ledger = ledger
         self._current = current
@@ -262,11 +268,13 @@ class Evaluator:
         self._rounds.discard(task)
 
     async def _evaluate_safely(self, services: Sequence[Service]) -> None:
+        started_s = time.perf_counter()
         try:
             await self.evaluate(services)
         except Exception:
             # A loop's tick is a boundary: the next one tries again.
             log.exception("evaluation_failed", services=len(services))
+        self._observe(time.perf_counter() - started_s)
 
     def _until_next(self) -> float:
         every = self._current.catalog.workspace.evaluate_every

@@ -9,7 +9,7 @@ from bot.http.auth import TokenVerifier, viewer_of
 from bot.http.budget_details import BudgetDetailsEndpoint
 from bot.http.budgets.spending import SpendingEndpoint
 from bot.http.events import EventsEndpoint
-from bot.http.gate import GateEndpoint
+from bot.http.gate import GateEndpoint, ObserveVerdict
 from bot.http.operations import (
     BAD_QUERY,
     SERVICE_PARAMETER,
@@ -42,10 +42,11 @@ class Api:
         passages: Passages,
         database: Database,
         tokens: TokenVerifier,
+        observe_gate: ObserveVerdict = lambda _verdict, _seconds: None,
     ) -> None:
         self._status_reader = status_reader
         self._events = events
-        self._gate = GateEndpoint(status_reader, passages)
+        self._gate = GateEndpoint(status_reader, passages, observe_gate)
         self._budget_details = BudgetDetailsEndpoint(status_reader, explanations)
         self._spending = SpendingEndpoint(status_reader, spending)
         self._database = database

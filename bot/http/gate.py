@@ -1,6 +1,7 @@
 """`GET /api/v1/gate/{service}`: the gate, which says whether a change may ship."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 
 from aiohttp import web
 
@@ -19,11 +20,20 @@ _MAX_LENGTH = 200
 _SOON = {"Retry-After": "5"}
 _TEXT_SCHEMA = {"type": "string", "maxLength": _MAX_LENGTH}
 
+ObserveVerdict = Callable[[str, float], None]
+"""Takes the verdict (`go`, `wait`, `back`) and the seconds until it was there."""
+
 
 class GateEndpoint:
     """The gate's endpoint. A refusal is 200 with `allow: false`, or 423 with `strict=1`."""
 
-    def __init__(self, status_reader: StatusReader, passages: Passages) -> None:
+    def __init__(
+        self,
+        status_reader: StatusReader,
+        passages: Passages,
+        observe: ObserveVerdict = lambda _verdict, _seconds: None,
+    ) -> None:
+        self._observe = observe
         self._status_reader = status_reader
         self._passages = passages
 
@@ -50,6 +60,7 @@ class GateEndpoint:
         Raises `ProblemError`: 404 for an unknown service, 400 for an invalid query, 503 before the first
         measurement.
         """
+        started_s = time.perf_counter()
         strict = read_flag(request, "strict")
         change = Change(
             _text_parameter(request.query, "change"),
@@ -68,6 +79,7 @@ class GateEndpoint:
             raise ProblemError(503, str(error), headers=_SOON) from error
         # Before the answer: what passes a freeze is written down, or does not pass.
         await self._passages.record(service, verdict, request[CALLER], verdict.as_of)
+        self._observe(str(verdict.answer), time.perf_counter() - started_s)
         status = 423 if strict and not verdict.allow else 200
         answer = {**verdict_json(verdict), "gate_unavailable": service.gate_unavailable}
         headers = {} if verdict.retry_after is None else {"Retry-After": str(answer["retry_after"])}

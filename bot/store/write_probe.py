@@ -22,9 +22,18 @@ _NAME: Final = "can be written"
 
 
 class WriteProbe:
-    """Writes a row and deletes it again in one transaction, which leaves nothing but the proof."""
+    """Writes a row and deletes it again in one transaction, which leaves nothing but the proof.
 
-    def __init__(self, database: Database, now_s: Callable[[], float] = time.monotonic) -> None:
+    `observe` takes the seconds that it took.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        now_s: Callable[[], float] = time.monotonic,
+        observe: Callable[[float], None] = lambda _seconds: None,
+    ) -> None:
+        self._observe = observe
         self._database = database
         self._now_s = now_s
         self._began_s: float | None = None
@@ -50,6 +59,7 @@ class WriteProbe:
         try:
             problem = await self._write()
         finally:
+            self._observe(self._now_s() - self._began_s)
             self._began_s = None
         if problem != self._problem:
             if problem is None:

@@ -4,6 +4,7 @@ To plan a task, to move it and to take it back belong into the transaction of wh
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,6 +17,14 @@ from bot.tasks.task import DueTask, PlannedTask, TaskState
 
 _COLUMNS = due_tasks.c
 _LONGEST_ERROR = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Overdue:
+    """How many tasks of a kind are due, and for how long the oldest has been."""
+
+    tasks: int = 0
+    oldest_for: timedelta = timedelta()
 
 
 async def plan(database: Database, connection: AsyncConnection, task: PlannedTask, now: datetime) -> bool:
@@ -93,6 +102,14 @@ async def count_late(connection: AsyncConnection, now: datetime, patience: timed
     is_late = (_COLUMNS.state == TaskState.PENDING.value) & (_COLUMNS.due_at < now - patience)
     query = select(_COLUMNS.kind, func.count().label("tasks")).where(is_late).group_by(_COLUMNS.kind)
     return {row.kind: row.tasks for row in await connection.execute(query)}
+
+
+async def count_overdue(connection: AsyncConnection, now: datetime) -> dict[str, Overdue]:
+    """Return by kind how many pending tasks' time has come, and for how long at most."""
+    is_due = (_COLUMNS.state == TaskState.PENDING.value) & (_COLUMNS.due_at <= now)
+    oldest = func.min(_COLUMNS.due_at).label("oldest")
+    query = select(_COLUMNS.kind, func.count().label("tasks"), oldest).where(is_due).group_by(_COLUMNS.kind)
+    return {row.kind: Overdue(row.tasks, now - row.oldest) for row in await connection.execute(query)}
 
 
 async def lock(connection: AsyncConnection, task: DueTask) -> bool:

@@ -5,7 +5,7 @@ planned by whoever has something to be done, in its own transaction (`bot/tasks/
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Final
 
@@ -18,6 +18,7 @@ from bot.store.leases import Leases
 from bot.store.signals import Topic
 from bot.tasks import records
 from bot.tasks.handler import GiveUpError, TaskAttempt, TaskHandler, TaskTakenError, TryLaterError
+from bot.tasks.records import Overdue
 from bot.tasks.task import DueTask, TaskState
 
 log = structlog.get_logger(__name__)
@@ -28,10 +29,25 @@ LATE_AFTER: Final = timedelta(minutes=5)
 """How long after its time a task may be done before `/readyz` says that it is late."""
 
 
-class TaskRunner:
-    """Does the tasks of its handlers' kinds. `run` works until cancelled; new tasks wake it."""
+CountAttempt = Callable[[str, str], None]
+"""Takes the kind of a task that was attempted and the outcome: done, taken, later, failed or given_up."""
 
-    def __init__(self, database: Database, clock: Clock, leases: Leases | None = None) -> None:
+
+class TaskRunner:
+    """Does the tasks of its handlers' kinds. `run` works until cancelled; new tasks wake it.
+
+    `count` is told of every attempt.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        leases: Leases | None = None,
+        *,
+        count: CountAttempt = lambda _kind, _outcome: None,
+    ) -> None:
+        self._count = count
         self._database = database
         self._clock = clock
         self._leases = leases
@@ -77,6 +93,12 @@ class TaskRunner:
         """Return by kind how many tasks are late."""
         async with self._database.reading() as connection:
             return await records.count_late(connection, self._clock.now(), LATE_AFTER)
+
+    async def overdue(self) -> Mapping[str, Overdue]:
+        """Return by kind the tasks whose time has come, for each of this program's kinds."""
+        async with self._database.reading() as connection:
+            found = await records.count_overdue(connection, self._clock.now())
+        return {kind: Overdue() for kind in self._handlers} | found
 
     async def _rest(self) -> None:
         try:
@@ -129,9 +151,12 @@ class TaskRunner:
             if not attempt.is_settled:
                 async with attempt.completing():
                     pass
+            self._count(task.kind, "done")
         except TaskTakenError:
+            self._count(task.kind, "taken")
             log.info("task_taken", kind=task.kind, key=task.key)
         except TryLaterError as later:
+            self._count(task.kind, "later")
             async with self._database.transaction() as connection:
                 await records.put_off(connection, task, self._clock.now() + later.after)
         except GiveUpError as error:
@@ -148,6 +173,7 @@ class TaskRunner:
         if handler.rule.is_given_up(attempts, task.due_at, now):
             await self._give_up(handler, task, error)
             return
+        self._count(task.kind, "failed")
         async with self._database.transaction() as connection:
             await records.put_off(connection, task, now + handler.rule.wait(attempts), error=error)
 
@@ -158,6 +184,7 @@ class TaskRunner:
                 return
             await handler.given_up(connection, task, error, now)
             await records.finish(connection, task, TaskState.GIVEN_UP, now, error=error)
+        self._count(task.kind, "given_up")
         log.warning("task_given_up", kind=task.kind, key=task.key, attempts=task.attempts + 1, error=error)
 
 

@@ -4,6 +4,8 @@ It also sends a message without its charts and tables where the workspace takes 
 post and every update, whoever makes it.
 """
 
+import time
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -17,6 +19,9 @@ from bot.slack.webapi.new_blocks import BLOCKS_ERRORS, NewBlockSupport, new_kind
 
 log = structlog.get_logger(__name__)
 
+ObserveCall = Callable[[str, str, float], None]
+"""Takes a call's method, its outcome (`ok` or that of a `SlackError`) and the seconds that it took."""
+
 # What slack_sdk and the JSON decoder fall over where a body is JSON, but no object, or is not even text.
 _UNREADABLE = (AttributeError, LookupError, RecursionError, ValueError)
 
@@ -25,10 +30,18 @@ class SlackClient(AsyncWebClient):
     """Checks the shape of every answer, so that callers may read what `answer_shapes.py` names.
 
     `new_blocks` says which charts and tables the workspace takes; copies of a client share it.
+    `observe` is told of every call.
     """
 
-    def __init__(self, *, new_blocks: NewBlockSupport | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        *,
+        new_blocks: NewBlockSupport | None = None,
+        observe: ObserveCall = lambda _method, _outcome, _seconds: None,
+        **options: Any,
+    ) -> None:
         super().__init__(**options)
+        self._observe = observe
         self.new_blocks = new_blocks or NewBlockSupport()
 
     async def api_call(self, api_method: str, **options: Any) -> AsyncSlackResponse:
@@ -57,6 +70,18 @@ class SlackClient(AsyncWebClient):
             raise
 
     async def _checked_call(self, api_method: str, options: dict[str, Any]) -> AsyncSlackResponse:
+        started_s, outcome = time.perf_counter(), "cancelled"
+        try:
+            response = await self._call(api_method, options)
+            outcome = "ok"
+        except Exception as error:
+            outcome = slack_error(error).outcome
+            raise
+        finally:
+            self._observe(api_method, outcome, time.perf_counter() - started_s)
+        return response
+
+    async def _call(self, api_method: str, options: dict[str, Any]) -> AsyncSlackResponse:
         try:
             response = await super().api_call(api_method, **options)
         except _UNREADABLE as cause:

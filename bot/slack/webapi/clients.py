@@ -17,7 +17,7 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 from bot.catalog.current import CurrentCatalog
 from bot.logs import hide
 from bot.slack.command_prefix import CommandPrefix
-from bot.slack.webapi.client import SlackClient
+from bot.slack.webapi.client import ObserveCall, SlackClient
 from bot.store.installations import Installation, Installations
 
 ClientOf = Callable[[str | None], AsyncWebClient]
@@ -53,7 +53,9 @@ class Clients:
         current: CurrentCatalog | None = None,
         prefix: CommandPrefix | None = None,
         now_s: Callable[[], float] = time.monotonic,
+        observe: ObserveCall = lambda _method, _outcome, _seconds: None,
     ) -> None:
+        self._observe = observe
         self._base_url = base_url
         self._session = session
         self._single_token = single_token
@@ -85,12 +87,15 @@ class Clients:
                 base_url=self._base_url,
                 timeout=_TIMEOUT_S,
                 session=self._session,
+                observe=self._observe,
             )
         return self._clients[team]
 
     def without_token(self) -> SlackClient:
         """Return a client without a token, for calls that bring their own."""
-        return SlackClient(base_url=self._base_url, timeout=_TIMEOUT_S, session=self._session)
+        return SlackClient(
+            base_url=self._base_url, timeout=_TIMEOUT_S, session=self._session, observe=self._observe
+        )
 
     async def installation(self, team: str) -> Installation | None:
         """Return the installation in a workspace as it was at most some seconds ago."""

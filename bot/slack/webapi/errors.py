@@ -55,6 +55,8 @@ class SlackError(Exception):
     """
 
     retryable: ClassVar[bool] = True
+    outcome: ClassVar[str] = "failed"
+    """What metrics call it."""
 
     def __init__(self, error: str, details: tuple[str, ...] = ()) -> None:
         super().__init__(error)
@@ -66,14 +68,19 @@ class SlackRefusedError(SlackError):
     """Slack refuses the call."""
 
     retryable = False
+    outcome = "refused"
 
 
 class NotPermittedError(SlackError):
     """The app may not do this until a person repairs its installation."""
 
+    outcome = "not_permitted"
+
 
 class RateLimitedError(SlackError):
     """Too many calls: not carried out; retry after `retry_after_s` seconds."""
+
+    outcome = "rate_limited"
 
     def __init__(self, error: str, retry_after_s: float) -> None:
         super().__init__(error)
@@ -83,9 +90,13 @@ class RateLimitedError(SlackError):
 class SlackUnavailableError(SlackError):
     """The call was not carried out."""
 
+    outcome = "unavailable"
+
 
 class OutcomeUnknownError(SlackError):
     """The response is missing or unreadable: the call may have been carried out."""
+
+    outcome = "unknown"
 
 
 class UnusableAnswerError(SlackApiError):

@@ -1,14 +1,12 @@
 """The gauges of the delivery measures of each service, over the last 30 days."""
 
 from collections.abc import Collection
-from datetime import timedelta
 
 from prometheus_client import Gauge
 
 from bot.metrics import Metrics
 from bot.velocity.measures import DeliveryMeasures
-
-_QUANTILES = ("0.5", "0.9")
+from bot.velocity.statistics import DurationQuantiles
 
 
 class VelocityGauges:
@@ -25,33 +23,27 @@ class VelocityGauges:
         metrics.deployments.labels(service).set(measures.deployment_frequency.n)
         _set(metrics.change_fail_rate, measures.change_fail_rate.value, service)
         _set(metrics.rework_rate, measures.rework_rate.value, service)
-        lead_time, recovery = measures.lead_time.times, measures.recovery.times
-        for quantile, length in zip(_QUANTILES, (lead_time.p50, lead_time.p90), strict=True):
-            _set(metrics.lead_time, _seconds(length), service, quantile)
-        for quantile, length in zip(_QUANTILES, (recovery.p50, recovery.p90), strict=True):
-            _set(metrics.recovery_time, _seconds(length), service, quantile)
+        metrics.lead_time.set(service, _quantiles(measures.lead_time.times))
+        metrics.recovery_time.set(service, _quantiles(measures.recovery.times))
 
     def follow(self, services: Collection[str]) -> None:
         """Remove the gauges of services that are no longer in the policies."""
+        metrics = self._metrics
         for service in self._services - set(services):
             self._services.discard(service)
-            for gauge in (
-                self._metrics.deployments,
-                self._metrics.change_fail_rate,
-                self._metrics.rework_rate,
-                self._metrics.lead_time,
-                self._metrics.recovery_time,
-            ):
+            for gauge in (metrics.deployments, metrics.change_fail_rate, metrics.rework_rate):
                 gauge.remove_by_labels({"service": service})
+            metrics.lead_time.remove(service)
+            metrics.recovery_time.remove(service)
 
 
-def _set(gauge: Gauge, value: float | None, *labels: str) -> None:
+def _set(gauge: Gauge, value: float | None, service: str) -> None:
     if value is None:
-        names = ("service", "quantile")[: len(labels)]
-        gauge.remove_by_labels(dict(zip(names, labels, strict=True)))
+        gauge.remove_by_labels({"service": service})
     else:
-        gauge.labels(*labels).set(value)
+        gauge.labels(service).set(value)
 
 
-def _seconds(length: timedelta | None) -> float | None:
-    return None if length is None else length.total_seconds()
+def _quantiles(times: DurationQuantiles) -> dict[str, float]:
+    lengths = {"0.5": times.p50, "0.9": times.p90}
+    return {quantile: length.total_seconds() for quantile, length in lengths.items() if length is not None}

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 import secrets
 import signal
 import sys
@@ -18,11 +19,14 @@ from bot.app.governor import Governor
 from bot.app.http import AddRoutes, ListenError
 from bot.app.slack import BadTokenError
 from bot.clock import Clock, SimulatedClock
+from bot.logs import hide
 from bot.policy.faults import PolicyError
 from bot.settings import Settings
 from bot.slack.manifest import manifest
 from bot.store.encryption import EncryptionError
 from bot.store.health.errors import StoreError
+from bot.tracing.exporting import exporting
+from bot.tracing.exporting import secrets as secrets_of_traces
 
 log = structlog.get_logger(__name__)
 
@@ -35,8 +39,9 @@ async def serve(
     stopping: asyncio.Event | None = None,
 ) -> int:
     """Run a bot until SIGTERM, SIGINT or `stopping` is set; return the exit code."""
+    hide(secrets_of_traces(os.environ))
     try:
-        async with Governor(settings, clock=clock, routes=routes) as governor:
+        async with exporting(os.environ), Governor(settings, clock=clock, routes=routes) as governor:
             loop = asyncio.get_running_loop()
             for name in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(name, governor.stop)

@@ -37,6 +37,7 @@ from bot.catalog.window import Span
 from bot.clock import Clock
 from bot.store.health.errors import is_away
 from bot.store.leases import Leases
+from bot.tracing.spans import span
 
 log = structlog.get_logger(__name__)
 
@@ -270,7 +271,9 @@ class Evaluator:
     async def _evaluate_safely(self, services: Sequence[Service]) -> None:
         started_s = time.perf_counter()
         try:
-            await self.evaluate(services)
+            with span("evaluation") as recorded:
+                recorded.note("governor.services", len(services))
+                await self.evaluate(services)
         except Exception:
             # A loop's tick is a boundary: the next one tries again.
             log.exception("evaluation_failed", services=len(services))

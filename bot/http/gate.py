@@ -15,6 +15,7 @@ from bot.http.request_body import FLAG_SCHEMA, read_flag
 from bot.http.response_models import GateAnswer
 from bot.http.rights import Right
 from bot.http.serializers import verdict_json
+from bot.tracing.spans import span
 
 _MAX_LENGTH = 200
 _SOON = {"Retry-After": "5"}
@@ -60,6 +61,12 @@ class GateEndpoint:
         Raises `ProblemError`: 404 for an unknown service, 400 for an invalid query, 503 before the first
         measurement.
         """
+        with span("gate", "server", parent=request.headers.get("traceparent")) as recorded:
+            response = await self._answer(request)
+            recorded.note("http.response.status_code", response.status)
+        return response
+
+    async def _answer(self, request: web.Request) -> web.Response:
         started_s = time.perf_counter()
         strict = read_flag(request, "strict")
         change = Change(

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
+from bot.tracing.spans import span
+
 log = structlog.get_logger(__name__)
 
 MOST_AT_ONCE = 64
@@ -48,8 +50,9 @@ class BackgroundTasks:
     async def _run(self, name: str, work: Work, report_failure: ReportFailure) -> None:
         async with self._slots:
             try:
-                async with asyncio.timeout(self._deadline_s):
-                    await work()
+                with span(f"handle {name}"):
+                    async with asyncio.timeout(self._deadline_s):
+                        await work()
             except Exception as error:  # the boundary of a task: one failure must not touch others
                 error_id = secrets.token_hex(4)
                 log.exception("job_failed", job=name, error_id=error_id)

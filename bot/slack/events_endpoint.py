@@ -11,6 +11,7 @@ from slack_sdk.signature import Clock as SignatureClock
 from slack_sdk.signature import SignatureVerifier
 
 from bot.clock import Clock
+from bot.tracing.spans import span
 
 _MOST_BYTES = 1024 * 1024
 """More than Slack sends of any form of ours."""
@@ -59,7 +60,9 @@ class SlackEndpoint:
 
     async def _post(self, request: web.Request) -> web.StreamResponse:
         started_s = time.perf_counter()
-        response = await self._response(request.clone(client_max_size=_MOST_BYTES))
+        with span("slack request", "server") as recorded:
+            response = await self._response(request.clone(client_max_size=_MOST_BYTES))
+            recorded.note("http.response.status_code", response.status)
         self._observe(time.perf_counter() - started_s, response.status)
         return response
 

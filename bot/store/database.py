@@ -24,6 +24,7 @@ from bot.store.drivers.sqlite import open_connection
 from bot.store.health.errors import DatabaseBusyError, DatabaseFileLostError
 from bot.store.health.sqlite_file import SqliteFile
 from bot.store.signals import Signals
+from bot.tracing.spans import span
 
 _BUSY_TIMEOUT_MS = 10_000
 _CLOSE_S = 2.0
@@ -85,7 +86,7 @@ class Database:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """Open a consistent snapshot to read from; writes in it are discarded."""
-        async with self.engine.connect() as connection:
+        async with self._traced("read"), self.engine.connect() as connection:
             yield connection
 
     @asynccontextmanager
@@ -102,6 +103,7 @@ class Database:
         """
         began_s = time.monotonic()
         async with (
+            self._traced("transaction"),
             self._next_turn() if self.is_sqlite else nullcontext(),
             self._writer.begin() as connection,
         ):
@@ -117,6 +119,12 @@ class Database:
         if in_turn or self.is_sqlite:
             self.count_turn(turn_s - began_s, time.monotonic() - turn_s)
         self.signals.fire(topics)
+
+    @asynccontextmanager
+    async def _traced(self, what: str) -> AsyncIterator[None]:
+        with span(f"database {what}", "client", inner=True) as recorded:
+            recorded.note("db.system.name", "sqlite" if self.is_sqlite else "postgresql")
+            yield
 
     @asynccontextmanager
     async def _next_turn(self) -> AsyncIterator[None]:

@@ -28,6 +28,7 @@ from bot.store.tables.core import outbox
 from bot.store.tables.people import personal_preferences
 from bot.store.tables.tasks import due_tasks
 from bot.store.threads import MessageLocation, continue_thread, find_thread
+from bot.tracing.spans import current_parent
 
 Block = dict[str, Any]
 
@@ -146,6 +147,7 @@ def _row(
         "is_edit": message.is_edit,
         "hold_id": message.hold_id,
         "edits": edits,
+        "trace_parent": current_parent(),
         "created_at": now,
         "state": "waiting",
         "attempts": 0,
@@ -177,6 +179,7 @@ class QueuedMessage:
     attempts: int = 0
     thread_id: int | None = None
     edits: int | None = None
+    trace_parent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -378,4 +381,5 @@ def _queued(row: Row[Any]) -> QueuedMessage:
         row.attempts,
         row.thread_id,
         row.edits,
+        row.trace_parent,
     )

@@ -20,6 +20,7 @@ from bot.tasks import records
 from bot.tasks.handler import GiveUpError, TaskAttempt, TaskHandler, TaskTakenError, TryLaterError
 from bot.tasks.records import Overdue
 from bot.tasks.task import DueTask, TaskState
+from bot.tracing.spans import span
 
 log = structlog.get_logger(__name__)
 
@@ -133,7 +134,8 @@ class TaskRunner:
                 if not self._is_ours(kind):
                     return
                 try:
-                    await self._do(self._handlers[kind], task)
+                    with span(f"task {kind}"):
+                        await self._do(self._handlers[kind], task)
                 except Exception as error:
                     # The boundary between tasks. Where the database is away, all of them wait for it.
                     log.exception("task_not_recorded", kind=kind, key=task.key)

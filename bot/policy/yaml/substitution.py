@@ -53,9 +53,11 @@ OWN_VARIABLES = frozenset(
         "LOG_FORMAT",
         "PGPASSWORD",
         "PGPASSFILE",
+        "OTEL_EXPORTER_OTLP_HEADERS",
+        "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
     }
 )
-"""The variables of `bot/settings.py`, and those by which the database's client finds a password."""
+"""The variables of `bot/settings.py`, and those with passwords for the database and for traces."""
 
 
 def is_own(name: str) -> bool:

@@ -54,6 +54,7 @@ from bot.store import outbox, thread_heads
 from bot.store.addresses import local
 from bot.store.outbox import DeliveryState, OutboxMessage
 from bot.store.threads import MessageLocation
+from bot.tracing.spans import span
 
 log = structlog.get_logger(__name__)
 
@@ -140,6 +141,15 @@ class ChannelQueue:
             return False
         # After the read, which may have taken long: what is being sent is then no attempt of a successor.
         self._lease_left_s()
+        parents = [queued.trace_parent for queued in batch]
+        with span("outbox delivery", "consumer", parent=parents[0], also=parents[1:]) as recorded:
+            recorded.note("messaging.batch.message_count", len(batch))
+            recorded.note("governor.event_type", batch[0].message.event_type)
+            await self._deliver(batch, last)
+        return True
+
+    async def _deliver(self, batch: Batch, last: MessageLocation | None) -> None:
+        """Try to deliver a batch; what Slack refuses for good is marked as failed."""
         if self._is_taken_over:
             await self._wait_for_previous_owner()
         if last is not None:
@@ -149,11 +159,11 @@ class ChannelQueue:
             if batch[0].message.is_edit:
                 edits = self._heads if batch[0].edits is None else self._ended_holds
                 await edits.carry_out(batch[0])
-                return True
+                return
             channel_id = await self._context.channels.resolve(self._address)
             if batch[0].state is DeliveryState.SENDING:
                 await self._look_up(batch, channel_id, last)
-                return True
+                return
             # A batch is one post, so it does not count as bulk.
             is_bulk = len(batch) == 1 and batch[0].message.is_bulk
             message = await self._mentioning(combine(batch))
@@ -167,7 +177,6 @@ class ChannelQueue:
         except SlackRefusedError as refusal:
             if not await self._apply_remedy(batch, channel_id, refusal):
                 await self._fail(batch, refusal)
-        return True
 
     async def _read(self) -> tuple[Batch, MessageLocation | None]:
         """Return the next batch, empty if nothing waits, and where the last message was posted."""

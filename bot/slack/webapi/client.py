@@ -16,6 +16,7 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 from bot.slack.webapi.answer_shapes import misfit
 from bot.slack.webapi.errors import UnusableAnswerError, slack_error
 from bot.slack.webapi.new_blocks import BLOCKS_ERRORS, NewBlockSupport, new_kinds, without
+from bot.tracing.spans import span
 
 log = structlog.get_logger(__name__)
 
@@ -72,11 +73,14 @@ class SlackClient(AsyncWebClient):
     async def _checked_call(self, api_method: str, options: dict[str, Any]) -> AsyncSlackResponse:
         started_s, outcome = time.perf_counter(), "cancelled"
         try:
-            response = await self._call(api_method, options)
+            with span(f"slack {api_method}", "client") as recorded:
+                try:
+                    response = await self._call(api_method, options)
+                except Exception as error:
+                    outcome = slack_error(error).outcome
+                    recorded.note("slack.error", slack_error(error).error)
+                    raise
             outcome = "ok"
-        except Exception as error:
-            outcome = slack_error(error).outcome
-            raise
         finally:
             self._observe(api_method, outcome, time.perf_counter() - started_s)
         return response

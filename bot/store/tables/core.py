@@ -27,6 +27,7 @@ from sqlalchemy import (
 )
 
 from bot.store.signals import Topic, on_insert, on_write
+from bot.tracing.spans import TRACE_PARENT_LENGTH
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -211,6 +212,8 @@ outbox = Table(
     # The hold that it announces or, if it is an edit, whose end it says, and the message that it edits.
     Column("hold_id", BigInteger, index=True),
     Column("edits", BigInteger),
+    # The trace that it belongs to, where there is one.
+    Column("trace_parent", String(TRACE_PARENT_LENGTH)),
     Column("created_at", Instant, nullable=False),
     # waiting -> sending -> sent | failed; `sending` after a restart: check whether it arrived.
     Column("state", String(10), nullable=False),

@@ -6,15 +6,24 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: run test lint types unit format bench faults simulate screenshots texts docs clean
 
-$(VENV)/.installed: pyproject.toml constraints.txt
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
+
+# What serving needs; `.installed` adds what only developers do.
+$(VENV)/.program: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Governor needs Python 3.11 or newer: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@echo "Preparing $(VENV): this takes a minute or two, once."
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(PIP) '.[mcp]'
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.program
+	@echo "Installing what the checks and tests need: this takes a few minutes, once."
+	$(PIP) '.[dev]'
 	@touch $@
 
 # With Slack credentials: that workspace. Without: a local workspace in the browser.
-run: $(VENV)/.installed
+run: $(VENV)/.program
 	@if [ -n "$$SLACK_BOT_TOKEN" ]; then exec $(BIN)/governor run; else exec $(BIN)/governor sandbox; fi
 
 # The types are checked by one process: the tests begin beside it.

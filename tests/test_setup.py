@@ -80,6 +80,13 @@ def _polled(process: subprocess.Popen[bytes]) -> Callable[[], Awaitable[int | No
     return poll
 
 
+def test_the_newest_version_says_what_to_do_when_upgrading_to_it() -> None:
+    newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert newest
+    told = (ROOT / "docs" / "upgrading.md").read_text()
+    assert re.search(rf"^### To {re.escape(newest[1])}\b", told, re.MULTILINE)
+
+
 def test_the_version_is_the_newest_in_the_changelog() -> None:
     newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert newest

@@ -129,6 +129,14 @@ def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_the_unit_leaves_the_program_few_rights() -> None:
+    command = [find_program("systemd-analyze"), "security", "--offline=true", "--threshold=15", "--no-pager"]
+    done = subprocess.run(
+        [*command, str(DEPLOY / "governor.service")], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr
+
+
 def test_the_unit_sets_what_the_program_reads() -> None:
     unit = (DEPLOY / "governor.service").read_text()
     assert set(re.findall(r"^Environment=(\w+)=", unit, re.MULTILINE)) <= OURS

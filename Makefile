@@ -6,24 +6,24 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: run test lint types unit format bench faults simulate screenshots texts docs clean
 
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
-
-# What serving needs; `.installed` adds what only developers do.
-$(VENV)/.program: pyproject.toml constraints.txt
+define prepare
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Governor needs Python 3.11 or newer: make PYTHON=/path/to/python3.11" >&2; exit 1; }
-	@echo "Preparing $(VENV): this takes a minute or two, once."
+	@echo "Preparing $(VENV), once: this takes $(2)."
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) '.[mcp]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[$(1)]'
 	@touch $@
+endef
 
-$(VENV)/.installed: $(VENV)/.program
-	@echo "Installing what the checks and tests need: this takes a few minutes, once."
-	$(PIP) '.[dev]'
-	@touch $@
+# What serving needs, which is there much sooner than what the checks and tests need besides.
+$(VENV)/.program: pyproject.toml constraints.txt
+	$(call prepare,mcp,a minute or two)
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(call prepare,dev,a few minutes)
 
 # With Slack credentials: that workspace. Without: a local workspace in the browser.
-run: $(VENV)/.program
+run: $(or $(wildcard $(VENV)/.installed),$(VENV)/.program)
 	@if [ -n "$$SLACK_BOT_TOKEN" ]; then exec $(BIN)/governor run; else exec $(BIN)/governor sandbox; fi
 
 # The types are checked by one process: the tests begin beside it.

@@ -1,6 +1,7 @@
 """The documentation's commands are run word for word, and its tables say what the code does."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.http.incidents import ChangeBody, OpeningBody
 from bot.http.rights import MEANING
 from bot.sandbox.fake_slack.server import FakeSlackServer
 from bot.settings import Settings
@@ -55,7 +57,8 @@ async def test_the_commands_of_every_page_work_word_for_word_in_a_fresh_environm
             if page == PAGES[0]:
                 check_what_was_installed(clone / ".venv")
             # Each page begins as a reader of only that page does, with the program installed and migrated.
-            shell = Shell(tmp_path / page.removesuffix(".md").replace("/", "-"), shell.environ)
+            environ = {name: value for name, value in shell.environ.items() if name != "POLICIES_DIR"}
+            shell = Shell(tmp_path / page.removesuffix(".md").replace("/", "-"), environ)
             shutil.copytree(ROOT / "policies", shell.folder / "policies")
             assert (await shell.run(Block("sh", "governor migrate"))) == (0, "the database is up to date\n")
 
@@ -190,3 +193,26 @@ def test_the_image_is_not_run_by_root_and_has_what_the_program_needs() -> None:
     for name in ("pyproject.toml", "constraints.txt", "README.md", "bot"):
         assert name in copied
         assert (ROOT / name).exists()
+
+
+def test_what_another_incident_bot_reports_is_taken_by_the_api() -> None:
+    (body,) = [block for block in blocks(DOCS / "guides" / "from-incident-bots.md") if block.info == "json"]
+    report = OpeningBody.model_validate_json(body.text)
+    assert report.services == ["checkout"]
+    for change in re.findall(
+        r"`(\{\"[^`]+\})`", (DOCS / "guides" / "from-incident-bots.md").read_text(encoding="utf-8")
+    ):
+        assert ChangeBody.model_validate_json(change).model_fields_set
+
+
+def test_the_five_values_that_a_first_workspace_changes_are_in_the_example() -> None:
+    page = (DOCS / "install.md").read_text(encoding="utf-8")
+    section = page.partition("## 2. Change five values")[2].partition("\n## ")[0]
+    rows = [row.split("|")[1:3] for row in section.splitlines() if row.startswith("| ")][1:]
+    assert len(rows) == 5
+    for values, file in rows:
+        named = re.findall(r"`([^`]+\.yaml)`", file) or ["workspace.yaml", "checkout.yaml"]
+        texts = [(ROOT / "policies" / name).read_text(encoding="utf-8") for name in named]
+        for value in re.findall(r"`([^`]+)`", values):
+            pattern = ".*".join(map(re.escape, value.split("…")))
+            assert all(re.search(pattern, text) for text in texts), value

@@ -53,6 +53,7 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = url
         self.is_sqlite = url.startswith("sqlite")
+        self._system = "sqlite" if self.is_sqlite else "postgresql"
         self.file = _sqlite_file(url) if self.is_sqlite else None
         self.count_turn: CountTurn = lambda _waited_s, _held_s: None
         self._turn = asyncio.Lock()
@@ -86,8 +87,10 @@ class Database:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """Open a consistent snapshot to read from; writes in it are discarded."""
-        async with self._traced("read"), self.engine.connect() as connection:
-            yield connection
+        with span("database read", "client", inner=True) as recorded:
+            recorded.note("db.system.name", self._system)
+            async with self.engine.connect() as connection:
+                yield connection
 
     @asynccontextmanager
     async def transaction(self, *, in_turn: bool = True) -> AsyncIterator[AsyncConnection]:
@@ -102,29 +105,24 @@ class Database:
         `DatabaseFileLostError` where SQLite's file is not the one that was opened: nothing would be kept.
         """
         began_s = time.monotonic()
-        async with (
-            self._traced("transaction"),
-            self._next_turn() if self.is_sqlite else nullcontext(),
-            self._writer.begin() as connection,
-        ):
-            self._refuse_another_file()
-            signals.begin(connection)
-            if in_turn and not self.is_sqlite:
-                await connection.execute(_TURN)
-            turn_s = time.monotonic()
-            yield connection
-            topics = signals.marked(connection)
-            await self.signals.send(connection, topics)
-            self._refuse_another_file()
+        with span("database transaction", "client", inner=True) as recorded:
+            recorded.note("db.system.name", self._system)
+            async with (
+                self._next_turn() if self.is_sqlite else nullcontext(),
+                self._writer.begin() as connection,
+            ):
+                self._refuse_another_file()
+                signals.begin(connection)
+                if in_turn and not self.is_sqlite:
+                    await connection.execute(_TURN)
+                turn_s = time.monotonic()
+                yield connection
+                topics = signals.marked(connection)
+                await self.signals.send(connection, topics)
+                self._refuse_another_file()
         if in_turn or self.is_sqlite:
             self.count_turn(turn_s - began_s, time.monotonic() - turn_s)
         self.signals.fire(topics)
-
-    @asynccontextmanager
-    async def _traced(self, what: str) -> AsyncIterator[None]:
-        with span(f"database {what}", "client", inner=True) as recorded:
-            recorded.note("db.system.name", "sqlite" if self.is_sqlite else "postgresql")
-            yield
 
     @asynccontextmanager
     async def _next_turn(self) -> AsyncIterator[None]:

@@ -8,7 +8,7 @@ from tests.durability import model
 from tests.durability.model import Rules, State
 from tests.durability.search import CounterexampleError, Search, explore
 
-# `make simulate` allows one fault more: ten times as many states.
+# `python -m tests.durability` allows one fault more: several times as many states.
 RULES = Rules(faults=2)
 
 

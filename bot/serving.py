@@ -25,6 +25,7 @@ from bot.settings import Settings
 from bot.slack.manifest import manifest
 from bot.store.encryption import EncryptionError
 from bot.store.health.errors import StoreError
+from bot.store.health.unusable import why_unusable
 from bot.tracing.exporting import exporting
 from bot.tracing.exporting import secrets as secrets_of_traces
 
@@ -62,7 +63,8 @@ async def serve(
             raise
         return _fail(f"governor: {bad_tokens.exceptions[0]}")
     except (SQLAlchemyError, OSError) as error:
-        return _fail(f"governor: the database of DATABASE_URL cannot be used: {_first_line(error)}")
+        reason = why_unusable(settings.database_url, error)
+        return _fail(f"governor: the database of DATABASE_URL cannot be used: {reason}")
     return 0
 
 
@@ -143,8 +145,3 @@ def print_welcome(base_url: str, api_token: str) -> None:
 def _fail(message: str) -> int:
     sys.stderr.write(message + "\n")
     return 1
-
-
-def _first_line(error: SQLAlchemyError | OSError) -> str:
-    lines = str(getattr(error, "orig", None) or error).splitlines()
-    return lines[0] if lines else type(error).__name__

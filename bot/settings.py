@@ -2,11 +2,14 @@
 
 from pathlib import Path
 from typing import Literal
-from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from bot.settings_faults import one_of, setting_fault
+from bot.texts import is_name
 
 _DRIVERS = {
     "sqlite": "sqlite+aiosqlite",
@@ -15,8 +18,29 @@ _DRIVERS = {
 }
 _SHORTEST_LINE = 8
 _DATABASE_FORMS = "sqlite:///FILE or postgresql://USER:PASSWORD@HOST:5432/NAME"
-# What libpq's addresses say and asyncpg calls otherwise; without a name where it has no such option.
-_POSTGRESQL_OPTIONS = {"sslmode": "ssl", "channel_binding": "", "connect_timeout": ""}
+# What libpq's addresses say and asyncpg calls otherwise; without a name where it has no such option, and
+# where Governor sets it itself.
+_POSTGRESQL_OPTIONS = {
+    "sslmode": "ssl",
+    "ssl": "ssl",
+    "passfile": "passfile",
+    "target_session_attrs": "target_session_attrs",
+    "host": "host",
+    "port": "port",
+    "prepared_statement_cache_size": "prepared_statement_cache_size",
+    "application_name": "",
+    "channel_binding": "",
+    "connect_timeout": "",
+    "gssencmode": "",
+}
+_SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+_ADDRESSES = {
+    "slack_api_url": "https://slack.com/api/",
+    "slack_redirect_url": "https://governor.example.com/slack/oauth_redirect",
+    "github_api_url": "https://api.github.com",
+    "gitlab_url": "https://gitlab.com",
+    "terraform_url": "https://app.terraform.io",
+}
 _TOKEN_KINDS = {
     "xoxb-": ("a bot token", "slack_bot_token"),
     "xapp-": ("an app-level token", "slack_app_token"),
@@ -194,21 +218,49 @@ class Settings(BaseSettings):
         if not separator or driver is None or scheme not in {driver, *_DRIVERS}:
             raise PydanticCustomError("database_url", "write {forms}", {"forms": _DATABASE_FORMS})
         if driver.startswith("sqlite"):
+            if "?" in url and "uri=true" not in url:
+                raise PydanticCustomError("database_url", "write {forms}", {"forms": _DATABASE_FORMS})
             return driver + url[len(scheme) :]
-        parts = urlsplit(url)
+        parts = _split(url, _DATABASE_FORMS)
         if parts.port is None and not parts.hostname and not parts.query:
             raise PydanticCustomError("database_url", "write {forms}", {"forms": _DATABASE_FORMS})
-        options = [(_POSTGRESQL_OPTIONS.get(name, name), value) for name, value in parse_qsl(parts.query)]
-        query = urlencode([(name, value) for name, value in options if name])
+        options = parse_qsl(parts.query)
+        for name, value in options:
+            _check_option(name, value)
+        known = [(_POSTGRESQL_OPTIONS[name], value) for name, value in options]
+        query = urlencode([(name, value) for name, value in known if name])
         return urlunsplit((driver, parts.netloc, parts.path, query, ""))
 
-    @field_validator("governor_url", "github_api_url", "gitlab_url", "terraform_url")
+    @field_validator("log_level", "log_format", mode="before")
     @classmethod
-    def _check_address(cls, url: str | None) -> str | None:
+    def _ignore_case(cls, word: object) -> object:
+        return word.strip().lower() if isinstance(word, str) else word
+
+    @field_validator("slack_signing_secret")
+    @classmethod
+    def _check_signing_secret(cls, secret: SecretStr | None) -> SecretStr | None:
+        """Refuse what is surely another secret of the app's page."""
+        text = secret.get_secret_value() if secret else ""
+        if text.startswith(("xoxb-", "xoxp-", "xoxe-", "xoxe.", "xapp-", "http")) or " " in text.strip():
+            raise PydanticCustomError(
+                "signing_secret",
+                "this is another of the app's values; copy *Signing Secret* from *Basic Information* at "
+                "api.slack.com/apps: 32 digits and letters from a to f",
+            )
+        return secret
+
+    @field_validator(
+        "governor_url", "github_api_url", "gitlab_url", "terraform_url", "slack_api_url", "slack_redirect_url"
+    )
+    @classmethod
+    def _check_address(cls, url: str | None, info: ValidationInfo) -> str | None:
         """Refuse what is no address of a web server."""
-        parts = urlsplit(url or "")
-        if url is not None and (parts.scheme not in {"http", "https"} or not parts.hostname):
-            raise PydanticCustomError("address", "write an address such as https://governor.example.com", {})
+        if url is None:
+            return None
+        form = f"an address such as {_ADDRESSES.get(info.field_name or '', 'https://governor.example.com')}"
+        parts = _split(url, form)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or not is_name(url) or " " in url:
+            raise PydanticCustomError("address", "write {form}", {"form": form})
         return url
 
     @property
@@ -285,6 +337,27 @@ class Settings(BaseSettings):
         return tuple(name for name, value in required.items() if value is None)
 
 
+def _split(url: str, form: str) -> SplitResult:
+    """Return the parts of an address; one that has none is refused with the form to write."""
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - raises where the port is none
+    except ValueError:
+        raise PydanticCustomError("address", "write {form}", {"form": form}) from None
+    return parts
+
+
+def _check_option(name: str, value: str) -> None:
+    """Refuse an option of a PostgreSQL address that nobody would follow."""
+    if name not in _POSTGRESQL_OPTIONS:
+        known = one_of([name for name, called in _POSTGRESQL_OPTIONS.items() if called and name != "ssl"])
+        text = "it has the option `{name}`, which is not one of {known}"
+        raise PydanticCustomError("database_url", text, {"name": name, "known": known})
+    if _POSTGRESQL_OPTIONS[name] == "ssl" and value not in _SSL_MODES:
+        text = "`{name}` is not {known}"
+        raise PydanticCustomError("database_url", text, {"name": name, "known": one_of(_SSL_MODES)})
+
+
 def _each(secret: SecretStr | None) -> tuple[str, ...]:
     """Return the values of a setting that may hold several, separated by commas."""
     values = secret.get_secret_value().split(",") if secret else []
@@ -296,7 +369,5 @@ def read_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        faults = "; ".join(
-            f"{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors(include_input=False)
-        )
-        raise SettingsError(faults) from None
+        faults = (setting_fault(fault, Settings.model_fields) for fault in error.errors())
+        raise SettingsError("; ".join(faults)) from None

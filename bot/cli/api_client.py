@@ -5,9 +5,11 @@ ClientError
 └── RequestRefusedError   it answered with an error status, or with no JSON object
 """
 
+import os
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
 
 from bot.cli.console import fail, run_async
 from bot.settings import Settings, read_settings
@@ -95,17 +97,38 @@ def get_from_bot(url: str | None, path: str, **params: str | None) -> dict[str, 
 
 
 def base_url(settings: Settings, url: str | None) -> str:
-    """Return the bot's base address: `url`, or HOST and PORT of the environment."""
-    return url or f"http://{settings.host}:{settings.port}"
+    """Return the bot's base address: `url`, or HOST and PORT of the environment; fail where it is none."""
+    if not url:
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        return f"http://{host}:{settings.port}"
+    is_address = False
+    with suppress(ValueError):
+        parts = urlsplit(url)
+        is_web = parts.scheme in {"http", "https"} and " " not in url
+        is_address = is_web and bool(parts.hostname) and parts.port != 0
+    if not is_address:
+        fail(f"`{url}` is not an address: write --url or GOVERNOR_URL such as http://127.0.0.1:3000")
+    return url
 
 
 def api_token(settings: Settings) -> str | None:
-    """Return GOVERNOR_API_TOKEN of the environment."""
-    token = settings.governor_api_token
-    return token.get_secret_value() if token else None
+    """Return GOVERNOR_API_TOKEN of the environment; fail where no header can carry it."""
+    token = settings.governor_api_token.get_secret_value() if settings.governor_api_token else None
+    if token is not None and not (token.isascii() and token.isprintable()):
+        fail("GOVERNOR_API_TOKEN has spaces, line ends or letters that no token has: copy it again")
+    return token
+
+
+def path_of(*names: str) -> str:
+    """Return a path below `/api/v1/` of names that people typed: none of them can lead elsewhere."""
+    return "/".join(quote(name, safe="") for name in names)
 
 
 def _cause(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return "time-out"
-    return str(error) or type(error).__name__
+    cause = getattr(error, "os_error", error)
+    number = getattr(cause, "errno", None)
+    if isinstance(number, int) and number > 0:
+        return os.strerror(number).lower()
+    return getattr(cause, "strerror", None) or str(cause) or type(error).__name__

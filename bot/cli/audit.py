@@ -11,15 +11,18 @@ from typing import Annotated, Any
 
 import typer
 
+from bot.cli.boundary import CommandGroup
 from bot.cli.console import NO, Json, Url, err, fail, out, print_json, run_async
 
-audit = typer.Typer(help="Print the audit log of a running bot, oldest first.")
+audit = typer.Typer(cls=CommandGroup, help="Print the audit log of a running bot, oldest first.")
 
 _COLUMNS = ("id", "at", "actor", "action", "service", "subject", "reason", "before", "after", "hash")
 # A spreadsheet takes a cell that begins so for a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
-Since = Annotated[str | None, typer.Option(help="How far back: 7d, or a time such as 2026-11-23T09:00Z.")]
+Since = Annotated[
+    str | None, typer.Option(metavar="TIME", help="How far back: 7d, or a time such as 2026-11-23T09:00Z.")
+]
 
 
 class ExportFormat(StrEnum):
@@ -33,9 +36,9 @@ class ExportFormat(StrEnum):
 def listing(  # noqa: PLR0917 - the command's own options
     context: typer.Context,
     since: Since = None,
-    service: Annotated[str | None, typer.Option(help="Only this service.")] = None,
+    service: Annotated[str | None, typer.Option(metavar="SERVICE", help="Only this service.")] = None,
     actor: Annotated[
-        str | None, typer.Option(help="Only this Slack user id, `governor` or token name.")
+        str | None, typer.Option(metavar="WHO", help="Only this Slack user id, `governor` or token name.")
     ] = None,
     as_json: Json = False,
     url: Url = None,
@@ -70,10 +73,18 @@ def export(
     export_format: Annotated[
         ExportFormat, typer.Option("--format", help="One JSON object a line, or CSV.")
     ] = ExportFormat.JSONL,
+    as_json: Json = False,
 ) -> None:
-    """Print the log of the database of DATABASE_URL with each row's hash, oldest first."""
+    """Print the log of DATABASE_URL with the hash of each row.
+
+    Oldest first.
+
+    Example: `governor audit export --since 90d --format csv > audit.csv`.
+    """
     rows = run_async(_read_rows(_start(since), with_private=with_private))
-    if export_format is ExportFormat.CSV:
+    if as_json:
+        print_json(rows)
+    elif export_format is ExportFormat.CSV:
         _write_csv(rows)
     else:
         sys.stdout.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
@@ -82,16 +93,21 @@ def export(
 @audit.command()
 def archive(
     before: Annotated[
-        str, typer.Option(help="Rows from before this day are moved: 2026-01-01, or 400d for how long ago.")
+        str,
+        typer.Option(
+            metavar="TIME", help="Rows from before this day are moved: 2026-01-01, or 400d for how long ago."
+        ),
     ],
     to: Annotated[
         Path, typer.Option(metavar="FILE", help="A new file of JSON lines; gzipped if it ends with .gz.")
     ],
     as_json: Json = False,
 ) -> None:
-    """Move the beginning of the log of DATABASE_URL into a file; `verify` follows the chain across both.
+    """Move the beginning of the log of DATABASE_URL into a file.
 
-    If it is interrupted, run it once more with the same file.
+    `verify` follows the chain across both. If it is interrupted, run it once more with the same file.
+
+    Example: `governor audit archive --before 400d --to audit-2026.jsonl.gz`.
     """
     from bot.cli import audit_archive  # noqa: PLC0415 - the other commands need none of it
 
@@ -107,11 +123,17 @@ def verify(
         ),
     ] = None,
     head: Annotated[
-        str | None, typer.Option(help="Where the chain ended before: what an earlier `verify` printed.")
+        str | None,
+        typer.Option(
+            metavar="ROW:HASH", help="Where the chain ended before: what an earlier `verify` printed."
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Follow the chain of the log of DATABASE_URL: exit 1 and name the first row that was tampered with."""
+    """Follow the chain of the log of DATABASE_URL.
+
+    Exit 0 if it is intact; else exit 1 and name the first row that was tampered with.
+    """
     from bot.store.audit_archives.archive_file import ArchiveFileError  # noqa: PLC0415
 
     try:

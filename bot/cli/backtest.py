@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from bot.cli.console import Json, fail, out, print_json, run_async
+from bot.cli.progress import progress
 from bot.durations import DurationError, parse_duration
 from bot.settings import read_settings
 from bot.suggestions import did_you_mean, suggest
@@ -32,15 +31,19 @@ def backtest(
             help="Documents that stand in for those of POLICIES_DIR with the same kind and name.",
         ),
     ] = None,
-    since: Annotated[str, typer.Option(help="How far back to begin, such as 90d.")] = "90d",
+    since: Annotated[str, typer.Option(metavar="TIME", help="How far back to begin, such as 90d.")] = "90d",
     service: Annotated[
-        list[str] | None, typer.Option(help="Only this service; may be given several times.")
+        list[str] | None,
+        typer.Option(metavar="SERVICE", help="Only this service; may be given several times."),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Show what policies would have done: when they would have frozen, how long, what they would have held.
+    """Show what policies would have done with the past.
 
-    Reads DATABASE_URL and writes nothing. With --policy, what is in force now stands beside what is new.
+    When they would have frozen, how long, and what they would have held. Reads DATABASE_URL and writes
+    nothing. With --policy, what is in force now stands beside what is new.
+
+    Example: `governor backtest --policy new.yaml --since 30d`.
     """
     from bot.backtests.serial import backtests_json  # noqa: PLC0415 - --help needs none of it
     from bot.cli import backtest_table  # noqa: PLC0415
@@ -99,12 +102,7 @@ async def _run(
             if name not in known:
                 fail(f"there is no service {name}{did_you_mean(suggest(name, sorted(known)))}")
         runner = BacktestRunner(database, Downtime(database).bad_seconds)
-        with _progress() as progress:
-            bar = progress.add_task("replaying services", total=None)
-
-            def show(done: int, total: int) -> None:
-                progress.update(bar, completed=done, total=total)
-
+        with progress("replaying services") as show:
             return await runner.run(catalogs, Span(now - length, now), services or None, show)
 
 
@@ -117,10 +115,3 @@ async def _catalogs(database: "Database", policies: "Mapping[str, PolicySet]") -
     for row in await label_values.read(database):
         known.setdefault(LabelKey(row.document, row.label), []).append(row.value)
     return {name: each.expanded(known).catalog for name, each in policies.items()}
-
-
-def _progress() -> Progress:
-    """Return a progress bar on standard error, silent where nobody watches."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from bot.cli.console import NO, Json, err, out, print_json, run_async
+from bot.cli.console import NO, Json, err, out, print_json, run_async, say, wrapped
 from bot.formatting import counted
 from bot.settings import read_settings
 
@@ -29,11 +29,14 @@ _TIMEOUT = timedelta(seconds=5)
 def check(
     folder: Annotated[
         Path | None,
-        typer.Argument(metavar="[DIR]", help="Folder of policy documents; POLICIES_DIR if left out."),
+        typer.Argument(metavar="DIR", help="Folder of policy documents; POLICIES_DIR if left out."),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Check the policy documents and print every fault with its file, line and column."""
+    """Check the policy documents and print every fault.
+
+    Each with its file, line and column: exit 0 if there is none, 1 if there is any.
+    """
     from bot.policy.faults import PolicyError  # noqa: PLC0415 - --help and the other commands need none of it
     from bot.policy.loader import read  # noqa: PLC0415
 
@@ -72,15 +75,15 @@ def check(
         return
     out.print(f"{path}: {counted(len(services), 'service')}, {counted(len(slos), 'SLO')}, no faults")
     for row in for_each:
-        out.print(_for_each_line(row), markup=False)
+        say(_for_each_line(row))
     for source, problem in measurement.silent.items():
-        out.print(f"{source}: it is not known whether its SLOs can be measured: {problem}", markup=False)
+        say(f"{source}: it is not known whether its SLOs can be measured: {problem}")
     for slo, problem in sorted(measurement.problems.items()):
-        out.print(f"{slo}: cannot be measured now: {problem}", markup=False)
+        say(f"{slo}: cannot be measured now: {problem}")
     for each in small:
-        out.print(f"{each.slo.key}: {each.words}", markup=False)
+        say(f"{each.slo.key}: {each.words}")
     for finding in guards:
-        out.print(f"{finding.slo}: {finding.words}; {finding.fix}", markup=False)
+        say(f"{finding.slo}: {finding.words}; {finding.fix}")
 
 
 def _for_each_line(row: dict[str, Any]) -> str:
@@ -97,7 +100,8 @@ def refuse(path: Path, faults: "Sequence[PolicyFault]", as_json: bool) -> NoRetu
         print_json({"ok": False, "faults": [asdict(fault) for fault in faults]})
     else:
         for fault in faults:
-            out.print(str(fault), markup=False)
+            # Elsewhere than on a terminal, programs read them line by line.
+            out.print(wrapped(str(fault)) if out.is_terminal else str(fault), markup=False)
         err.print(f"{len(faults)} fault{'s' if len(faults) > 1 else ''} in {path}", style="red")
     sys.exit(NO)
 

@@ -1,27 +1,39 @@
 """The database of DATABASE_URL for a command; errors in one line."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.cli.console import fail
+from bot.cli.progress import progress
 from bot.settings import read_settings
 from bot.store.database import Database
 from bot.store.health.errors import StoreError
+from bot.store.health.unusable import why_unusable
 from bot.store.migrate import is_too_new, migrate, newest_version, version
 from bot.store.startup import check_before_use, find_lost_transactions
 
 
 @asynccontextmanager
-async def opened_database(*, migrating: bool = False) -> AsyncIterator[Database]:
-    """Open the database; with `migrating`, migrate it first, as `run` does."""
+async def opened_database(
+    *,
+    migrating: bool = False,
+    show: Callable[[int, int], None] | None = None,
+    found: Callable[[str | None], None] | None = None,
+) -> AsyncIterator[Database]:
+    """Open the database; with `migrating`, migrate it first, as `run` does.
+
+    `show` is told how many migrations of how many are done, `found` the version from before them.
+    """
     settings = read_settings()
     try:
         async with Database(settings.database_url) as database:
             if migrating:
                 await check_before_use(database)
-                await migrate(database)
+                if found is not None:
+                    found(await version(database))
+                await migrate(database, show)
             else:
                 await find_lost_transactions(database)
                 _refuse_other_versions(await version(database))
@@ -29,7 +41,7 @@ async def opened_database(*, migrating: bool = False) -> AsyncIterator[Database]
     except StoreError as error:
         fail(str(error))
     except (SQLAlchemyError, OSError) as error:
-        fail(f"the database of DATABASE_URL cannot be used: {first_line(error)}")
+        fail(f"the database of DATABASE_URL cannot be used: {why_unusable(settings.database_url, error)}")
 
 
 def _refuse_other_versions(found: str | None) -> None:
@@ -39,13 +51,14 @@ def _refuse_other_versions(found: str | None) -> None:
         fail("the database is not at this program's version: run `governor migrate`")
 
 
-async def migrate_database() -> None:
-    """Migrate the database to this program's version."""
-    async with opened_database(migrating=True):
-        pass
+async def migrate_database() -> tuple[str | None, str]:
+    """Migrate the database to this program's version; return the version before and the one after."""
+    before: str | None = None
 
+    def note(found: str | None) -> None:
+        nonlocal before
+        before = found
 
-def first_line(error: Exception) -> str:
-    """Return the first line of the driver's message: the full one has the statement and its values in it."""
-    lines = str(getattr(error, "orig", None) or error).splitlines()
-    return lines[0] if lines else type(error).__name__
+    with progress("migrating the database") as show:
+        async with opened_database(migrating=True, show=show, found=note):
+            return before, newest_version()

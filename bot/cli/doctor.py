@@ -8,7 +8,10 @@ from bot.settings import read_settings
 
 
 def doctor(as_json: Json = False) -> None:
-    """Examine the installation: exit 1 if anything is at fault, with a fix beside each fault."""
+    """Examine the installation and print a fix for each fault.
+
+    Exit 0 if all is well, 1 if anything is at fault.
+    """
     from bot.cli import tables  # noqa: PLC0415 - `--help` needs none of these libraries
     from bot.diagnostics.doctor import examine  # noqa: PLC0415
 

@@ -25,11 +25,16 @@ def explain(
     as_json: Json = False,
     url: Url = None,
 ) -> None:
-    """Show how a budget's figures are worked out: window, counts, formulas, queries."""
-    from bot.cli.api_client import get_from_bot  # noqa: PLC0415
+    """Show how the figures of a budget are worked out.
+
+    Window, counts, formulas and queries.
+
+    Example: `governor explain checkout/availability`.
+    """
+    from bot.cli.api_client import get_from_bot, path_of  # noqa: PLC0415
 
     service, name = service_and_slo(slo, "names no SLO: write SERVICE/SLO, such as checkout/availability")
-    body = get_from_bot(url, f"services/{service}/explanation", slo=name)
+    body = get_from_bot(url, path_of("services", service, "explanation"), slo=name)
     if as_json:
         print_json(body)
     else:

@@ -6,13 +6,16 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from bot.cli.api_client import ClientError, RequestRefusedError, UnreachableError, api_client
+from bot.cli.api_client import ClientError, RequestRefusedError, UnreachableError, api_client, path_of
+from bot.cli.console import err
+from bot.cli.progress import Lines
 from bot.durations import DurationError, parse_duration
+from bot.formatting import duration_text
 
 _POLL_S = 10.0
+_MOST = timedelta(days=30)
 
 
 def parse_wait(text: str | None) -> timedelta:
@@ -20,9 +23,12 @@ def parse_wait(text: str | None) -> timedelta:
     if text is None:
         return timedelta()
     try:
-        return parse_duration(text.strip())
+        wait = parse_duration(text.strip())
     except DurationError:
         raise ValueError(f"`--wait {text}` is not a duration: write 30s, 5m or 2h") from None
+    if wait > _MOST:
+        raise ValueError(f"`--wait {text}` is too long: at most {_MOST.days}d")
+    return wait
 
 
 def parse_since(text: str | None, now: datetime) -> str | None:
@@ -30,7 +36,10 @@ def parse_since(text: str | None, now: datetime) -> str | None:
     if text is None:
         return None
     with suppress(DurationError):
-        return (now - parse_duration(text.strip())).isoformat()
+        try:
+            return (now - parse_duration(text.strip())).isoformat()
+        except OverflowError:
+            raise ValueError(f"`--since {text}` is before any calendar: write 90d, or a time") from None
     try:
         when = datetime.fromisoformat(text)
     except ValueError:
@@ -58,13 +67,14 @@ async def ask_gate(
     """
     deadline = time.monotonic() + wait.total_seconds()
     latest: dict[str, Any] | None = None
+    lines = Lines()
     async with api_client(url, token) as client:
         with _progress(wait) as progress:
             bar = progress.add_task(f"waiting for {service} to open", total=wait.total_seconds() or 1)
             while True:
                 try:
                     latest = await client.get(
-                        f"gate/{service}",
+                        path_of("gate", service),
                         change=change,
                         kind=kind,
                         proof=proof,
@@ -79,6 +89,9 @@ async def ask_gate(
                 if latest is not None and (is_final or remaining_s <= 0):
                     return latest
                 progress.update(bar, completed=wait.total_seconds() - max(0.0, remaining_s))
+                if progress.disable:
+                    left = duration_text(timedelta(seconds=int(remaining_s)), plain=True)
+                    lines.show(f"waiting for {service} to open, {left} at most")
                 await asyncio.sleep(max(0.0, min(poll_s, remaining_s)))
 
 
@@ -94,7 +107,7 @@ def _progress(wait: timedelta) -> Progress:
         TextColumn("{task.description}"),
         BarColumn(),
         TimeRemainingColumn(),
-        console=Console(stderr=True),
+        console=err,
         transient=True,
-        disable=not wait or not Console(stderr=True).is_terminal,
+        disable=not wait or not err.is_terminal,
     )

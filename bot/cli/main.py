@@ -1,6 +1,6 @@
 """The command line: one function a command, no logic of its own.
 
-Exit codes: 0 yes, 1 no (refused, faults found), 2 could not tell (usage, unreachable).
+Exit codes are in `console.py`, and explained in docs/command-line.md.
 """
 
 import os
@@ -14,9 +14,10 @@ import typer
 
 from bot.cli.audit import audit
 from bot.cli.backtest import backtest
+from bot.cli.boundary import PROGRAM, CommandGroup, run_command
 from bot.cli.check import check
-from bot.cli.console import NO, UNKNOWN, YES, Json, Url, err, fail, out, print_json, run_async, run_server
-from bot.cli.deploy import deploy
+from bot.cli.console import NO, YES, Json, Url, err, fail, out, print_json, run_async, run_server
+from bot.cli.deployments.deploy import deploy
 from bot.cli.doctor import doctor
 from bot.cli.explain import explain
 from bot.cli.mcp import mcp
@@ -24,11 +25,11 @@ from bot.cli.tokens import tokens
 from bot.cli.velocity import velocity
 from bot.cli.webhooks import webhooks
 from bot.cli.where import where
-from bot.settings import SettingsError, read_settings
-from bot.texts import is_name
+from bot.settings import read_settings
 
 cli = typer.Typer(
-    name="governor",
+    name=PROGRAM,
+    cls=CommandGroup,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -63,47 +64,47 @@ def options(
 
 def main() -> None:
     """Run the command line; errors that a person can fix are printed as one clear line."""
-    if not all(is_name(argument) for argument in sys.argv[1:]):
-        fail("an argument has control characters or bytes that are not UTF-8")
-    try:
-        cli()
-    except SettingsError as error:
-        fail(f"the environment cannot be used: {error}")
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except Exception as error:  # noqa: BLE001 - the outermost boundary: what is printed here has no secrets
-        from bot.logs import crash_dump, hide  # noqa: PLC0415
-
-        hide(read_settings().secrets)
-        sys.stderr.write(crash_dump(error))
-        sys.exit(UNKNOWN)
+    sys.exit(run_command(cli, sys.argv[1:]))
 
 
 @cli.command()
 def run() -> None:
-    """Serve the Slack workspace that the environment names, until stopped."""
-    from bot.serving import serve  # noqa: PLC0415 - the other commands start without Slack's libraries
-
+    """Serve the Slack workspace of the environment, until stopped."""
     settings = read_settings()
     if settings.missing_credentials:
         missing = " and ".join(settings.missing_credentials)
         if "GOVERNOR_ENCRYPTION_KEY" in missing:
             fail(f"missing in the environment: {missing}. `governor key` prints a new encryption key.")
         fail(f"missing in the environment: {missing}. To try the bot without Slack, run `governor sandbox`.")
+    from bot.serving import serve  # noqa: PLC0415 - the other commands start without Slack's libraries
+
     sys.exit(run_server(serve(settings)))
 
 
 @cli.command()
 def sandbox(
     policies: Annotated[
-        Path | None, typer.Option(help="Folder of policy documents; the sandbox's own shop if left out.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder of policy documents; the sandbox's own shop if left out."),
     ] = None,
-    speed: Annotated[float, typer.Option(min=1, help="How many times faster than real time runs.")] = 1.0,
+    speed: Annotated[
+        float,
+        typer.Option(metavar="NUMBER", min=1, max=1_000, help="How many times faster than real time runs."),
+    ] = 1.0,
 ) -> None:
-    """Try the bot in the browser: a local stand-in for Slack and a shop that lives."""
+    """Try the bot in the browser, without Slack.
+
+    A local stand-in for Slack, and a shop with traffic.
+
+    Example: `governor sandbox --speed 60`.
+    """
+    settings = read_settings()
     from bot.serving import START_OVER, serve_sandbox  # noqa: PLC0415 - as above
 
-    settings = read_settings()
+    if policies is not None and not policies.exists():
+        fail(f"--policies: there is no folder {policies}")
+    if settings.port == 0:
+        fail("PORT: the sandbox needs a port of its own: write one from 1 to 65535")
     code = run_server(serve_sandbox(settings, policies=policies, speed=speed))
     if code == START_OVER:
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - this very program
@@ -114,7 +115,11 @@ cli.command()(check)
 
 
 @cli.command()
-def schema() -> None:
+def schema(
+    _as_json: Annotated[
+        bool, typer.Option("--json", help="The schema is JSON, with this or without.")
+    ] = False,
+) -> None:
     """Print the JSON Schema of the policy documents, for editors."""
     from bot.policy.documents.json_schema import json_schema  # noqa: PLC0415
 
@@ -124,20 +129,23 @@ def schema() -> None:
 @cli.command()
 def budget(
     service: Annotated[
-        str | None, typer.Argument(metavar="[SERVICE]", help="All services if left out.")
+        str | None, typer.Argument(metavar="SERVICE", help="All services if left out.")
     ] = None,
     as_json: Json = False,
     url: Url = None,
 ) -> None:
-    """Show how much error budget is left, asked of a running bot."""
-    from bot.cli import tables  # noqa: PLC0415
-    from bot.cli.api_client import get_from_bot  # noqa: PLC0415
+    """Show how much error budget is left, asked of a running bot.
 
-    body = get_from_bot(url, f"services/{service}" if service else "services")
+    Example: `governor budget checkout --json`.
+    """
+    from bot.cli import tables  # noqa: PLC0415
+    from bot.cli.api_client import get_from_bot, path_of  # noqa: PLC0415
+
+    body = get_from_bot(url, path_of("services", service) if service is not None else "services")
     if as_json:
         print_json(body)
     else:
-        out.print(tables.budgets([body] if service else body["services"]))
+        out.print(tables.budgets([body] if service is not None else body["services"]))
 
 
 cli.command()(explain)
@@ -149,17 +157,27 @@ cli.command()(backtest)
 @cli.command()
 def gate(  # noqa: PLR0917 - the command's own options
     service: ServiceName,
-    change: Annotated[str | None, typer.Option(help="The change to ship, such as PR-12.")] = None,
-    kind: Annotated[str | None, typer.Option(help="Its kind, such as security or P0.")] = None,
-    proof: Annotated[
-        str | None, typer.Option(help="What proves its kind, such as CVE-2026-1234 or 'incident 12'.")
+    change: Annotated[
+        str | None, typer.Option(metavar="CHANGE", help="The change to ship, such as PR-12.")
     ] = None,
-    commit: Annotated[str | None, typer.Option(help="Its commit, which an exemption may name.")] = None,
+    kind: Annotated[
+        str | None, typer.Option(metavar="KIND", help="Its kind, such as security or P0.")
+    ] = None,
+    proof: Annotated[
+        str | None,
+        typer.Option(metavar="PROOF", help="What proves its kind, such as CVE-2026-1234 or 'incident 12'."),
+    ] = None,
+    commit: Annotated[
+        str | None, typer.Option(metavar="COMMIT", help="Its commit, which an exemption may name.")
+    ] = None,
     environment: Annotated[
-        str | None, typer.Option(help="Where it ships to, such as staging; any freeze bars it if left out.")
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Where it ships to, such as staging; any freeze bars it if left out."
+        ),
     ] = None,
     wait: Annotated[
-        str | None, typer.Option(help="Wait this long for the service to open, such as 30m.")
+        str | None, typer.Option(metavar="TIME", help="Wait this long for the service to open, such as 30m.")
     ] = None,
     if_unavailable: Annotated[
         Unavailable, typer.Option(help="What an unreachable bot means at the end of the wait.")
@@ -167,7 +185,12 @@ def gate(  # noqa: PLR0917 - the command's own options
     as_json: Json = False,
     url: Url = None,
 ) -> None:
-    """Ask whether a change may ship: exit 0 if it may, 1 if not, 2 if nobody could tell."""
+    """Ask whether a change may ship.
+
+    Exit 0 if it may, 1 if not, 2 if nobody could tell.
+
+    Example: `governor gate checkout --change PR-12 --wait 30m`.
+    """
     from bot.cli import tables  # noqa: PLC0415
     from bot.cli.api_client import ClientError, api_token, base_url  # noqa: PLC0415
     from bot.cli.gate import ask_gate, is_unavailable, parse_wait  # noqa: PLC0415
@@ -203,30 +226,44 @@ def gate(  # noqa: PLR0917 - the command's own options
 
 
 @cli.command()
-def migrate() -> None:
+def migrate(as_json: Json = False) -> None:
     """Bring the database of DATABASE_URL to this version."""
     from bot.cli.database import migrate_database  # noqa: PLC0415
 
-    run_async(migrate_database())
-    out.print("the database is up to date")
+    before, after = run_async(migrate_database())
+    if as_json:
+        print_json({"before": before, "after": after})
+    else:
+        out.print("the database is up to date")
 
 
 @cli.command()
 def manifest(
     url: Annotated[
         str | None,
-        typer.Option(envvar="GOVERNOR_URL", help="The bot's public address, https://…, also for links."),
+        typer.Option(
+            metavar="URL", envvar="GOVERNOR_URL", help="The bot's public address, https://…, also for links."
+        ),
     ] = None,
     socket: Annotated[
         bool, typer.Option("--socket", help="For Socket Mode: no public address needed.")
     ] = False,
     prefix: Annotated[
         str,
-        typer.Option(envvar="SLACK_COMMAND_PREFIX", help="Put before each command's name, such as acme-."),
+        typer.Option(
+            metavar="PREFIX",
+            envvar="SLACK_COMMAND_PREFIX",
+            help="Put before each command's name, such as acme-.",
+        ),
     ] = "",
     as_json: Json = False,
 ) -> None:
-    """Print the Slack app manifest: commands, events and the least scopes."""
+    """Print the manifest of the Slack app.
+
+    Commands, events and the least scopes.
+
+    Example: `governor manifest --url https://governor.example.com`.
+    """
     import yaml  # noqa: PLC0415
 
     from bot.slack.manifest import manifest as build  # noqa: PLC0415
@@ -242,11 +279,18 @@ def manifest(
 
 
 @cli.command()
-def key() -> None:
-    """Print a new key for GOVERNOR_ENCRYPTION_KEY, which seals the tokens of Slack workspaces."""
+def key(as_json: Json = False) -> None:
+    """Print a new key for GOVERNOR_ENCRYPTION_KEY.
+
+    It encrypts the tokens of Slack workspaces in the database.
+    """
     from bot.store.encryption import new_key  # noqa: PLC0415
 
-    sys.stdout.write(f"{new_key()}\n")
+    made = new_key()
+    if as_json:
+        print_json({"key": made})
+    else:
+        sys.stdout.write(f"{made}\n")
 
 
 cli.command()(doctor)

@@ -18,7 +18,10 @@ from bot.settings import read_settings
 
 
 def mcp(url: Url = None) -> None:
-    """Serve the tools for agents over stdio: a client of the bot at GOVERNOR_URL with GOVERNOR_API_TOKEN."""
+    """Serve the tools for agents over stdio.
+
+    A client of the bot at GOVERNOR_URL, with the rights of GOVERNOR_API_TOKEN.
+    """
     if find_spec("mcp") is None:
         fail("MCP is not installed: install governor[mcp]")
     settings = read_settings()

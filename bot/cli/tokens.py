@@ -8,11 +8,14 @@ from typing import Annotated
 
 import typer
 
+from bot.cli.boundary import CommandGroup
 from bot.cli.console import Json, err, fail, out, print_json, run_async
 from bot.deployments.actor import Actor
 
 tokens = typer.Typer(
-    help="Make, list and revoke API tokens, in the database of DATABASE_URL.", no_args_is_help=True
+    help="Make, list and revoke API tokens, in DATABASE_URL.",
+    no_args_is_help=True,
+    cls=CommandGroup,
 )
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
@@ -27,8 +30,9 @@ def create(
     allow: Annotated[
         str,
         typer.Option(
+            metavar="RIGHTS",
             help="Rights, separated by commas: gate:read,events:write; or all. Private incidents are shown "
-            "only with incidents:read-private, beside incidents:read or audit:read."
+            "only with incidents:read-private, beside incidents:read or audit:read.",
         ),
     ],
     actor: Annotated[
@@ -39,11 +43,15 @@ def create(
         ),
     ] = Actor.PIPELINE,
     per_minute: Annotated[
-        int, typer.Option(min=1, max=1_000_000, help="How many requests a minute it may make.")
+        int,
+        typer.Option(metavar="NUMBER", min=1, max=1_000_000, help="How many requests a minute it may make."),
     ] = 600,
     as_json: Json = False,
 ) -> None:
-    """Make a token and print it: it is shown this once."""
+    """Make a token and print it: it is shown this once.
+
+    Example: `governor token create ci --allow gate:read,deployments:write`.
+    """
     from bot.http.rights import UnknownRightError, read_rights  # noqa: PLC0415 - `--help` needs none of it
     from bot.store.api_tokens import TokenNameTakenError  # noqa: PLC0415
 
@@ -75,7 +83,7 @@ def list_(as_json: Json = False) -> None:
 
 
 @tokens.command()
-def revoke(name: Name) -> None:
+def revoke(name: Name, as_json: Json = False) -> None:
     """Put a token out of force, at once and for good."""
     from bot.store.api_tokens import NoSuchTokenError  # noqa: PLC0415
 
@@ -83,7 +91,10 @@ def revoke(name: Name) -> None:
         run_async(_revoke(name))
     except NoSuchTokenError as error:
         fail(str(error))
-    out.print(f"{name} is revoked", markup=False)
+    if as_json:
+        print_json({"name": name, "revoked": True})
+    else:
+        out.print(f"{name} is revoked", markup=False)
 
 
 async def _create(name: str, rights: frozenset[str], per_minute: int, actor: Actor) -> str:

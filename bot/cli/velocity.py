@@ -20,14 +20,19 @@ def velocity(
     name: Annotated[
         str | None,
         typer.Argument(
-            metavar="[SERVICE|TEAM]", help="A service, or a team such as @checkout-devs; all if left out."
+            metavar="SERVICE|TEAM", help="A service, or a team such as @checkout-devs; all if left out."
         ),
     ] = None,
-    since: Annotated[str, typer.Option(help="How far back to look, such as 30d.")] = "90d",
+    since: Annotated[str, typer.Option(metavar="TIME", help="How far back to look, such as 30d.")] = "90d",
     as_json: Json = False,
     url: Url = None,
 ) -> None:
-    """Show the five delivery measures, and what freezes and deployments cost each other."""
+    """Show the five delivery measures, and what freezes cost.
+
+    What deployments cost the error budgets stands below them.
+
+    Example: `governor velocity checkout --since 30d`.
+    """
     from bot.cli.api_client import get_from_bot  # noqa: PLC0415
 
     try:
@@ -35,7 +40,7 @@ def velocity(
     except DurationError as error:
         fail(f"--since: {error}")
     if not timedelta() < length <= timedelta(days=366):
-        fail("--since: at most 366d")
+        fail(f"`--since {since}` is not within a year: write 30d, at most 366d")
     start = (datetime.now(UTC) - length).isoformat()
     asked = {} if name is None else {"team" if name.startswith("@") else "service": name}
     body = get_from_bot(url, "velocity", since=start, **asked)

@@ -1,30 +1,34 @@
 """`governor webhooks`: lists what was delivered to outgoing webhooks, and delivers an event again."""
 
-import sys
 from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
 
-from bot.cli.console import NO, UNKNOWN, Json, Url, err, out, print_json, run_async
+from bot.cli.boundary import CommandGroup
+from bot.cli.console import NO, UNKNOWN, Json, Url, fail, out, print_json, run_async
+from bot.webhooks.records import WebhookState
 
 webhooks = typer.Typer(
     name="webhooks",
-    help="List what was delivered to outgoing webhooks, and deliver it again.",
+    help="List what went to outgoing webhooks, and deliver it again.",
     no_args_is_help=True,
+    cls=CommandGroup,
 )
 
 
 @webhooks.callback()
 def _group() -> None:
-    """List what was delivered to outgoing webhooks, and deliver it again."""
+    """List what went to outgoing webhooks, and deliver it again."""
 
 
 @webhooks.command("list")
 def listing(
-    webhook: Annotated[str | None, typer.Option(help="Only to this webhook of the policies.")] = None,
-    state: Annotated[str | None, typer.Option(help="Only these: pending, delivered or failed.")] = None,
-    event: Annotated[str | None, typer.Option(help="Only events of this type.")] = None,
+    webhook: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only to this webhook of the policies.")
+    ] = None,
+    state: Annotated[WebhookState | None, typer.Option(help="Only those in this state.")] = None,
+    event: Annotated[str | None, typer.Option(metavar="TYPE", help="Only events of this type.")] = None,
     as_json: Json = False,
     url: Url = None,
 ) -> None:
@@ -47,7 +51,10 @@ def redeliver(
     as_json: Json = False,
     url: Url = None,
 ) -> None:
-    """Deliver an event again: exit 0 if it is on its way, 1 if it is refused, 2 if nobody answers."""
+    """Deliver an event again.
+
+    Exit 0 if it is on its way, 1 if it is refused, 2 if nobody answers.
+    """
     from bot.cli.api_client import (  # noqa: PLC0415
         ClientError,
         RequestRefusedError,
@@ -66,11 +73,9 @@ def redeliver(
     try:
         answer = run_async(post())
     except RequestRefusedError as error:
-        err.print(f"governor: {error}", markup=False)
-        sys.exit(NO if error.status < 500 else UNKNOWN)
+        fail(str(error), NO if error.status < 500 else UNKNOWN)
     except ClientError as error:
-        err.print(f"governor: {error}", markup=False)
-        sys.exit(UNKNOWN)
+        fail(str(error))
     if as_json:
         print_json(answer)
     else:

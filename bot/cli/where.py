@@ -21,12 +21,15 @@ def where(
     as_json: Json = False,
     url: Url = None,
 ) -> None:
-    """Show what spent the error budgets: incidents, deployments, flags and the rest."""
-    from bot.cli.api_client import get_from_bot  # noqa: PLC0415
+    """Show which incidents, deployments and flags spent the budgets.
+
+    Example: `governor where checkout`.
+    """
+    from bot.cli.api_client import get_from_bot, path_of  # noqa: PLC0415
 
     refusal = "names no service and no SLO: write SERVICE or SERVICE/SLO, such as checkout"
     service, name = service_and_slo(slo, refusal)
-    body = get_from_bot(url, f"services/{service}/spending", slo=name)
+    body = get_from_bot(url, path_of("services", service, "spending"), slo=name)
     if as_json:
         print_json(body)
     else:

@@ -8,10 +8,8 @@ from collections.abc import Awaitable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import aiohttp
-from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.budgets.measurement import Measurement, measure
@@ -37,6 +35,7 @@ from bot.policy.loader import read
 from bot.policy.secrets import secrets_of
 from bot.settings import Settings
 from bot.store.database import Database
+from bot.store.health.unusable import why_unusable
 from bot.store.migrate import is_too_new, newest_version, version
 
 _TIMEOUT = timedelta(seconds=20)
@@ -139,19 +138,17 @@ async def _load(
 
 
 async def _database(database: Database) -> list[Finding]:
-    file = make_url(database.url).database if database.is_sqlite else None
-    if file is not None and not Path(file).parent.is_dir():
-        detail = f"there is no folder {Path(file).parent}"
-        return [fault("database", "DATABASE_URL", detail, "make the folder, or name another file")]
     damage = await wal_damage(database)
     try:
         current, newest = await version(database), newest_version()
         damage += await file_damage(database)
     except (SQLAlchemyError, OSError) as error:
-        detail = str(getattr(error, "orig", None) or type(error).__name__).splitlines()[0]
-        return [
-            fault("database", "DATABASE_URL", detail, "check that it runs and that this user may connect")
-        ]
+        fix = (
+            "correct the path, or make the folder writable for this user"
+            if database.is_sqlite
+            else "check that it runs and that this user may connect"
+        )
+        return [fault("database", "DATABASE_URL", why_unusable(database.url, error), fix)]
     if is_too_new(current):
         detail = f"at version {current}, newer than this program, which has {newest}"
         return [*damage, fault("database", "migrations", detail, "install the program that upgraded it")]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from bot.deployments.actor import Actor
+from bot.suggestions import did_you_mean, suggest
 
 
 class Right(StrEnum):
@@ -84,8 +85,9 @@ def read_rights(text: str, actor: Actor = Actor.PIPELINE) -> frozenset[Right]:
         raise UnknownRightError(f"name at least one right of {', '.join(Right)}")
     unknown = [name for name in names if name not in set(Right)]
     if unknown:
+        meant = did_you_mean(suggest(unknown[0], (*Right, "all")))
         raise UnknownRightError(
-            f"there is no right {', '.join(unknown)}; the rights are {', '.join(Right)}, or all"
+            f"there is no right {', '.join(unknown)}{meant or '.'} The rights are {', '.join(Right)}, or all"
         )
     rights = frozenset(map(Right, names))
     if denied := rights - rights_of(actor):

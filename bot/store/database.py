@@ -20,7 +20,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from bot.store import signals
-from bot.store.drivers.sqlite import open_connection
+from bot.store.drivers.sqlite import OneTripConnection, open_connection
 from bot.store.health.errors import DatabaseBusyError, DatabaseFileLostError
 from bot.store.health.sqlite_file import SqliteFile
 from bot.store.signals import Signals
@@ -63,13 +63,12 @@ class Database:
             pool_pre_ping=not self.is_sqlite,
             # A database in memory has one connection and no pool to wait for.
             **({} if self.is_sqlite and self.file is None else {"pool_timeout": _POOL_TIMEOUT_S}),
-            connect_args={"async_creator_fn": open_connection} if self.is_sqlite else _POSTGRESQL,
+            connect_args={"async_creator_fn": self._sqlite_connection} if self.is_sqlite else _POSTGRESQL,
         )
         event.listen(self.engine.sync_engine, "after_execute", signals.note_write)
         if self.is_sqlite:
             event.listen(self.engine.sync_engine, "do_connect", self._open_same_file)
             event.listen(self.engine.sync_engine, "connect", _prepare_sqlite)
-            event.listen(self.engine.sync_engine, "connect", self._note_thread)
             event.listen(self.engine.sync_engine, "connect", self._note_file)
             event.listen(self.engine.sync_engine, "begin", _begin_sqlite)
         self._writer = self.engine.execution_options(writes=True)
@@ -156,8 +155,11 @@ class Database:
             connection.close()
             raise
 
-    def _note_thread(self, connection: Any, _record: object) -> None:
-        self._threads.add(connection.driver_connection._thread)  # noqa: SLF001 - the driver offers no way to wait
+    def _sqlite_connection(self, database: str, **options: Any) -> OneTripConnection:
+        """Return a connection to be opened; its thread is noted first, because opening may fail."""
+        connection = open_connection(database, **options)
+        self._threads.add(connection._thread)  # noqa: SLF001 - the driver offers no way to wait
+        return connection
 
     def insert(self, table: Table) -> sqlite.Insert:
         """Return an INSERT with `on_conflict_do_…`, in this database's dialect.

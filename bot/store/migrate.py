@@ -10,6 +10,7 @@ something to upgrade, to save memory and time at every other start.
 import asyncio
 import sys
 import tempfile
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,12 +40,16 @@ _VERSION_TABLE = Table(
 )
 
 
-async def migrate(database: Database) -> None:
+Show = Callable[[int, int], None]
+"""Told after each migration how many of how many are done."""
+
+
+async def migrate(database: Database, show: Show | None = None) -> None:
     """Upgrade the database to the newest version; raises `SchemaTooNewError`."""
     async with database.transaction() as connection:
         if not database.is_sqlite:
             await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _UPGRADE_LOCK})
-        before, after = await connection.run_sync(_upgrade)
+        before, after = await connection.run_sync(_upgrade, show)
     if before != after:
         log.info("database_migrated", before=before, after=after)
 
@@ -84,16 +89,29 @@ def _version(connection: Connection) -> str | None:
     return version_num
 
 
-def _config(connection: Connection | None = None) -> "Config":
+def _config(connection: Connection | None = None, show: Show | None = None) -> "Config":
     from alembic.config import Config  # noqa: PLC0415 - see the module's docstring
 
-    config = Config(attributes={"connection": connection})
+    done, total = 0, 0 if connection is None else len(_versions() - _older(_version(connection)))
+
+    def count(**_: object) -> None:
+        nonlocal done
+        done += 1
+        if show is not None:
+            show(done, total)
+
+    config = Config(attributes={"connection": connection, "on_version_apply": count})
     config.set_main_option("script_location", str(_FOLDER))
     config.set_main_option("path_separator", "os")
     return config
 
 
-def _upgrade(connection: Connection) -> tuple[str | None, str | None]:
+def _older(found: str | None) -> set[str]:
+    """Return the versions up to that of a database."""
+    return {known for known in _versions() if found is not None and known <= found}
+
+
+def _upgrade(connection: Connection, show: Show | None = None) -> tuple[str | None, str | None]:
     before = _version(connection)
     if before == newest_version():
         return before, before
@@ -105,7 +123,7 @@ def _upgrade(connection: Connection) -> tuple[str | None, str | None]:
     if before is None and not inspect(connection).get_table_names():
         _create(connection)
     else:
-        upgrade_by_steps(connection)
+        upgrade_by_steps(connection, show)
     return before, _version(connection)
 
 
@@ -116,11 +134,11 @@ def _create(connection: Connection) -> None:
     connection.execute(_VERSION_TABLE.insert().values(version_num=newest_version()))
 
 
-def upgrade_by_steps(connection: Connection) -> None:
+def upgrade_by_steps(connection: Connection, show: Show | None = None) -> None:
     """Run the migrations that the database has not seen yet."""
     from alembic import command  # noqa: PLC0415 - see the module's docstring
 
-    command.upgrade(_config(connection), "head")
+    command.upgrade(_config(connection, show), "head")
 
 
 async def _draft(message: str) -> None:

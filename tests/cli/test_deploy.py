@@ -11,8 +11,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from bot.cli.deploy import report
-from bot.cli.deploy_import import describe
+from bot.cli.deployments.deploy import report
+from bot.cli.deployments.deploy_import import describe
 from tests.support.clock import DAY, NOW
 from tests.support.github import api
 from tests.support.github_api import TOKEN as GITHUB_TOKEN

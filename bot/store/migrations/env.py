@@ -20,6 +20,7 @@ context.configure(
     # SQLite alters a table by copying it; its DDL is transactional, though Alembic does not count on it.
     render_as_batch=True,
     transactional_ddl=True,
+    on_version_apply=context.config.attributes["on_version_apply"],
 )
 with context.begin_transaction():
     context.run_migrations()

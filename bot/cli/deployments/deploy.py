@@ -7,7 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from bot.cli.console import NO, UNKNOWN, YES, Json, Url, err, out, print_json, run_async
+from bot.cli.boundary import CommandGroup
+from bot.cli.console import NO, UNKNOWN, YES, Json, Url, fail, out, print_json, run_async
+from bot.deployments.actor import Actor
+from bot.deployments.deployment import DeploymentState
 
 _NAMES: Mapping[str, tuple[str, ...]] = {
     "commit": (
@@ -28,7 +31,10 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
 """Where CI systems say it: GitHub Actions, GitLab, Jenkins, Azure Pipelines, CircleCI, Buildkite."""
 
 deploy = typer.Typer(
-    name="deploy", help="Tell of deployments, and import their history.", no_args_is_help=True
+    name="deploy",
+    help="Tell of deployments, and import their history.",
+    no_args_is_help=True,
+    cls=CommandGroup,
 )
 
 
@@ -39,25 +45,37 @@ def _group() -> None:
 
 @deploy.command()
 def record(  # noqa: PLR0917 - the command's own options
-    service: Annotated[str, typer.Option(help="A service of the policies.")],
-    commit: Annotated[str | None, typer.Option(help="What was deployed; the CI's commit by default.")] = None,
-    environment: Annotated[str, typer.Option(help="Where to.")] = "production",
-    state: Annotated[str, typer.Option(help="How it ended: succeeded or failed.")] = "succeeded",
+    service: Annotated[str, typer.Option(metavar="SERVICE", help="A service of the policies.")],
+    commit: Annotated[
+        str | None, typer.Option(metavar="COMMIT", help="What was deployed; the CI's commit by default.")
+    ] = None,
+    environment: Annotated[str, typer.Option(metavar="NAME", help="Where to.")] = "production",
+    state: Annotated[DeploymentState, typer.Option(help="How it ended.")] = DeploymentState.SUCCEEDED,
     key: Annotated[
-        str | None, typer.Option(help="Tells it from all others; made of the CI's run and job if left out.")
+        str | None,
+        typer.Option(
+            metavar="KEY", help="Tells it from all others; made of the CI's run and job if left out."
+        ),
     ] = None,
     run: Annotated[
         str | None,
-        typer.Option(help="The pipeline's run: its jobs are one deployment; the CI's by default."),
+        typer.Option(
+            metavar="RUN", help="The pipeline's run: its jobs are one deployment; the CI's by default."
+        ),
     ] = None,
-    actor: Annotated[str, typer.Option(help="Who deployed: person, pipeline or agent.")] = "pipeline",
+    actor: Annotated[Actor, typer.Option(help="Who deployed.")] = Actor.PIPELINE,
     started_at: Annotated[
-        str | None, typer.Option(help="When it began, as RFC 3339; now if left out.")
+        str | None, typer.Option(metavar="TIME", help="When it began, as RFC 3339; now if left out.")
     ] = None,
     as_json: Json = False,
     url: Url = None,
 ) -> None:
-    """Record how a deployment ended: exit 0 if it is recorded, 1 if it is refused, 2 if nobody answers."""
+    """Record how a deployment ended.
+
+    Exit 0 if it is recorded, 1 if it is refused, 2 if nobody answers.
+
+    Example: `governor deploy record --service checkout --commit 3f1c2ab`.
+    """
     import os  # noqa: PLC0415 - the environment is this command's alone
 
     from bot.cli.api_client import (  # noqa: PLC0415
@@ -70,11 +88,10 @@ def record(  # noqa: PLR0917 - the command's own options
     from bot.settings import read_settings  # noqa: PLC0415
 
     given = {"commit": commit, "key": key, "run": run, "started_at": started_at}
-    given |= {"state": state, "actor": actor}
+    given |= {"state": state.value, "actor": actor.value}
     body = report(os.environ, service, environment, given, datetime.now(UTC))
     if "commit" not in body:
-        err.print("governor: say what was deployed: `--commit 3f1c2ab`")
-        sys.exit(UNKNOWN)
+        fail("say what was deployed: `--commit 3f1c2ab`")
     settings = read_settings()
 
     async def post() -> dict[str, Any]:
@@ -84,11 +101,9 @@ def record(  # noqa: PLR0917 - the command's own options
     try:
         answer = run_async(post())
     except RequestRefusedError as error:
-        err.print(f"governor: {error}{_faults(error.problem)}", markup=False)
-        sys.exit(NO if error.status < 500 else UNKNOWN)
+        fail(f"{error}{_faults(error.problem)}", NO if error.status < 500 else UNKNOWN)
     except ClientError as error:
-        err.print(f"governor: {error}", markup=False)
-        sys.exit(UNKNOWN)
+        fail(str(error))
     if as_json:
         print_json(answer)
     else:
@@ -102,11 +117,13 @@ def import_history(
     name: Annotated[
         str | None,
         typer.Argument(
-            metavar="[SERVICE|REPOSITORY]",
+            metavar="SERVICE|REPOSITORY",
             help="A service, or a repository such as acme/checkout; all that services name if left out.",
         ),
     ] = None,
-    since: Annotated[str, typer.Option(help="How far back to import, such as 30d; at most 366d.")] = "90d",
+    since: Annotated[
+        str, typer.Option(metavar="TIME", help="How far back to import, such as 30d; at most 366d.")
+    ] = "90d",
     wait: Annotated[
         bool,
         typer.Option("--wait/--no-wait", help="Wait for the end; the bot goes on either way."),
@@ -114,8 +131,11 @@ def import_history(
     as_json: Json = False,
     url: Url = None,
 ) -> None:
-    """Import deployments from GitHub: exit 0 if it is done, 1 if refused or given up, 2 if nobody answers."""
-    from bot.cli.deploy_import import run_import  # noqa: PLC0415 - other commands need no client
+    """Import deployments from GitHub.
+
+    Exit 0 if it is done, 1 if it is refused or given up, 2 if nobody answers.
+    """
+    from bot.cli.deployments.deploy_import import run_import  # noqa: PLC0415 - other commands need no client
 
     run_import(name, since, url, wait=wait, as_json=as_json)
 

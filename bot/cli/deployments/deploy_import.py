@@ -10,7 +10,8 @@ from typing import Any, NoReturn
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
 from bot.cli.api_client import ApiClient, ClientError, RequestRefusedError, api_client, api_token, base_url
-from bot.cli.console import NO, UNKNOWN, YES, err, fail, out, print_json, run_async
+from bot.cli.console import NO, UNKNOWN, YES, err, fail, print_json, run_async, say
+from bot.cli.progress import Lines
 from bot.durations import DurationError, parse_duration
 from bot.formatting import counted
 from bot.settings import read_settings
@@ -46,16 +47,16 @@ def run_import(name: str | None, since: str, url: str | None, *, wait: bool, as_
         print_json({"imports": imports})
     else:
         for each in imports:
-            out.print(describe(each), markup=False)
+            say(describe(each))
     sys.exit(NO if any(each["state"] in {"given_up", "cancelled"} for each in imports) else YES)
 
 
 async def _follow(
     client: ApiClient, begun: Sequence[Mapping[str, Any]], *, is_shown: bool
 ) -> Sequence[Mapping[str, Any]]:
-    """Return the imports when all are over; shows how far they are on a terminal."""
+    """Return the imports when all are over; show how far they are on standard error."""
     names, imports = {each["repository"] for each in begun}, begun
-    with _display(is_shown and err.is_terminal) as show:
+    with _display(is_shown) as show:
         while True:
             show(imports)
             if all(each["state"] != "pending" for each in imports):
@@ -66,7 +67,12 @@ async def _follow(
 
 
 def _display(is_shown: bool) -> AbstractContextManager[Show]:
-    return _ProgressBars() if is_shown else nullcontext(lambda _: None)
+    if not is_shown:
+        return nullcontext(lambda _: None)
+    if err.is_terminal:
+        return _ProgressBars()
+    lines = Lines()
+    return nullcontext(lambda imports: lines.show("; ".join(map(describe, imports))))
 
 
 class _ProgressBars:

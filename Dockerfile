@@ -21,6 +21,8 @@ USER 10001
 WORKDIR /data
 VOLUME /data
 EXPOSE 3000
-HEALTHCHECK CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:3000/healthz', timeout=3)"]
+# A start may wait for a migration.
+HEALTHCHECK --start-period=15m CMD ["python", "-c", \
+    "import os, urllib.request as u; u.urlopen('http://127.0.0.1:' + os.environ.get('PORT', '3000') + '/healthz', timeout=3)"]
 ENTRYPOINT ["governor"]
 CMD ["run"]

@@ -10,8 +10,9 @@ from datetime import datetime
 from itertools import accumulate, pairwise
 
 from bot.budgets.budget import EventCounts
-from bot.budgets.ledger.buckets import Cell, without_skew
+from bot.budgets.ledger.buckets import without_skew
 from bot.budgets.ledger.rollups import FIVE_MINUTES, HOUR, MINUTE, Rollup, floor, seconds
+from bot.budgets.source import Cell
 from bot.catalog.window import Span
 
 Cells = Mapping[int, Mapping[int, Cell]]

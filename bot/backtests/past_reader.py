@@ -21,6 +21,7 @@ from bot.budgets.ledger.ledger import fingerprint
 from bot.budgets.ledger.rollups import FIVE_MINUTES, HOUR, MINUTE, ceil, instant, rollups_at, seconds
 from bot.budgets.ledger.state import LedgerState
 from bot.budgets.ledger.state_rows import read_states
+from bot.budgets.source import Cell
 from bot.catalog.slo import DowntimeSli, EventsSli, Slo
 from bot.catalog.window import RollingWindow, Span, Window
 from bot.formatting import duration_code
@@ -103,7 +104,7 @@ class PastReader:
         self, connection: AsyncConnection, ids: Sequence[int], start: datetime
     ) -> Mapping[int, Cells]:
         """Return the stored buckets of ledgers, by the ledger's id."""
-        found: dict[int, dict[int, Mapping[int, bucket_rows.Cell]]] = {slo_id: {} for slo_id in ids}
+        found: dict[int, dict[int, Mapping[int, Cell]]] = {slo_id: {} for slo_id in ids}
         first, last = int(seconds(start)) - HOUR, int(seconds(self._now)) + HOUR
         for width in _WIDTHS if ids else ():
             for slo_id, cells in (
@@ -147,7 +148,7 @@ class PastReader:
         times = self._times_of(edges_of(rollups_at(LedgerState(base=MINUTE), self._now), start, self._now))
         recorded = await self._downtime(slo.service, _parts(times))
         lengths = [end - begin for begin, end in pairwise(times.edges)]
-        cells: list[bucket_rows.Cell] = list(zip(recorded, map(float, lengths), strict=True))
+        cells: list[Cell] = list(zip(recorded, map(float, lengths), strict=True))
 
         async def sum_spans(needed: Sequence[Span]) -> Sequence[EventCounts]:
             return seconds_of(needed, await self._downtime(slo.service, needed))
@@ -161,7 +162,7 @@ class PastReader:
 
 
 async def _adjust(
-    planner: AdjustmentPlanner, times: PastTimes, cells: list[bucket_rows.Cell], sum_spans: SumSpans
+    planner: AdjustmentPlanner, times: PastTimes, cells: list[Cell], sum_spans: SumSpans
 ) -> bool:
     """Put adjusted events in place of those of the parts that adjustments reach; return whether any is."""
     reached = [(index, span) for index, span in enumerate(_parts(times)) if planner.plan(span).parts]

@@ -6,7 +6,7 @@ A batch that fails is divided, so that no SLI fails because of its neighbours.
 import asyncio
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -20,6 +20,8 @@ from bot.budgets.source import (
     Answer,
     AnswerTooLargeError,
     Bucket,
+    BucketColumns,
+    Cell,
     InvalidAnswerError,
     LateReading,
     Source,
@@ -186,7 +188,11 @@ def _checked(answer: Answer, read: Read) -> Answer:
     impossible = _impossible(buckets)
     if impossible is not None:
         return impossible
-    within = [bucket for bucket in buckets if read.span.start <= bucket.start < read.span.end]
+    within: Sequence[Bucket]
+    if isinstance(buckets, BucketColumns):
+        within = buckets.within(read.span)
+    else:
+        within = [bucket for bucket in buckets if read.span.start <= bucket.start < read.span.end]
     return LateReading(within, answer.newest) if isinstance(answer, LateReading) else within
 
 
@@ -195,6 +201,8 @@ def _impossible(buckets: Sequence[Bucket]) -> InvalidAnswerError | None:
 
     Bad events may be slightly negative where counters were read one after the other; never all events.
     """
+    if isinstance(buckets, BucketColumns) and _are_possible(buckets.cells.values()):
+        return None
     for bucket in buckets:
         at, most = bucket.start.isoformat(), max(abs(bucket.bad), abs(bucket.total))
         if not (math.isfinite(bucket.bad) and math.isfinite(bucket.total)):
@@ -206,3 +214,17 @@ def _impossible(buckets: Sequence[Bucket]) -> InvalidAnswerError | None:
         if bucket.total < 0:
             return InvalidAnswerError(f"the source answered {bucket.total:g} events for {at}")
     return None
+
+
+def _are_possible(cells: Collection[Cell]) -> bool:
+    """Return whether all of many buckets can be true, without a look at each."""
+    if not cells:
+        return True
+    bad, total = zip(*cells, strict=True)
+    numbers = (min(bad), max(bad), min(total), max(total))
+    return (
+        math.isfinite(sum(bad))
+        and math.isfinite(sum(total))
+        and numbers[2] >= 0
+        and all(abs(number) <= MOST_EVENTS for number in numbers)
+    )

@@ -5,7 +5,7 @@ SLOs that need the same reads from one source are read in batches (`batch_reader
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -16,7 +16,15 @@ from bot.budgets.batch_reader import BatchReader
 from bot.budgets.ledger.ledger import Ledger
 from bot.budgets.ledger.rollups import MINUTE, base_width
 from bot.budgets.ledger.state import LedgerState, ReadFault
-from bot.budgets.read_plan import Read, earlier_read, edge_to_refine, is_ahead, is_hourly_read_due, plan_reads
+from bot.budgets.read_plan import (
+    Read,
+    ReadPlan,
+    earlier_read,
+    edge_to_refine,
+    is_ahead,
+    is_hourly_read_due,
+    plan_reads,
+)
 from bot.budgets.source import (
     InvalidAnswerError,
     LateReading,
@@ -32,6 +40,9 @@ log = structlog.get_logger()
 
 OnCollected = Callable[[Sequence[Slo]], None]
 
+_HISTORY_AT_ONCE = 2
+"""How many batches of one source are back-filled at a time: what is new goes beside them."""
+
 
 @dataclass(frozen=True, slots=True)
 class ReadProgress:
@@ -41,11 +52,40 @@ class ReadProgress:
     total: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """SLOs of one source that need the same reads."""
+
+    source: str
+    slos: Sequence[Slo]
+    reads: tuple[Read, ...]
+
+
+class _Places(defaultdict[str, asyncio.Semaphore]):
+    """How many batches of each source are worked at, at a time."""
+
+    def __init__(self, at_once: int) -> None:
+        super().__init__(lambda: asyncio.Semaphore(at_once))
+
+
+class _Progress:
+    """Counts the reads of SLOs that are read together."""
+
+    def __init__(self, reads: Sequence[Read]) -> None:
+        self._total = sum(read.points for read in reads)
+        self._done = 0
+
+    def add(self, read: Read) -> ReadProgress:
+        self._done += read.points
+        return ReadProgress(self._done, self._total)
+
+
 class Collector:
     """Brings the ledger up to date, for any number of SLOs at a time.
 
-    `sources` are called by the names that SLIs give them; `at_once` bounds the open requests to one
-    source, `retry_wait` is the pause before the second attempt (the third waits twice as long).
+    `sources` are called by the names that SLIs give them; `at_once` bounds how many batches of one source
+    are read or written at a time, `retry_wait` is the pause before the second attempt (the third waits twice
+    as long).
     """
 
     def __init__(
@@ -53,11 +93,15 @@ class Collector:
         ledger: Ledger,
         sources: Mapping[str, Source],
         *,
-        at_once: int = 8,
+        at_once: int = 4,
         retry_wait: timedelta = timedelta(milliseconds=500),
     ) -> None:
         self._reader = BatchReader(sources, at_once, retry_wait)
         self._ledger = ledger
+        # A batch keeps its place until it is written: answers that wait for the database are held in memory.
+        self._new = _Places(at_once)
+        self._older = _Places(_HISTORY_AT_ONCE)
+        self._filling: set[str] = set()
         self._progress: dict[str, ReadProgress] = {}
         # Hours of which the source no longer has all minutes, by SLO: not to be read again and again.
         self._unrefinable: dict[str, Span] = {}
@@ -74,11 +118,13 @@ class Collector:
         evaluate_every: timedelta,
         collected: OnCollected = lambda _: None,
     ) -> None:
-        """Read what is new, late or missing. A source's failure is stored in the ledger, not raised.
+        """Read what is new or late of all SLOs, and then what is missing of their history.
 
-        What was read before a failure is kept; the next call continues from there. `collected` is called
-        with SLOs as soon as nothing more is read for them, whether or not they failed. A fault of ours
-        (the database is away) is logged, and `collected` is not called with those SLOs.
+        A source's failure is stored in the ledger, not raised. What was read before a failure is kept; the
+        next call continues from there. `collected` is called with SLOs as soon as what is new of them is
+        read, whether or not they failed, and again once their history is read. That may take minutes: a call
+        meanwhile reads what is new, and leaves history to the first. A fault of ours (the database is away)
+        is logged, and `collected` is not called with those SLOs.
         """
         measured = [slo for slo in slos if isinstance(slo.sli, CounterSli | LatencySli)]
         if len(measured) < len(slos):
@@ -88,15 +134,73 @@ class Collector:
         base = base_width(evaluate_every)
         states = await self._prepare(measured, now, base)
         plans = _plans(states, now, base)
-        due = {slo for slo, state in states.items() if is_hourly_read_due(state, now, base, slo.key)}
-        batches = [
-            self._collect_batch(
-                source_name, {slo: states[slo] for slo in batch}, reads, now, collected, due=due
+        by_source: dict[str, list[Slo]] = defaultdict(list)
+        for slo in measured:
+            by_source[_source_of(slo)].append(slo)
+        await asyncio.gather(
+            *(
+                self._collect_from(source, {slo: plans[slo] for slo in alike}, states, now, collected)
+                for source, alike in by_source.items()
             )
-            for (source_name, reads), alike in plans.items()
-            for batch in self._reader.batches(source_name, alike, _most_points(reads), now)
+        )
+
+    async def _collect_from(
+        self,
+        source: str,
+        plans: Mapping[Slo, ReadPlan],
+        states: dict[Slo, LedgerState],
+        now: datetime,
+        collected: OnCollected,
+    ) -> None:
+        """Read what is new or late of all SLOs of one source, and then what is missing of their history."""
+        lacking: dict[Slo, tuple[Read, ...]] = {}
+
+        async def read_new(batch: _Batch) -> None:
+            due = [
+                slo
+                for slo in batch.slos
+                if is_hourly_read_due(states[slo], now, states[slo].base or MINUTE, slo.key)
+            ]
+            remaining = await self._read_all(self._new, batch, states, now)
+            whole = {slo: states[slo] for slo in remaining if not plans[slo].history}
+            await self._refine_edges(source, whole, now)
+            collected(batch.slos)
+            lacking.update((slo, plans[slo].history) for slo in remaining if slo not in whole)
+            await self._read_earlier(source, {slo: whole[slo] for slo in due if slo in whole}, now)
+
+        async def read_history(batch: _Batch) -> None:
+            try:
+                remaining = await self._read_all(self._older, batch, states, now)
+                await self._refine_edges(source, {slo: states[slo] for slo in remaining}, now)
+                collected(batch.slos)
+            finally:
+                self._filling.difference_update(slo.key for slo in batch.slos)
+
+        await self._for_each_batch(source, {slo: plan.new for slo, plan in plans.items()}, now, read_new)
+        begun = {slo: reads for slo, reads in lacking.items() if slo.key not in self._filling}
+        self._filling.update(slo.key for slo in begun)
+        try:
+            await self._for_each_batch(source, begun, now, read_history)
+        finally:
+            self._filling.difference_update(slo.key for slo in begun)
+
+    async def _for_each_batch(
+        self,
+        source: str,
+        reads: Mapping[Slo, tuple[Read, ...]],
+        now: datetime,
+        work: Callable[[_Batch], Awaitable[None]],
+    ) -> None:
+        """Work at all batches of SLOs that need the same reads."""
+        alike: dict[tuple[Read, ...], list[Slo]] = defaultdict(list)
+        for slo, needed in reads.items():
+            alike[needed].append(slo)
+        tasks = [
+            work(_Batch(source, batch, needed))
+            for needed, slos in alike.items()
+            for batch in self._reader.batches(source, slos, _most_points(needed), now)
         ]
-        for outcome in await asyncio.gather(*batches, return_exceptions=True):
+        for outcome in await asyncio.gather(*tasks, return_exceptions=True):
             if isinstance(outcome, Exception):
                 log.error("collection_failed", exc_info=outcome)
             elif isinstance(outcome, BaseException):
@@ -116,42 +220,49 @@ class Collector:
                 changed.append(slo)
         return states | dict(zip(changed, await self._ledger.states(changed), strict=True))
 
-    async def _collect_batch(
+    async def _read_all(
         self,
-        source_name: str,
+        places: _Places,
+        batch: _Batch,
         states: dict[Slo, LedgerState],
-        reads: Sequence[Read],
         now: datetime,
-        collected: OnCollected,
-        *,
-        due: Collection[Slo],
-    ) -> None:
-        total, done = sum(read.points for read in reads), 0
-        slos = tuple(states)
-        remaining = list(slos)
+    ) -> list[Slo]:
+        """Read and write for one batch, one read after the other; return the SLOs for which none failed.
+
+        `states` are brought up to date.
+        """
+        remaining, progress = list(batch.slos), _Progress(batch.reads)
         try:
-            for read in reads:
-                answers = await self._reader.read(source_name, remaining, read, now)
-                failed = {slo: error for slo, error in answers.items() if isinstance(error, SourceError)}
-                await self._record_failures(failed, now)
-                readings = [
-                    (slo, buckets_of(answer))
-                    for slo, answer in answers.items()
-                    if not isinstance(answer, SourceError)
-                ]
-                newest = {
-                    slo: answer.newest for slo, answer in answers.items() if isinstance(answer, LateReading)
-                }
-                states |= await self._ledger.write(readings, read.span, read.width, now, newest)
+            for read in batch.reads:
+                async with places[batch.source]:
+                    failed = await self._read_and_write(batch.source, remaining, read, states, now)
                 remaining = [slo for slo in remaining if slo not in failed]
-                done += read.points
-                self._report(remaining, ReadProgress(done, total), len(reads))
+                self._report(remaining, progress.add(read), len(batch.reads))
         finally:
-            for slo in slos:
+            for slo in batch.slos:
                 self._progress.pop(slo.key, None)
-        await self._refine_edges(source_name, {slo: states[slo] for slo in remaining}, now)
-        collected(slos)
-        await self._read_earlier(source_name, {slo: states[slo] for slo in remaining if slo in due}, now)
+        return remaining
+
+    async def _read_and_write(
+        self,
+        source: str,
+        batch: Sequence[Slo],
+        read: Read,
+        states: dict[Slo, LedgerState],
+        now: datetime,
+    ) -> Collection[Slo]:
+        """Read for one batch and write what came; return the SLOs for which it failed."""
+        answers = await self._reader.read(source, batch, read, now)
+        failed = {slo: error for slo, error in answers.items() if isinstance(error, SourceError)}
+        await self._record_failures(failed, now)
+        readings = [
+            (slo, buckets_of(answer))
+            for slo, answer in answers.items()
+            if not isinstance(answer, SourceError)
+        ]
+        newest = {slo: answer.newest for slo, answer in answers.items() if isinstance(answer, LateReading)}
+        states |= await self._ledger.write(readings, read.span, read.width, now, newest)
+        return failed
 
     async def _record_failures(self, failed: Mapping[Slo, SourceError], now: datetime) -> None:
         alike: dict[tuple[ReadFault, str], list[Slo]] = defaultdict(list)
@@ -217,21 +328,23 @@ class Collector:
             )
 
 
-def _plans(
-    states: Mapping[Slo, LedgerState], now: datetime, base: int
-) -> dict[tuple[str, tuple[Read, ...]], list[Slo]]:
-    """Group SLOs by their source and the reads that they need."""
-    reads_by_state: dict[tuple[LedgerState, Window, bool], tuple[Read, ...]] = {}
-    plans: dict[tuple[str, tuple[Read, ...]], list[Slo]] = defaultdict(list)
+def _plans(states: Mapping[Slo, LedgerState], now: datetime, base: int) -> dict[Slo, ReadPlan]:
+    """Return what to read for each SLO."""
+    plan_by_state: dict[tuple[LedgerState, Window, bool], ReadPlan] = {}
+    plans: dict[Slo, ReadPlan] = {}
     for slo, state in states.items():
-        if not isinstance(slo.sli, CounterSli | LatencySli):
-            continue
         all_minutes = is_hourly_read_due(state, now, base, slo.key)
         key = state, slo.window, all_minutes
-        if key not in reads_by_state:
-            reads_by_state[key] = tuple(plan_reads(state, slo.window, now, base, all_minutes=all_minutes))
-        plans[slo.sli.source, reads_by_state[key]].append(slo)
+        if key not in plan_by_state:
+            plan_by_state[key] = plan_reads(state, slo.window, now, base, all_minutes=all_minutes)
+        plans[slo] = plan_by_state[key]
     return plans
+
+
+def _source_of(slo: Slo) -> str:
+    if isinstance(slo.sli, CounterSli | LatencySli):
+        return slo.sli.source
+    raise TypeError(f"{slo.key} is not read from a source")
 
 
 def _edges(states: Mapping[Slo, LedgerState], now: datetime) -> dict[Span, list[Slo]]:

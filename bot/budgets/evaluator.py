@@ -50,6 +50,8 @@ Observe = Callable[[float], None]
 """Takes the seconds that one evaluation took."""
 
 _FORECAST_POINTS = 180
+_SLOS_AT_ONCE = 200
+"""About how many SLOs are assessed at a time: more would block the event loop for long."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -119,19 +121,20 @@ class Evaluator:
     async def evaluate(self, services: Sequence[Service]) -> None:
         """Read what is new for these services, assess their budgets, and pass them to `on_assessed`.
 
-        Each service is assessed as soon as it is read, together with all that are ready by then. A fault
-        in assessing one is logged and fails no other.
+        Each service is assessed as soon as what is new of it is read, together with others that are ready by
+        then, and again where history was read. A fault in assessing one is logged and fails no other.
         """
         every, now = self._current.catalog.workspace.evaluate_every, self._clock.now()
-        unread = {service.name: len(service.slos) for service in services}
+        unread = {service.name: {slo.key for slo in service.slos} for service in services}
         by_name = {service.name: service for service in services}
         ready: asyncio.Queue[Service | None] = asyncio.Queue()
 
         def collected(slos: Sequence[Slo]) -> None:
             for slo in slos:
-                unread[slo.service] -= 1
-                if not unread[slo.service]:
-                    ready.put_nowait(by_name[slo.service])
+                unread[slo.service].discard(slo.key)
+            for name in dict.fromkeys(slo.service for slo in slos):
+                if not unread[name]:
+                    ready.put_nowait(by_name[name])
 
         async def collect() -> None:
             try:
@@ -296,16 +299,18 @@ def _lease(service: str) -> str:
 
 
 async def _next_batch(ready: "asyncio.Queue[Service | None]") -> list[Service]:
-    """Wait for the first service that is ready; return all that are. Empty at the end (`None`)."""
+    """Wait for the first service that is ready; return those that are. Empty at the end (`None`)."""
     first = await ready.get()
-    batch = [] if first is None else [first]
-    while batch and not ready.empty():
+    batch = {} if first is None else {first.name: first}
+    slos = 0 if first is None else len(first.slos)
+    while batch and slos < _SLOS_AT_ONCE and not ready.empty():
         following = ready.get_nowait()
         if following is None:
             ready.put_nowait(None)
             break
-        batch.append(following)
-    return batch
+        slos += len(following.slos)
+        batch[following.name] = following
+    return list(batch.values())
 
 
 def _request(service: Service, slo: Slo) -> AssessmentRequest:

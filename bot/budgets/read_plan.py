@@ -45,6 +45,17 @@ class Read:
         return self.span.length // self.width
 
 
+@dataclass(frozen=True, slots=True)
+class ReadPlan:
+    """Reads in their order: what is `new`, up to now; then the `history` that is missing, newest first.
+
+    After each of them what is filled is still one span.
+    """
+
+    new: tuple[Read, ...]
+    history: tuple[Read, ...]
+
+
 @lru_cache(maxsize=1_024)
 def history_start(window: Window, as_of: datetime) -> datetime:
     """Return how far back the ledger must reach: window and longest burn rate, rounded down to an hour."""
@@ -54,20 +65,20 @@ def history_start(window: Window, as_of: datetime) -> datetime:
 
 def plan_reads(
     state: LedgerState, window: Window, now: datetime, base: int, *, all_minutes: bool = False
-) -> list[Read]:
-    """Return the reads in their order; after each of them what is filled is still one span.
+) -> ReadPlan:
+    """Return what to read.
 
-    For a new ledger, and after a gap longer than the window: the whole history, newest first. Later the
-    new part with an overlap, oldest first, and then the history that is still missing (the backfill),
-    newest first. `base` is the finest width in seconds. With `all_minutes` the overlap is all time of which
-    the ledger keeps minutes.
+    For a new ledger, and after a gap longer than the window, everything is history but the newest read.
+    Later the new part overlaps what was read, and is read oldest first. `base` is the finest width in
+    seconds. With `all_minutes` the overlap is all time of which the ledger keeps minutes.
     """
     end = instant(floor(seconds(now), base))
     history = history_start(window, end)
     rollups = rollups_at(replace(state, base=base), now)
     if state.filled_from is None or state.filled_to is None or state.filled_to < history:
-        return _chunks(Span(history, end), rollups)[::-1]
-    reads = []
+        newest, *older = _chunks(Span(history, end), rollups)[::-1]
+        return ReadPlan((newest,), tuple(older))
+    new: list[Read] = []
     if end > state.filled_to or state.fault is not None:
         # No part of a wide bucket is read again: its events would be counted twice.
         minutes_from = max(state.minutes_from or state.filled_from, state.filled_from)
@@ -76,10 +87,11 @@ def plan_reads(
             since = next(rollup.since for rollup in rollups if rollup.width == MINUTE)
             overlap_start = min(overlap_start, instant(since))
         reread_from = max(floor(seconds(overlap_start), MINUTE), int(seconds(minutes_from)))
-        reads = _chunks(Span(instant(reread_from), end), rollups)
+        new = _chunks(Span(instant(reread_from), end), rollups)
+    older = []
     if history < state.filled_from:
-        reads += _chunks(Span(history, state.filled_from), rollups)[::-1]
-    return reads
+        older = _chunks(Span(history, state.filled_from), rollups)[::-1]
+    return ReadPlan(tuple(new), tuple(older))
 
 
 def earlier_read(state: LedgerState, window: Window) -> Read | None:

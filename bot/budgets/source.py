@@ -9,10 +9,10 @@ SourceError
     └── UnmeasurableError    some of the events cannot be told good from bad (no such bucket)
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import ClassVar, Protocol
+from datetime import UTC, datetime, timedelta
+from typing import ClassVar, Protocol, overload
 
 from bot.catalog.slo import Sli
 from bot.catalog.window import Span
@@ -74,6 +74,55 @@ class Bucket:
     width: timedelta
     bad: float
     total: float
+
+
+Cell = tuple[float, float]
+"""The bad events and all events of one bucket."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class BucketColumns(Sequence[Bucket]):
+    """Buckets of one width, as numbers: a month of an SLO has thousands, and each is an object otherwise.
+
+    `cells` are by the bucket's start in seconds since the epoch, oldest first.
+    """
+
+    __slots__ = ("cells", "width")
+
+    def __init__(self, cells: Mapping[int, Cell], width: timedelta) -> None:
+        self.cells = cells
+        self.width = width
+
+    def __len__(self) -> int:
+        return len(self.cells)
+
+    @overload
+    def __getitem__(self, index: int) -> Bucket: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Bucket]: ...
+    def __getitem__(self, index: int | slice) -> Bucket | Sequence[Bucket]:
+        return list(self)[index]
+
+    def __iter__(self) -> Iterator[Bucket]:
+        for start, (bad, total) in self.cells.items():
+            yield Bucket(_EPOCH + timedelta(seconds=start), self.width, bad, total)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    def __hash__(self) -> int:
+        return hash((self.width, len(self.cells)))
+
+    def __repr__(self) -> str:
+        return repr(list(self))
+
+    def within(self, span: Span) -> "BucketColumns":
+        """Return those that begin in the span."""
+        first, until = (at.timestamp() for at in (span.start, span.end))
+        if not self.cells or (first <= min(self.cells) and max(self.cells) < until):
+            return self
+        return BucketColumns({at: cell for at, cell in self.cells.items() if first <= at < until}, self.width)
 
 
 @dataclass(frozen=True, slots=True)

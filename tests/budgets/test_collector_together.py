@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -18,7 +19,7 @@ from bot.budgets.source import (
 )
 from bot.catalog.slo import CounterSli, Sli, Slo
 from bot.catalog.window import RollingWindow, Span
-from tests.support.clock import HOUR, MINUTE, NOW
+from tests.support.clock import DAY, HOUR, MINUTE, NOW
 from tests.support.formula_source import CountingSource, assessed, truth
 from tests.support.values import prometheus_sli, slo
 
@@ -45,6 +46,22 @@ class PickySource(CountingSource):
             await self.gate.wait()
         if len(slis) > self.most or self.spoilers & set(slis):
             raise self.refusal
+        return await super().read_together(slis, span, step)
+
+
+class SlowHistory(CountingSource):
+    """Does not answer for what lies half a day back until it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.answers = asyncio.Event(), asyncio.Event()
+        self.history: list[datetime] = []
+
+    async def read_together(self, slis: Sequence[Sli], span: Span, step: timedelta) -> Sequence[Answer]:
+        if span.end <= NOW - 12 * HOUR and step != MINUTE:
+            self.asked.set()
+            await self.answers.wait()
+            self.history.append(span.end)
         return await super().read_together(slis, span, step)
 
 
@@ -135,8 +152,31 @@ async def test_a_slow_source_keeps_no_other_waiting(ledger: Ledger) -> None:
         collector.collect([elsewhere, *SLOS], NOW, MINUTE, collected=told.put_nowait)
     )
     async with asyncio.timeout(60):
-        assert set(await told.get()) == set(SLOS)
+        # Once what is new is read, and again with the history.
+        assert [set(await told.get()) for _ in range(2)] == [set(SLOS)] * 2
     assert told.empty()
     slow.gate.set()
     await collecting
-    assert told.get_nowait() == (elsewhere,)
+    assert [told.get_nowait() for _ in range(2)] == [[elsewhere]] * 2
+
+
+async def test_what_is_new_is_read_while_another_call_reads_the_history(ledger: Ledger) -> None:
+    source = SlowHistory()
+    collector = Collector(ledger, {"prometheus": source}, retry_wait=timedelta())
+    month = [replace(each, window=RollingWindow(30 * DAY)) for each in SLOS]
+    first = asyncio.create_task(collector.collect(month, NOW, MINUTE))
+    async with asyncio.timeout(60):
+        await source.asked.wait()
+        await collector.collect(month, NOW + MINUTE, MINUTE)
+        await collector.collect(month, NOW + 2 * MINUTE, MINUTE)
+    for state in await ledger.states(month):
+        assert (state.filled_from, state.filled_to) == (NOW - 12 * HOUR, NOW + 2 * MINUTE)
+    for each in month:
+        found = await assessed(ledger, each, NOW + 2 * MINUTE)
+        assert (found.state, found.problem) == (SloState.STALE, "the history is still being read")
+    source.answers.set()
+    await first
+    assert source.history == sorted(source.history, reverse=True), "the newest day first, and each part once"
+    for each in month:
+        found = await assessed(ledger, each, NOW + 2 * MINUTE)
+        assert found.events == truth(Span(NOW + 2 * MINUTE - 30 * DAY, NOW + 2 * MINUTE))

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from bot.budgets.ledger.rollups import base_width, seconds
 from bot.budgets.ledger.state import OVERLAP, LedgerState, ReadFault
-from bot.budgets.read_plan import Read, earlier_read, edge_to_refine, is_ahead, plan_reads
-from bot.catalog.window import CalendarUnit, CalendarWindow, RollingWindow, Span
+from bot.budgets.read_plan import Read, earlier_read, edge_to_refine, is_ahead
+from bot.budgets.read_plan import plan_reads as plan
+from bot.catalog.window import CalendarUnit, CalendarWindow, RollingWindow, Span, Window
 from tests.support.clock import DAY, HOUR, MINUTE, NOW
 
 SECOND = timedelta(seconds=1)
@@ -21,6 +22,11 @@ SHORT = RollingWindow(HOUR)
 
 def filled(start: datetime, end: datetime, *, fault: ReadFault | None = None) -> LedgerState:
     return LedgerState(filled_from=start, filled_to=end, base=60, fault=fault)
+
+
+def plan_reads(state: LedgerState, window: Window, now: datetime, base: int) -> list[Read]:
+    found = plan(state, window, now, base)
+    return [*found.new, *found.history]
 
 
 def test_first_sight_of_a_month_goes_back_in_time_with_wider_buckets() -> None:

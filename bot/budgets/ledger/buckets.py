@@ -4,24 +4,22 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from functools import lru_cache
+from datetime import timedelta
 
+import msgspec
 from sqlalchemy import delete, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.budgets.budget import NO_EVENTS, EventCounts
 from bot.budgets.ledger.rollups import DAY, HOUR, MINUTE, Segment, floor, seconds
-from bot.budgets.source import Bucket
+from bot.budgets.source import Bucket, BucketColumns, Cell
 from bot.store.database import Database
 from bot.store.tables.core import buckets as table
-
-Cell = tuple[float, float]
-"""The bad events and all events of one bucket."""
 
 Rows = dict[tuple[int, int, int], Cell]
 """Cells to add, by ledger, width and start."""
 
+_NO_EVENTS = (0.0, 0.0)
 _SKEW_SHARE = 0.01
 _SKEW_EVENTS = 2.0
 """Counters that are read one after the other may differ by this share, or by so many events."""
@@ -35,16 +33,13 @@ class SumRequest:
     spans: tuple[tuple[Segment, ...], ...]
 
 
-@lru_cache(maxsize=16_384)
-def _first_second(start: datetime, width: int) -> int:
-    return floor(seconds(start), width)
-
-
-def cells(buckets: Iterable[Bucket], width: int) -> dict[int, Cell]:
+def cells(buckets: Iterable[Bucket], width: int) -> Mapping[int, Cell]:
     """Return cells by their start in seconds; buckets with the same start are added up."""
+    if isinstance(buckets, BucketColumns) and buckets.width == timedelta(seconds=width):
+        return buckets.cells
     cells_by_start: dict[int, Cell] = {}
     for bucket in buckets:
-        start = _first_second(bucket.start, width)
+        start = floor(seconds(bucket.start), width)
         bad, total = cells_by_start.get(start, (0.0, 0.0))
         cells_by_start[start] = (bad + bucket.bad, total + bucket.total)
     return cells_by_start
@@ -52,6 +47,8 @@ def cells(buckets: Iterable[Bucket], width: int) -> dict[int, Cell]:
 
 def differences(old: Mapping[int, Cell], new: Mapping[int, Cell], start: int, end: int) -> dict[int, Cell]:
     """Return what must be added within [start, end) to make the old cells the new ones."""
+    if not old:
+        return {at: cell for at, cell in new.items() if start <= at < end and cell != _NO_EVENTS}
     changes: dict[int, Cell] = {}
     for at in sorted({*old, *new}):
         (old_bad, old_total), (bad, total) = old.get(at, (0.0, 0.0)), new.get(at, (0.0, 0.0))
@@ -71,13 +68,18 @@ def add_up(parts: Iterable[Cell], whole: Cell) -> bool:
 
 
 def spread(slo_id: int, changes: Mapping[int, Cell], widths: Sequence[int]) -> Rows:
-    """Return the same changes for each of the widths."""
+    """Return the same changes for each of the widths, which are in order, narrowest first."""
     rows: Rows = {}
+    narrower = changes
+    # Each width divides the next one: what was added up once is not added up again.
     for width in widths:
-        for at, (bad, total) in changes.items():
-            key = slo_id, width, floor(at, width)
-            other_bad, other_total = rows.get(key, (0.0, 0.0))
-            rows[key] = (other_bad + bad, other_total + total)
+        sums: dict[int, Cell] = {}
+        for at, (bad, total) in narrower.items():
+            start = at - at % width
+            other_bad, other_total = sums.get(start, _NO_EVENTS)
+            sums[start] = (other_bad + bad, other_total + total)
+        rows |= {(slo_id, width, start): cell for start, cell in sums.items()}
+        narrower = sums
     return rows
 
 
@@ -109,7 +111,7 @@ async def add(database: Database, connection: AsyncConnection, rows: Rows) -> No
     # In a fixed order, so that two writers cannot deadlock.
     values = [(*key, *cell) for key, cell in sorted(rows.items())]
     statement = _ADD_SQLITE if database.is_sqlite else _ADD_POSTGRESQL
-    await connection.execute(statement, {"rows": json.dumps(values)})
+    await connection.execute(statement, {"rows": msgspec.json.encode(values).decode()})
 
 
 async def between(

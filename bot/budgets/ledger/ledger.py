@@ -21,7 +21,6 @@ from bot.budgets.downtime import BadSeconds, none_recorded
 from bot.budgets.ledger import buckets as bucket_rows
 from bot.budgets.ledger import pushed_events
 from bot.budgets.ledger.adjusted_sums import SumAdjuster, Supposition, adjusted_by, seconds_of
-from bot.budgets.ledger.buckets import Cell
 from bot.budgets.ledger.covers import segments_of
 from bot.budgets.ledger.pushed_events import PushedEvent, PushResult
 from bot.budgets.ledger.retention import delete_expired
@@ -42,7 +41,7 @@ from bot.budgets.ledger.rollups import (
 from bot.budgets.ledger.state import OVERLAP, LedgerState, ReadFault
 from bot.budgets.ledger.state_rows import read_states, record_write
 from bot.budgets.ledger.sum_cache import SumCache, SumPlan, plan
-from bot.budgets.source import Bucket
+from bot.budgets.source import Bucket, Cell
 from bot.catalog.slo import EventsSli, Sli, Slo
 from bot.catalog.window import Span
 from bot.store import signals

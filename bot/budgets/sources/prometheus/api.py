@@ -6,12 +6,13 @@ https://prometheus.io/docs/prometheus/latest/querying/api/
 import asyncio
 import base64
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 
 import aiohttp
+import msgspec
 from yarl import URL
 
 from bot.bounded_body import BodyTooLargeError, parse_json, quotable, read_body
@@ -30,6 +31,8 @@ WINDOW = "$window"
 MALFORMED = "the answer is not in the form of Prometheus' HTTP API"
 
 _NOT_WHOLE = "the answer is not whole"
+_LACKING = (b'"warnings"', b'"isPartial"')
+"""Where an answer names one of these, it may not be whole."""
 _NO_STORE = "No StoreAPIs matched for this query"
 
 _MOST_CONCURRENT = 4
@@ -37,6 +40,27 @@ _MOST_CONCURRENT = 4
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 3
+
+
+class RangeSeries(msgspec.Struct):
+    """A series of a range query: its labels, and its values with their times in whole seconds."""
+
+    metric: dict[str, str]
+    values: list[tuple[int, float]] = []
+
+
+class _Ranges(msgspec.Struct):
+    result: list[RangeSeries]
+    resultType: Literal["matrix"]  # noqa: N815 - the name in the answer
+
+
+class _RangeAnswer(msgspec.Struct):
+    status: Literal["success"]
+    data: _Ranges
+
+
+_RANGES = msgspec.json.Decoder(_RangeAnswer, strict=False)
+"""Reads the usual answer: its numbers are texts, and there are tens of thousands of them."""
 
 _sent: ContextVar[list[SentQuery] | None] = ContextVar("sent_queries", default=None)
 
@@ -73,22 +97,34 @@ class PrometheusApi:
 
     async def query(self, endpoint: str, form: Mapping[str, str]) -> list[Mapping[str, Any]]:
         """Call `query` or `query_range` and return the series; raises `SourceError`."""
-        timeout = f"{self._timeout.total_seconds():g}s"
-        sent = _sent.get()
-        if sent is not None:
-            sent.append(SentQuery(endpoint, form))
-        return _result(await self._send("POST", endpoint, data={**form, "timeout": timeout}))
+        return _result(_answer(*await self._ask(endpoint, form)))
+
+    async def query_range(self, form: Mapping[str, str]) -> list[RangeSeries]:
+        """Evaluate a query at many times; raises `SourceError`."""
+        status, body = await self._ask("query_range", form)
+        if status == 200 and not any(word in body for word in _LACKING):
+            # Of an answer of another form is said below what is wrong with it.
+            with suppress(msgspec.MsgspecError, RecursionError):
+                return _RANGES.decode(body).data.result
+        return [RangeSeries(series["metric"], _samples(series)) for series in _result(_answer(status, body))]
 
     async def label_values(self, label: str, parameters: Mapping[str, str]) -> list[str]:
         """Return the values of a label; raises `SourceError`."""
-        answer = await self._send("GET", f"label/{label}/values", params=parameters)
+        answer = _answer(*await self._send("GET", f"label/{label}/values", params=parameters))
         values = answer.get("data")
         if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
             raise InvalidAnswerError(MALFORMED)
         return values
 
-    async def _send(self, method: str, path: str, **options: Any) -> Mapping[str, Any]:
-        """Send one request and return its JSON; raises `SourceError`."""
+    async def _ask(self, endpoint: str, form: Mapping[str, str]) -> tuple[int, bytes]:
+        sent = _sent.get()
+        if sent is not None:
+            sent.append(SentQuery(endpoint, form))
+        timeout = f"{self._timeout.total_seconds():g}s"
+        return await self._send("POST", endpoint, data={**form, "timeout": timeout})
+
+    async def _send(self, method: str, path: str, **options: Any) -> tuple[int, bytes]:
+        """Send one request and return the status and the body; raises `SourceError`."""
         seconds = self._timeout.total_seconds()
         try:
             async with self._slots:
@@ -102,7 +138,7 @@ class PrometheusApi:
         except aiohttp.ClientError as error:
             raise SourceUnavailableError(f"{self._url} cannot be reached: {quotable(str(error))}") from error
 
-    async def _follow(self, method: str, path: str, options: Mapping[str, Any]) -> Mapping[str, Any]:
+    async def _follow(self, method: str, path: str, options: Mapping[str, Any]) -> tuple[int, bytes]:
         """Send a request, again where the same server redirects it; all our requests only read."""
         try:
             url = URL(f"{self._url}/api/v1/{path}")
@@ -119,7 +155,7 @@ class PrometheusApi:
             ) as response:
                 location = response.headers.get("Location")
                 if response.status not in _REDIRECTS or location is None:
-                    return _answer(response.status, await read_body(response))
+                    return response.status, await read_body(response)
                 url = self._redirected(url, location)
         raise SourceRefusedError(f"{self._url} redirects in a circle")
 
@@ -194,6 +230,13 @@ def _result(answer: Mapping[str, Any]) -> list[Mapping[str, Any]]:
             return result
         case _:
             raise InvalidAnswerError(MALFORMED)
+
+
+def _samples(series: Mapping[str, Any]) -> list[tuple[int, float]]:
+    try:
+        return [(round(at), float(text)) for at, text in series.get("values", ())]
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InvalidAnswerError(MALFORMED) from error
 
 
 def _refusal(status: int, answer: object, body: bytes) -> SourceError:

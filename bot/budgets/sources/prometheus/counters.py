@@ -55,23 +55,30 @@ async def count_events(
 
     `steps` are the starts of adjoining steps; the range's step is their width in seconds.
     """
-    length = steps.stop - steps.start
-    if len(counters) == 1 or length > promql.QUIET_S:
+    if len(counters) == 1:
         return await _count_closely(ask, counters, steps)
-    # Of many counters, few were restarted just now: one query over the full length finds them.
+    # Of many counters, few were restarted at any time: a query for each long part of the time finds them.
     watched = [_not_within_others(selectors) for selectors in counters]
-    plain = partial(promql.plain, lookback_s=promql.quiet_lookback_s(length))
-    answers, doubts = await asyncio.gather(
-        ask(counters, plain, steps),
-        ask(watched, promql.doubtful, range(steps.start, steps.stop, length)),
-    )
+    parts = _long_parts(steps)
+    plain = partial(promql.plain, lookback_s=promql.quiet_lookback_s(parts.step))
+    answers, doubts = await asyncio.gather(ask(counters, plain, steps), ask(watched, promql.doubtful, parts))
     deltas = [_deltas(answer, selectors) for answer, selectors in zip(answers, counters, strict=True)]
-    doubtful = [index for index, doubt in enumerate(doubts) if any(map(_any, doubt.values()))]
-    if doubtful:
-        corrections = await _count_closely(ask, [counters[index] for index in doubtful], steps)
-        for index, corrected in zip(doubtful, corrections, strict=True):
-            deltas[index] = corrected
+    doubtful = [_starts(doubt, promql.DOUBTFUL) for doubt in doubts]
+    for indices, run in _runs(doubtful, parts):
+        within = range(max(run.start, steps.start), run.stop, steps.step)
+        corrections = await _count_closely(ask, [counters[index] for index in indices], within)
+        for index, corrected in zip(indices, corrections, strict=True):
+            for name, series in deltas[index].items():
+                deltas[index][name] = {at: count for at, count in series.items() if at not in within}
+            _replace(deltas[index], corrected)
     return deltas
+
+
+def _long_parts(steps: range) -> range:
+    """Return long parts that cover the steps and end with them, for `promql.doubtful`."""
+    length = steps.stop - steps.start
+    part = min(length, promql.quiet_part_s(steps.step))
+    return range(steps.stop - -(-length // part) * part, steps.stop, part)
 
 
 async def find_ended(

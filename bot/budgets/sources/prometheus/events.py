@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 
-from bot.budgets.source import Bucket, InvalidAnswerError
+from bot.budgets.source import BucketColumns, InvalidAnswerError
 from bot.budgets.sources.prometheus.counters import Counters, Series
 from bot.catalog.slo import CounterSli, LatencySli, Sli
 
@@ -17,7 +16,7 @@ _SKEW_EVENTS = 2.0
 
 def events(
     sli: Sli, counters: Counters, counts: Mapping[str, Series], left_out: Series, step: timedelta
-) -> list[Bucket]:
+) -> BucketColumns:
     """Return the events of an SLI, without the steps in which `left_out` counts something.
 
     Raises `InvalidAnswerError` for what cannot be true.
@@ -25,12 +24,15 @@ def events(
     if any(left_out.values()):
         counts = {name: _without(series, left_out) for name, series in counts.items()}
     total, bad = _total_and_bad(sli, counters, counts)
-    return _buckets(total, bad, step)
+    starts = total if total.keys() >= bad.keys() else {*total, *bad}
+    return BucketColumns(
+        {start: (bad.get(start, 0.0), total.get(start, 0.0)) for start in sorted(starts)}, step
+    )
 
 
 def _total_and_bad(sli: Sli, counters: Counters, counts: Mapping[str, Series]) -> tuple[Series, Series]:
     for name, series in counts.items():
-        if any(events < 0 for events in series.values()):
+        if series and min(series.values()) < 0:
             raise InvalidAnswerError(f"{counters[name]} answered a negative number of events")
     total = counts["total"]
     if isinstance(sli, LatencySli):
@@ -42,18 +44,9 @@ def _total_and_bad(sli: Sli, counters: Counters, counts: Mapping[str, Series]) -
     return total, _rest(total, other) if name == "good" else other
 
 
-@lru_cache(maxsize=16_384)
 def instant(at_s: int) -> datetime:
     """Return the time of a second since the epoch."""
-    # Cached: the same for all SLOs of a request.
     return _EPOCH + timedelta(seconds=at_s)
-
-
-def _buckets(total: Series, bad: Series, step: timedelta) -> list[Bucket]:
-    return [
-        Bucket(instant(start), step, bad.get(start, 0.0), total.get(start, 0.0))
-        for start in sorted({*total, *bad})
-    ]
 
 
 def _check_below(part: Series, whole: Series, fault: str) -> None:

@@ -27,8 +27,9 @@ STEPS_S = (3_600, 300, 60, 15, 5, 1)
 _ONE_SCRAPE_S = 300
 """Longer than the usual time between two scrapes."""
 
-QUIET_S = LOOKBACK_S // 2
-"""The longest time that `doubtful` may be used for."""
+_QUIET_S = LOOKBACK_S // 2
+_QUIET_STEPS = 6
+"""How long a time `doubtful` is used for: so many seconds, or so many wide steps."""
 
 _QUIET_LOOKBACK_S = 2 * _ONE_SCRAPE_S
 """How long before a quiet time a series was last scraped at most; otherwise it is not quiet."""
@@ -82,6 +83,11 @@ def quiet_lookback_s(length_s: int) -> int:
     A lookback of an hour at each step takes a server several times as long.
     """
     return length_s + _QUIET_LOOKBACK_S
+
+
+def quiet_part_s(step_s: int) -> int:
+    """Return how long a time `doubtful` is asked about at once, at steps of this width."""
+    return max(_QUIET_S, _QUIET_STEPS * step_s) // step_s * step_s
 
 
 def doubtful(selector: str, step_s: int, by: str = "") -> dict[str, str]:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any, assert_never
+from typing import assert_never
 
 import aiohttp
 
@@ -24,7 +24,7 @@ from bot.budgets.source import (
     buckets_of,
 )
 from bot.budgets.sources.prometheus import promql
-from bot.budgets.sources.prometheus.api import MALFORMED, WINDOW, PrometheusApi
+from bot.budgets.sources.prometheus.api import WINDOW, PrometheusApi
 from bot.budgets.sources.prometheus.counters import (
     CounterQueries,
     Counters,
@@ -275,8 +275,10 @@ class PrometheusSource:
                 "end": str(part[-1] + part.step),
                 "step": str(part.step),
             }
-            result = await self._api.query("query_range", form)
-            answer.extend((series["metric"], _values(series, part)) for series in result)
+            result = await self._api.query_range(form)
+            answer.extend((series.metric, _values(series.values, part)) for series in result)
+            # Tens of thousands of numbers at a time must not block the loop.
+            await asyncio.sleep(0)
         return answer
 
 
@@ -348,17 +350,21 @@ def _assigned(
             yield index, series
 
 
-def _values(series: Mapping[str, Any], steps: range) -> Series:
-    """Return the values at the ends of steps; raises `InvalidAnswerError` for what is no time or number."""
-    try:
-        values = {round(at) - steps.step: float(text) for at, text in series.get("values", ())}
-    except (TypeError, ValueError, OverflowError) as error:
-        raise InvalidAnswerError(MALFORMED) from error
-    if any(abs(start) > _LATEST_S for start in values):
+@lru_cache(maxsize=64)
+def _starts(steps: range) -> frozenset[int]:
+    return frozenset(steps)
+
+
+def _values(samples: Sequence[tuple[int, float]], steps: range) -> Series:
+    """Return the values at the ends of steps; raises `InvalidAnswerError` for what cannot be true."""
+    width, starts = steps.step, _starts(steps)
+    values = {at - width: value for at, value in samples}
+    are_expected = values.keys() <= starts
+    if not are_expected and any(abs(start) > _LATEST_S for start in values):
         raise InvalidAnswerError("the answer holds a time that lies thousands of years away")
     if not all(map(math.isfinite, values.values())):
         raise InvalidAnswerError("the answer holds NaN or infinity")
-    return {start: value for start, value in values.items() if start in steps}
+    return values if are_expected else {start: values[start] for start in values if start in starts}
 
 
 def _seconds(at: datetime) -> int:

@@ -37,6 +37,7 @@ from bot.incidents.holds import ended_causes
 from bot.incidents.records.actions import unmet_requirements
 from bot.incidents.records.open_incidents import OpenIncidentReader
 from bot.incidents.report_reader import ReportReader
+from bot.pacing import Pacer
 from bot.slack.announcements.adjustments import AdjustmentAnnouncer
 from bot.spending.event_reader import ServiceEventReader
 from bot.spending.reader import SpendingReader
@@ -205,7 +206,9 @@ class Budgets:
             if not self._evaluations:
                 self._no_evaluation.set()
         self._on_evaluated([service.name for service, _ in assessed])
+        pace = Pacer()
         for service, budgets in assessed:
+            await pace()
             self._gauges.show(service, budgets, frozen=service.name in self._frozen, now=now)
         self._gauges.show_holds(self._holds)
 

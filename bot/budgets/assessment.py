@@ -13,6 +13,7 @@ from bot.budgets.read_plan import history_start
 from bot.catalog.error_budget_policy import BurnAlert, ErrorBudgetPolicy
 from bot.catalog.slo import DowntimeSli, EventsSli, Slo
 from bot.catalog.window import Span, Window
+from bot.pacing import Pacer
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,10 @@ async def assess_all(
     states = dict(zip(slos, await ledger.states(slos), strict=True))
     spans: dict[tuple[Window, tuple[timedelta, ...], datetime], tuple[Span, ...]] = {}
     sums: list[tuple[Slo, tuple[Span, ...]]] = []
+    pace = Pacer()
     index_in_sums: dict[int, int] = {}
     for index, request in enumerate(requests):
+        await pace()
         as_of = _as_of(request.slo, states[request.slo], now)
         if as_of is not None and not isinstance(request.slo.sli, DowntimeSli):
             # Requests with the same windows share their spans.
@@ -50,18 +53,15 @@ async def assess_all(
             index_in_sums[index] = len(sums)
             sums.append((request.slo, spans[key]))
     counts = await ledger.counts_of_many(sums, now, states)
-    return [
-        await _downtime_budget(ledger, request, now)
-        if isinstance(request.slo.sli, DowntimeSli)
-        else _budget(
-            request,
-            states[request.slo],
-            counts[index_in_sums[index]] if index in index_in_sums else None,
-            now,
-            evaluate_every,
-        )
-        for index, request in enumerate(requests)
-    ]
+    budgets = []
+    for index, request in enumerate(requests):
+        await pace()
+        if isinstance(request.slo.sli, DowntimeSli):
+            budgets.append(await _downtime_budget(ledger, request, now))
+            continue
+        counted = counts[index_in_sums[index]] if index in index_in_sums else None
+        budgets.append(_budget(request, states[request.slo], counted, now, evaluate_every))
+    return budgets
 
 
 async def _downtime_budget(ledger: Ledger, request: AssessmentRequest, now: datetime) -> Budget:

@@ -35,6 +35,7 @@ from bot.budgets.source import (
 )
 from bot.catalog.slo import CounterSli, LatencySli, Slo
 from bot.catalog.window import Span, Window
+from bot.pacing import Pacer
 
 log = structlog.get_logger()
 
@@ -133,7 +134,7 @@ class Collector:
             return
         base = base_width(evaluate_every)
         states = await self._prepare(measured, now, base)
-        plans = _plans(states, now, base)
+        plans = await _plans(states, now, base)
         by_source: dict[str, list[Slo]] = defaultdict(list)
         for slo in measured:
             by_source[_source_of(slo)].append(slo)
@@ -209,8 +210,9 @@ class Collector:
     async def _prepare(self, slos: Sequence[Slo], now: datetime, base: int) -> dict[Slo, LedgerState]:
         """Return the ledgers' states, after mending those with times in the future or another resolution."""
         states = dict(zip(slos, await self._ledger.states(slos), strict=True))
-        changed = []
+        changed, pace = [], Pacer()
         for slo, state in states.items():
+            await pace()
             if is_ahead(state, now):
                 log.warning("ledger_truncated", slo=slo.key, now=now.isoformat())
                 await self._ledger.truncate(slo, now)
@@ -328,11 +330,13 @@ class Collector:
             )
 
 
-def _plans(states: Mapping[Slo, LedgerState], now: datetime, base: int) -> dict[Slo, ReadPlan]:
+async def _plans(states: Mapping[Slo, LedgerState], now: datetime, base: int) -> dict[Slo, ReadPlan]:
     """Return what to read for each SLO."""
     plan_by_state: dict[tuple[LedgerState, Window, bool], ReadPlan] = {}
     plans: dict[Slo, ReadPlan] = {}
+    pace = Pacer()
     for slo, state in states.items():
+        await pace()
         all_minutes = is_hourly_read_due(state, now, base, slo.key)
         key = state, slo.window, all_minutes
         if key not in plan_by_state:

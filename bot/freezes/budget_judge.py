@@ -41,6 +41,7 @@ from bot.freezes.transition import (
     PrecedingDeployment,
     Spending,
 )
+from bot.pacing import Pacer
 from bot.store.database import Database
 from bot.store.tables.core import holds as hold_rows
 from bot.store.tables.core import standings as freeze_state_rows
@@ -174,7 +175,9 @@ class BudgetJudge:
             holds_of = defaultdict(list)
             for hold in holds:
                 holds_of[hold.service].append(hold)
+            pace = Pacer()
             for service, budgets in assessed:
+                await pace()
                 decision = await self._decide(
                     connection,
                     (service, budgets),

@@ -5,7 +5,6 @@ write to one width is added to the wider ones as a difference, in the same trans
 of sources: `collector.py` reads them and writes to it.
 """
 
-import asyncio
 import copy
 import dataclasses
 import hashlib
@@ -44,6 +43,7 @@ from bot.budgets.ledger.sum_cache import SumCache, SumPlan, plan
 from bot.budgets.source import Bucket, Cell
 from bot.catalog.slo import EventsSli, Sli, Slo
 from bot.catalog.window import Span
+from bot.pacing import Pacer
 from bot.store import signals
 from bot.store.database import Database
 from bot.store.tables.core import slos as ledgers
@@ -121,7 +121,9 @@ class Ledger:
                     raise ValueError(f"{slo.key} keeps no buckets of {width_s} s")
             old_cells = await bucket_rows.between_of_many(connection, list(new_cells), width_s, start, end)
             rows: bucket_rows.Rows = {}
+            pace = Pacer()
             for slo_id, cells in new_cells.items():
+                await pace()
                 changes = bucket_rows.differences(old_cells.get(slo_id, {}), cells, start, end)
                 rows |= bucket_rows.spread(slo_id, changes, widths)
             await bucket_rows.add(self._database, connection, rows)
@@ -238,14 +240,14 @@ class Ledger:
             # SLOs with the same state and spans share a plan: thousands of SLOs need few plans.
             plans: dict[tuple[LedgerState, bool, tuple[Span, ...]], SumPlan] = {}
             sum_requests = []
+            pace = Pacer()
             for slo, spans in requests:
+                await pace()
                 state, is_pushed = states[slo], isinstance(slo.sli, EventsSli)
                 key = state, is_pushed, tuple(spans)
                 if key not in plans:
                     covers = [segments_of(state, span, now) for span in spans]
                     plans[key] = plan(covers, 0 if is_pushed else _final_until(state))
-                    # Planning for thousands of different SLOs must not block the loop.
-                    await asyncio.sleep(0)
                 sum_requests.append((ids[slo], state, plans[key]))
             counted = await self._sums.sums(self._database, connection, sum_requests)
             known = states

@@ -18,6 +18,7 @@ from bot.budgets.ledger import buckets as bucket_rows
 from bot.budgets.ledger.buckets import SumRequest
 from bot.budgets.ledger.rollups import HOUR, Segment
 from bot.budgets.ledger.state import LedgerState
+from bot.pacing import Pacer
 from bot.store.database import Database
 
 _Start = tuple[datetime | None, ...]
@@ -101,10 +102,12 @@ class SumCache:
             )
         parts = [SumRequest(slo_id, plan.parts) for slo_id, _, plan in requests]
         changing = await bucket_rows.sums(database, connection, parts)
-        return [
-            [_total(base, sums, indices) for base, indices in zip(bases or (), plan.parts_of, strict=True)]
-            for bases, sums, (_, _, plan) in zip(final, changing, requests, strict=True)
-        ]
+        totals, pace = [], Pacer()
+        for bases, sums, (_, _, plan) in zip(final, changing, requests, strict=True):
+            await pace()
+            indices_of = zip(bases or (), plan.parts_of, strict=True)
+            totals.append([_total(base, sums, indices) for base, indices in indices_of])
+        return totals
 
     def invalidate(self, slo_ids: Iterable[int], since: int) -> None:
         """Drop the sums of these ledgers that reach beyond `since`, the second from which it is rewritten."""

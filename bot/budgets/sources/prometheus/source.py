@@ -45,6 +45,7 @@ from bot.budgets.sources.prometheus.selectors import JoinedSelector, families, j
 from bot.budgets.sources.prometheus.variants import narrowed
 from bot.catalog.slo import CounterSli, DowntimeSli, EventsSli, LatencySli, Sli
 from bot.catalog.window import Span
+from bot.pacing import Pacer
 
 _MOST_POINTS = 10_000
 """Prometheus returns at most 11,000 points of a series."""
@@ -112,7 +113,9 @@ class PrometheusSource:
         if isinstance(slis[0], LatencySli):
             lacking = await self._without_bucket(counters, counts, steps)
         answers: list[Answer] = []
+        pace = Pacer()
         for index, (sli, selectors) in enumerate(zip(slis, counters, strict=True)):
+            await pace()
             try:
                 counted = events(sli, selectors, counts[index], lacking[index], step)
                 await self._check_end(
@@ -276,9 +279,10 @@ class PrometheusSource:
                 "step": str(part.step),
             }
             result = await self._api.query_range(form)
-            answer.extend((series.metric, _values(series.values, part)) for series in result)
-            # Tens of thousands of numbers at a time must not block the loop.
-            await asyncio.sleep(0)
+            pace = Pacer()
+            for series in result:
+                await pace()
+                answer.append((series.metric, _values(series.values, part)))
         return answer
 
 

@@ -72,6 +72,11 @@ class Metrics:
             buckets=_EVALUATION_SECONDS,
             registry=self.registry,
         )
+        self.evaluation_behind = Gauge(
+            "governor_evaluation_behind_seconds",
+            "How much older than the evaluation interval the oldest evaluation of a service is.",
+            registry=self.registry,
+        )
         self.event_loop_lag = Histogram(
             "governor_event_loop_lag_seconds",
             "How much later than asked for the event loop went on, measured four times a second.",

@@ -1,6 +1,8 @@
 """Runs a bot as a process: signals, start-up errors in one clear line, exit codes."""
 
 import asyncio
+import contextlib
+import ctypes
 import gc
 import os
 import secrets
@@ -31,6 +33,9 @@ from bot.tracing.exporting import secrets as secrets_of_traces
 
 log = structlog.get_logger(__name__)
 
+# Numbers of parameters of glibc's mallopt(3).
+_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
+
 
 async def serve(
     settings: Settings,
@@ -41,6 +46,7 @@ async def serve(
 ) -> int:
     """Run a bot until SIGTERM, SIGINT or `stopping` is set; return the exit code."""
     hide(secrets_of_traces(os.environ))
+    return_freed_memory()
     try:
         async with exporting(os.environ), Governor(settings, clock=clock, routes=routes) as governor:
             loop = asyncio.get_running_loop()
@@ -66,6 +72,17 @@ async def serve(
         reason = why_unusable(settings.database_url, error)
         return _fail(f"governor: the database of DATABASE_URL cannot be used: {reason}")
     return 0
+
+
+def return_freed_memory() -> None:
+    """Have the C library give large pieces of memory back when they are freed: answers of sources, for one.
+
+    It would otherwise keep as much as was needed at most, for each of many threads.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(_M_MMAP_THRESHOLD, 256 * 1024)
+        mallopt(_M_ARENA_MAX, 2)
 
 
 def relax_garbage_collection() -> None:

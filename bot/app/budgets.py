@@ -119,6 +119,9 @@ class Budgets:
             leases=resources.leases,
             observe=resources.metrics.evaluation_seconds.observe,
         )
+        resources.metrics.evaluation_behind.set_function(
+            lambda: self.evaluator.behind(clock.now()).total_seconds()
+        )
         lease = resources.leases.lease("forecasts")
         self._scores = ForecastScores(database, self.ledger, self.forecaster, current, lease)
         self.status_reader = StatusReader(

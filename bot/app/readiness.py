@@ -112,7 +112,7 @@ class ReadinessChecks:
         return ReadinessCheck("policies", ok=not (faults or refused or unfound), vital=False, detail=detail)
 
     async def evaluation(self) -> ReadinessCheck:
-        """Whether the loop ticks, what cannot be measured, and how far back-filling has come."""
+        """Whether the loop ticks and keeps up, what cannot be measured, and how far back-filling has come."""
         every = self._watcher.current.workspace.evaluate_every
         last = self._evaluator.last_tick
         late = last is None or self._clock.now() - last > 3 * every + timedelta(seconds=5)
@@ -131,6 +131,7 @@ class ReadinessChecks:
             ok=not late,
             detail={
                 "last_tick": last.isoformat() if last else None,
+                "behind_seconds": round(self._evaluator.behind(self._clock.now()).total_seconds()),
                 "unmeasured": unmeasured,
                 "filling": filling,
             },

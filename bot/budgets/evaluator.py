@@ -80,6 +80,7 @@ class Evaluator:
         self._on_assessed = on_assessed
         self._leases = leases
         self._owned: frozenset[str] = frozenset()
+        self._owned_since: dict[str, datetime] = {}
         self._running: set[str] = set()
         self._rounds: set[asyncio.Task[None]] = set()
         self._last_tick: datetime | None = None
@@ -99,6 +100,18 @@ class Evaluator:
     def newest(self, service: str) -> MeasuredBudgets | None:
         """Return the budgets of a service's last evaluation and its time; None for another replica's."""
         return self._measured.get(service)
+
+    def behind(self, now: datetime) -> timedelta:
+        """Return by how much evaluations are late: how much older than an interval the oldest one is.
+
+        Zero where each service of this replica was evaluated within an interval.
+        """
+        every = self._current.catalog.workspace.evaluate_every
+        last = [
+            self._measured[name].at if name in self._measured else self._owned_since.get(name, now)
+            for name in self._owned
+        ]
+        return max(timedelta(), now - min(last, default=now) - every)
 
     async def run(self) -> None:
         """Evaluate now and then at every multiple of the interval, until cancelled."""
@@ -249,6 +262,8 @@ class Evaluator:
         owned = frozenset(await self._share(list(self._current.catalog.services)))
         if owned == self._owned:
             return
+        now = self._clock.now()
+        self._owned_since = {name: self._owned_since.get(name, now) for name in owned}
         self._owned = owned
         for name in set(self._latest) - self._owned:
             del self._latest[name]

@@ -12,8 +12,7 @@ from enum import Enum
 from typing import Any, Final
 
 import aiohttp
-import jwt
-from gidgethub import HTTPException, RateLimitExceeded, apps, sansio
+from gidgethub import HTTPException, RateLimitExceeded, sansio
 
 from bot.bounded_body import BodyTooLargeError, quotable, read_body
 from bot.clock import Clock
@@ -100,6 +99,10 @@ class GitHubApp:
 
     async def call_as_app(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """Return what GitHub answers to the App itself."""
+        # Loaded where an App is set up: with the cryptography behind it, it takes as much memory as pydantic.
+        import jwt  # noqa: PLC0415
+        from gidgethub import apps  # noqa: PLC0415
+
         try:
             token = apps.get_jwt(app_id=self._app_id, private_key=self._private_key, expiration=9 * 60)
         except (jwt.PyJWTError, ValueError, TypeError) as error:

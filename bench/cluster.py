@@ -21,7 +21,6 @@ REPLICAS = 3
 HOLDS = 200
 _HOLD_EVERY_S = 0.7
 _PATIENCE_S = 120.0
-_READY_WITHIN_S = 600.0
 _TICKS = 3
 _EVERY_S = 60.0
 _CROSSING_SHARE = 0.02
@@ -132,7 +131,6 @@ async def running_replicas(
                 slack=slack,
                 folder=home,
                 module=module,
-                ready_within_s=_READY_WITHIN_S,
                 DATABASE_URL=database,
                 LOG_LEVEL="error",
             )

@@ -16,6 +16,9 @@ _EVALUATION_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 class Quantiles(Collector):
     """A summary whose quantiles are worked out elsewhere, by service."""
 
+    _type = "summary"
+    _labelnames = ("service", "quantile")
+
     def __init__(self, name: str, documentation: str, *, registry: CollectorRegistry) -> None:
         self._name = name
         self._documentation = documentation
@@ -32,7 +35,7 @@ class Quantiles(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """Return the samples."""
-        metric = Metric(self._name, self._documentation, "summary")
+        metric = Metric(self._name, self._documentation, self._type)
         for service, values in list(self._values.items()):
             for quantile, value in values.items():
                 metric.add_sample(self._name, {"service": service, "quantile": quantile}, value)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import typer
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, ProcessCollector
 from typer.testing import CliRunner
 
 _WIDE = 200
@@ -69,14 +69,20 @@ def _help_page(cli: typer.Typer, program: str, words: Sequence[str]) -> str:
 
 def metrics(registry: CollectorRegistry) -> str:
     """Return the name, type and labels of each metric, one a line."""
-    # The labels of a metric without samples are nowhere but in private fields.
-    collectors: set[Any] = set(registry._collector_to_names)
-    lines = (f"{_name(each)} {each._type} {' '.join(each._labelnames)}".rstrip() for each in collectors)
+    lines = [line for collector in registry._collector_to_names for line in _lines(collector)]
     return "\n".join(sorted(lines)) + "\n"
 
 
-def _name(collector: Any) -> str:
-    return f"{collector._name}_total" if collector._type == "counter" else str(collector._name)
+def _lines(collector: Any) -> list[str]:
+    if isinstance(collector, ProcessCollector):
+        return [f"{_name(each.name, each.type)} {each.type}" for each in collector.collect()]
+    # The labels of a metric without samples are nowhere but in private fields.
+    name = _name(collector._name, collector._type)
+    return [f"{name} {collector._type} {' '.join(collector._labelnames)}".rstrip()]
+
+
+def _name(name: str, kind: str) -> str:
+    return f"{name}_total" if kind == "counter" else name
 
 
 def slash_commands(manifest: Mapping[str, Any]) -> str:

@@ -16,7 +16,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.store.audit import AuditEntry, record
 from bot.store.audit_archives.archive_file import ArchiveFile, ArchiveWriter
 from bot.store.audit_chain import (
-    ARCHIVED,
     BEGINNING,
     ChainFollower,
     ChainHead,
@@ -171,5 +170,5 @@ async def _record(database: Database, path: Path, found: Archived, by: str, now:
                 f"the log was archived to row {anchors[-1].row} meanwhile, with rows of {path}: delete it"
             )
         await connection.execute(insert(audit_archives).values(values))
-        await record(connection, AuditEntry(by, ARCHIVED, SUBJECT, "", after=after), now)
+        await record(connection, AuditEntry(by, "audit.archived", SUBJECT, "", after=after), now)
     return found

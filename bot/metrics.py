@@ -3,7 +3,7 @@
 `docs/metrics.md` describes every one of them; a test compares both ways.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, ProcessCollector
@@ -39,6 +39,37 @@ class Quantiles(Collector):
         for service, values in list(self._values.items()):
             for quantile, value in values.items():
                 metric.add_sample(self._name, {"service": service, "quantile": quantile}, value)
+        return [metric]
+
+
+Samples = Iterable[tuple[tuple[str, ...], float]]
+"""Values with their labels."""
+
+
+def _no_samples() -> Samples:
+    return ()
+
+
+class ComputedGauge(Collector):
+    """A gauge of many labels: its samples are computed when it is read, and take no memory meanwhile."""
+
+    _type = "gauge"
+
+    def __init__(
+        self, name: str, documentation: str, labels: tuple[str, ...], *, registry: CollectorRegistry
+    ) -> None:
+        self._name = name
+        self._documentation = documentation
+        self._labelnames = labels
+        self.compute: Callable[[], Samples] = _no_samples
+        """Returns the samples; it is called by a thread other than the event loop's."""
+        registry.register(self)
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the samples."""
+        metric = Metric(self._name, self._documentation, self._type)
+        for labels, value in self.compute():
+            metric.add_sample(self._name, dict(zip(self._labelnames, labels, strict=True)), value)
         return [metric]
 
 
@@ -175,28 +206,28 @@ class Metrics:
         )
 
     def _declare_budgets(self) -> None:
-        self.evaluation_lag = Gauge(
+        self.evaluation_lag = ComputedGauge(
             "governor_evaluation_lag_seconds",
             "Age of the newest counted event time, by SLO.",
             ("service", "slo"),
             registry=self.registry,
         )
-        self.remaining = Gauge(
+        self.remaining = ComputedGauge(
             "governor_error_budget_remaining_ratio",
             "Fraction of the error budget that is left; negative when overspent.",
             ("service", "slo"),
             registry=self.registry,
         )
-        self.burn_rate = Gauge(
+        self.burn_rate = ComputedGauge(
             "governor_burn_rate",
             "How many times faster than evenly the error budget was spent in the last hours or days.",
             ("service", "slo", "window"),
             registry=self.registry,
         )
-        self.objective = Gauge(
+        self.objective = ComputedGauge(
             "governor_slo_objective_ratio", "The objective.", ("service", "slo"), registry=self.registry
         )
-        self.slo_state = Gauge(
+        self.slo_state = ComputedGauge(
             "governor_slo_state",
             "1 for the state that the SLO is in.",
             ("service", "slo", "state"),

@@ -16,7 +16,7 @@ from tests.support.running_bot import TOKEN, RunningBot, start_bot
 from tests.support.servers import find_program
 
 _ROW = re.compile(r"^\| `(\w+)` \| (\w+) \|([^|]*)\|([^|]+)\|", re.MULTILINE)
-_KINDS = {"Counter", "Enum", "Gauge", "Histogram", "Info", "Quantiles", "Summary"}
+_KINDS = {"ComputedGauge", "Counter", "Enum", "Gauge", "Histogram", "Info", "Quantiles", "Summary"}
 _TYPE = re.compile(r"^# TYPE (\w+) (\w+)$", re.MULTILINE)
 
 

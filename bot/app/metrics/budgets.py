@@ -1,14 +1,26 @@
 """The gauges of services and SLOs, set after each evaluation."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from bot.budgets.budget import SHOWN_BURN_WINDOWS, Budget, SloState
 from bot.catalog.catalog import Catalog, Service
 from bot.formatting import duration_code
 from bot.freezes.hold import Hold
-from bot.metrics import Metrics
+from bot.metrics import Metrics, Samples
+
+_BURN_WINDOWS = {window: duration_code(window) for window in SHOWN_BURN_WINDOWS}
+
+
+@dataclass(frozen=True, slots=True)
+class _ShownBudget:
+    """A budget as of an evaluation; `remaining` may be that of an earlier one."""
+
+    budget: Budget
+    remaining: float | None
+    lag_s: float | None
 
 
 class BudgetGauges:
@@ -17,8 +29,13 @@ class BudgetGauges:
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
         self._services: set[str] = set()
-        self._slos: set[tuple[str, str]] = set()
+        self._slos: dict[tuple[str, str], _ShownBudget] = {}
         self._held: set[tuple[str, str]] = set()
+        metrics.remaining.compute = self._remaining
+        metrics.evaluation_lag.compute = self._lags
+        metrics.objective.compute = self._objectives
+        metrics.burn_rate.compute = self._burn_rates
+        metrics.slo_state.compute = self._states
 
     def show(self, service: Service, budgets: Sequence[Budget], *, frozen: bool, now: datetime) -> None:
         """Set the gauges of one service after an evaluation."""
@@ -26,23 +43,17 @@ class BudgetGauges:
         self._metrics.frozen.labels(service.name).set(1 if frozen else 0)
         for budget in budgets:
             key = (service.name, budget.slo.name)
-            self._slos.add(key)
+            before = self._slos.get(key)
+            remaining = None if before is None else before.remaining
             if budget.remaining is not None:
-                self._metrics.remaining.labels(*key).set(float(budget.remaining))
+                remaining = float(budget.remaining)
             elif budget.state is SloState.TOO_LITTLE_TRAFFIC:
                 # What it showed before is no longer so, and what it is now nobody knows.
-                self._metrics.remaining.remove_by_labels(_labels(key))
+                remaining = None
+            lag_s = None if before is None else before.lag_s
             if budget.as_of is not None:
-                self._metrics.evaluation_lag.labels(*key).set(max(0.0, (now - budget.as_of).total_seconds()))
-            self._metrics.objective.labels(*key).set(float(budget.slo.objective))
-            for window in SHOWN_BURN_WINDOWS:
-                burn, labels = budget.burn.get(window), (*key, duration_code(window))
-                if burn is not None and budget.is_known:
-                    self._metrics.burn_rate.labels(*labels).set(float(burn))
-                else:
-                    self._metrics.burn_rate.remove_by_labels(_labels(key) | {"window": labels[-1]})
-            for state in SloState:
-                self._metrics.slo_state.labels(*key, state).set(1 if state is budget.state else 0)
+                lag_s = max(0.0, (now - budget.as_of).total_seconds())
+            self._slos[key] = _ShownBudget(budget, remaining, lag_s)
 
     def show_frozen(self, services: Collection[str], frozen: Collection[str]) -> None:
         """Set whether the services are frozen, where that changed between two evaluations."""
@@ -66,26 +77,35 @@ class BudgetGauges:
         for kept in [key for key in self._held if key[0] not in self._services]:
             self._held.discard(kept)
             self._metrics.holds.remove(*kept)
-        self._remove({key for key in self._slos if key[0] not in self._services})
+        self._slos = {key: shown for key, shown in self._slos.items() if key[0] in self._services}
 
     def follow(self, catalog: Catalog) -> None:
         """Remove the gauges of services and SLOs that are no longer in the policies."""
         self.retain(catalog.services)
-        self._remove(self._slos - {(slo.service, slo.name) for slo in catalog.slos})
+        slos = {(slo.service, slo.name) for slo in catalog.slos}
+        self._slos = {key: shown for key, shown in self._slos.items() if key in slos}
 
-    def _remove(self, slos: Collection[tuple[str, str]]) -> None:
-        metrics = self._metrics
-        for key in slos:
-            self._slos.discard(key)
-            for gauge in (
-                metrics.remaining,
-                metrics.evaluation_lag,
-                metrics.burn_rate,
-                metrics.objective,
-                metrics.slo_state,
-            ):
-                gauge.remove_by_labels(_labels(key))
+    def _shown(self) -> Iterator[tuple[tuple[str, str], _ShownBudget]]:
+        # A copy: it is read by another thread while evaluations go on.
+        return iter(list(self._slos.items()))
 
+    def _remaining(self) -> Samples:
+        return ((key, shown.remaining) for key, shown in self._shown() if shown.remaining is not None)
 
-def _labels(key: tuple[str, str]) -> dict[str, str]:
-    return {"service": key[0], "slo": key[1]}
+    def _lags(self) -> Samples:
+        return ((key, shown.lag_s) for key, shown in self._shown() if shown.lag_s is not None)
+
+    def _objectives(self) -> Samples:
+        return ((key, float(shown.budget.slo.objective)) for key, shown in self._shown())
+
+    def _burn_rates(self) -> Samples:
+        for key, shown in self._shown():
+            for window, code in _BURN_WINDOWS.items():
+                burn = shown.budget.burn.get(window)
+                if burn is not None and shown.budget.is_known:
+                    yield (*key, code), float(burn)
+
+    def _states(self) -> Samples:
+        for key, shown in self._shown():
+            for state in SloState:
+                yield (*key, state), 1.0 if state is shown.budget.state else 0.0

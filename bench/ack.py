@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -59,11 +60,11 @@ async def answers_elsewhere() -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def bare_bolt() -> AsyncIterator[str]:
-    """Run the peer; return its address."""
+async def running_peer(module: str) -> AsyncIterator[str]:
+    """Run a peer; return its address."""
     port = free_port()
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bench.bare_bolt", str(port), SECRET, stdout=asyncio.subprocess.DEVNULL
+        sys.executable, "-m", module, str(port), SECRET, stdout=asyncio.subprocess.DEVNULL
     )
     url = f"http://127.0.0.1:{port}"
     try:
@@ -80,18 +81,26 @@ async def bare_bolt() -> AsyncIterator[str]:
         await process.wait()
 
 
-async def measure(folder: Path, *, seconds: float = SECONDS) -> dict[str, tuple[Timing, Timing]]:
-    """Return for `steady` and `saturated` our timing and the peer's, taken in turn."""
+async def measure(
+    folder: Path, *, every: str = "60s", peer: str = "bench.bare_bolt", seconds: float = SECONDS
+) -> dict[str, tuple[Timing, Timing]]:
+    """Return for `steady` and `saturated` our timing and the peer's, taken in turn.
+
+    All budgets are evaluated at the interval `every`; `peer` is the module that serves beside.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="ack-", dir=folder))
     policies = folder / "policies"
     policies.mkdir()
-    (policies / "all.yaml").write_text(shop(SERVICES))
+    channels = 'announcements: "#releases"}'
+    text = shop(SERVICES).replace(channels, f"{channels}, evaluateEvery: {every}")
+    (policies / "all.yaml").write_text(text)
     async with AsyncExitStack() as stack:
         response_url = await stack.enter_async_context(answers_elsewhere())
         slack = await stack.enter_async_context(FakeSlackServer(manifest=manifest("https://bench.example")))
         ours = await stack.enter_async_context(
             running_governor(policies=policies, slack=slack, folder=folder, LOG_LEVEL="error")
         )
-        theirs = await stack.enter_async_context(bare_bolt())
+        theirs = await stack.enter_async_context(running_peer(peer))
         us, them = (Commands(url, SECRET, response_url) for url in (ours.url, theirs))
         for warm in (us, them):
             await steady(warm, per_second=50, seconds=2)

@@ -72,10 +72,10 @@ class StandingClock:
         await asyncio.sleep(seconds)
 
 
-def history(slos: int, end: datetime) -> Iterator[str]:
-    """Write 30 days of two counters for each SLO, as OpenMetrics: a text for each block of Prometheus'."""
+def history(slos: int, end: datetime, days: float = _DAYS) -> Iterator[str]:
+    """Write days of two counters for each SLO, as OpenMetrics: a text for each block of Prometheus'."""
     last = int(end.timestamp())
-    first = (last - _DAYS * 86_400 - 7_200) // _SAMPLE_S * _SAMPLE_S
+    first = (last - int(days * 86_400) - 7_200) // _SAMPLE_S * _SAMPLE_S
     dense = last - _DENSE_FOR_S
     times = [*range(first, dense, _SAMPLE_S), *range(dense, last + 1, _DENSE_S)]
     for block in range(first // _BLOCK_S, last // _BLOCK_S + 1):

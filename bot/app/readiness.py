@@ -1,6 +1,7 @@
 """The checks behind `/readyz`."""
 
 import asyncio
+import itertools
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -13,7 +14,7 @@ from bot.app.hold_readiness import HoldReadiness
 from bot.app.notices.webhooks import Webhooks
 from bot.app.slack import Slack
 from bot.app.task_readiness import ImportReadiness, TaskReadiness
-from bot.budgets.budget import SloState
+from bot.budgets.budget import Budget, SloState
 from bot.clock import Clock
 from bot.deployments.backfill.imports import DeploymentImports
 from bot.http.health import Probe, ReadinessCheck
@@ -25,6 +26,8 @@ from bot.store.health.sqlite_wal import WalDamage
 from bot.store.write_probe import WriteProbe
 from bot.tasks.runner import TaskRunner
 
+_SHOWN_SLOS = 50
+_UNMEASURED = {SloState.NO_DATA, SloState.STALE, SloState.INVALID}
 _SHOWN_FAULTS = 20
 
 
@@ -116,15 +119,11 @@ class ReadinessChecks:
         every = self._watcher.current.workspace.evaluate_every
         last = self._evaluator.last_tick
         late = last is None or self._clock.now() - last > 3 * every + timedelta(seconds=5)
-        unmeasured = {
-            budget.slo.key: {"state": str(budget.state), "problem": budget.problem}
-            for budgets in list(self._evaluator.latest.values())
-            for budget in budgets
-            if budget.state in {SloState.NO_DATA, SloState.STALE, SloState.INVALID}
-        }
+        unmeasured = self._unmeasured()
+        progress = self._collector.progress
         filling = {
             key: {"done": step.done, "total": step.total}
-            for key, step in list(self._collector.progress.items())
+            for key, step in itertools.islice(list(progress.items()), _SHOWN_SLOS)
         }
         return ReadinessCheck(
             "evaluation",
@@ -132,20 +131,30 @@ class ReadinessChecks:
             detail={
                 "last_tick": last.isoformat() if last else None,
                 "behind_seconds": round(self._evaluator.behind(self._clock.now()).total_seconds()),
-                "unmeasured": unmeasured,
+                "evaluated_slos": sum(map(len, list(self._evaluator.latest.values()))),
+                "unmeasured_slos": len(unmeasured),
+                "unmeasured": {
+                    budget.slo.key: {"state": str(budget.state), "problem": budget.problem}
+                    for budget in unmeasured[:_SHOWN_SLOS]
+                },
+                "filling_slos": len(progress),
                 "filling": filling,
             },
         )
 
     async def sources(self) -> ReadinessCheck:
         """Whether every SLO can be measured now."""
-        failing = sorted(
-            budget.slo.key
+        failing = sorted(budget.slo.key for budget in self._unmeasured())
+        detail = {"failing_slos": len(failing), "failing": failing[:_SHOWN_SLOS]}
+        return ReadinessCheck("sources", ok=not failing, vital=False, detail=detail)
+
+    def _unmeasured(self) -> list[Budget]:
+        return [
+            budget
             for budgets in list(self._evaluator.latest.values())
             for budget in budgets
-            if budget.state in {SloState.NO_DATA, SloState.STALE, SloState.INVALID}
-        )
-        return ReadinessCheck("sources", ok=not failing, vital=False, detail={"failing": failing})
+            if budget.state in _UNMEASURED
+        ]
 
     async def delivery(self) -> ReadinessCheck:
         """Whether messages reach their channels, and none waits for minutes."""

@@ -29,6 +29,7 @@ SECOND = timedelta(seconds=1)
 TOTAL, BAD = f'{METRIC}{{service="checkout"}}', f'{METRIC}{{service="checkout",code="500"}}'
 SLI = CounterSli("prometheus", TOTAL, bad=BAD)
 ALL_CODES = ("200", "500")
+NOBODY = CounterSli("prometheus", TOTAL.replace("checkout", "nobody"), bad=BAD.replace("checkout", "nobody"))
 
 
 @asynccontextmanager
@@ -95,6 +96,21 @@ async def test_thirty_days_agree_with_prometheus_within_a_thousandth(tmp_path: P
         budget = await assessed(ledger, promised, NOW)
         assert budget.state is SloState.OK
         assert (await ledger.state(promised)).filled_from == NOW - 30 * DAY
+
+
+async def test_thirty_days_are_counted_to_the_last_event_beside_another_slo(tmp_path: Path) -> None:
+    promised, elsewhere = slo(sli=SLI), slo(service="nobody", sli=NOBODY)
+    async with (
+        running_prometheus(tmp_path, openmetrics=MONTH.openmetrics()) as prometheus,
+        collecting(prometheus.url, tmp_path) as (ledger, collector),
+        aiohttp.ClientSession() as session,
+    ):
+        assert len(PrometheusSource(prometheus.url, session).groups([SLI, NOBODY], 2)) == 1
+        await collector.collect([promised, elsewhere], NOW, MINUTE)
+        for start, end in ((30, 0), (7, 0), (9, 8), (14, 12), (30, 25)):
+            span = Span(NOW - start * DAY, NOW - end * DAY)
+            (events,) = await ledger.counts(promised, [span], NOW)
+            assert (events.bad, events.total) == close(seen(MONTH, span), 1e-9)
 
 
 async def test_a_window_that_begins_amid_an_hour_agrees_at_every_minute(tmp_path: Path) -> None:

@@ -125,12 +125,14 @@ def test_doctor_and_check_print_no_secret(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", [*SECRET_SETTINGS, "database_url"])
 def test_a_crash_leaves_no_secret_behind(tmp_path: Path, name: str) -> None:
     crash = (
-        "import bot.cli.main, bot.settings\n"
+        "import bot.cli.main, bot.settings, typer\n"
+        "cli = typer.Typer()\n"
+        "@cli.command()\n"
         "def crash():\n"
         f"    held = bot.settings.read_settings().{name}\n"
         "    held = getattr(held, 'get_secret_value', lambda: held)()\n"
         "    raise RuntimeError(f'could not do it with {held}')\n"
-        "bot.cli.main.cli = crash\n"
+        "bot.cli.main.cli = cli\n"
         "bot.cli.main.main()\n"
     )
     database = f"postgresql+asyncpg://governor:{marked('database')}@127.0.0.1:9/governor"

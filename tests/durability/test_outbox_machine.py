@@ -17,7 +17,7 @@ from tests.durability.machines import AsyncMachine, effort
 from tests.durability.replicas import Replicas, SteppedReplica
 
 REPLICAS = 3
-MOST_STEPS = 600
+MOST_STEPS = 5000
 
 replica = st.integers(0, REPLICAS - 1)
 outcomes = st.sampled_from(("ok", "ok", "answer lost", "request lost", "late", "limit"))

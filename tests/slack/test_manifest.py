@@ -35,7 +35,7 @@ def _called(node: ast.AST, inside: str) -> Iterator[str]:
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
         if node.func.attr in METHODS_OF_CLIENT:
             yield METHODS_OF_CLIENT[node.func.attr]
-        elif node.func.attr == "api_call" and inside not in {"api_call", "_checked_call"}:
+        elif node.func.attr == "api_call" and inside not in {"api_call", "_checked_call", "_answered_call"}:
             named = [
                 *node.args,
                 *(keyword.value for keyword in node.keywords if keyword.arg == "api_method"),

@@ -259,7 +259,7 @@ class WaitAnswering:
             if not await records.begin_sending(connection, wait, call.costs, now):
                 return
         allowance.note(call.costs, now)
-        await self._send(answerer, wait, call, allowance, again)
+        await self._send(answerer, wait, call, allowance, again, began=now)
 
     async def _send(
         self,
@@ -268,6 +268,8 @@ class WaitAnswering:
         call: PlatformCall,
         allowance: CallAllowance,
         again: list[datetime],
+        *,
+        began: datetime,
     ) -> None:
         told = {"platform": answerer.platform, "key": wait.question.key, "outcome": call.outcome}
         try:
@@ -278,7 +280,7 @@ class WaitAnswering:
             again.append(until)
             log.warning("platform_limit", **told, wait_s=error.after.total_seconds())
             async with self._database.transaction(in_turn=False) as connection:
-                await records.blocked(connection, wait, until, self._clock.now())
+                await records.blocked(connection, wait, until, self._clock.now(), began=began)
         except PlatformGoneError as error:
             log.info("wait_gone", **told, reason=str(error))
             await self._end(wait, WaitState.GONE, None)
@@ -286,21 +288,23 @@ class WaitAnswering:
             # The boundary between waits: one that fails delays none of the others.
             if not isinstance(error, PlatformRefusedError | PlatformUnsureError):
                 log.exception("wait_failed", **told)
-            await self._failed(wait, error, again)
+            await self._failed(wait, error, began, again)
             log.warning("wait_not_told", **told, error=str(error), failures=wait.failures + 1)
         else:
             async with self._database.transaction(in_turn=False) as connection:
-                await records.sent(connection, wait, call, place, self._clock.now())
+                await records.sent(connection, wait, call, place, self._clock.now(), began=began)
             log.info("wait_told", **told)
 
-    async def _failed(self, wait: Wait, error: Exception, again: list[datetime]) -> None:
+    async def _failed(self, wait: Wait, error: Exception, began: datetime, again: list[datetime]) -> None:
         now = self._clock.now()
         next_at = now + _backoff(wait.failures)
         again.append(next_at)
         # The call has ended, one way or another: the platform may be asked which at once.
         in_doubt_since = None if isinstance(error, PlatformRefusedError) else now - _SENDING_TAKES
         async with self._database.transaction(in_turn=False) as connection:
-            await records.failed(connection, wait, str(error), next_at, in_doubt_since=in_doubt_since)
+            await records.failed(
+                connection, wait, str(error), next_at, began=began, in_doubt_since=in_doubt_since
+            )
 
 
 def _backoff(failures: int) -> timedelta:

@@ -151,9 +151,18 @@ async def begin_sending(connection: AsyncConnection, wait: Wait, costs: Iterable
 
 
 async def sent(
-    connection: AsyncConnection, wait: Wait, call: PlatformCall, place: Mapping[str, Any], now: datetime
-) -> bool:
-    """Record that the platform was told; `wait` is as it was before `begin_sending`."""
+    connection: AsyncConnection,
+    wait: Wait,
+    call: PlatformCall,
+    place: Mapping[str, Any],
+    now: datetime,
+    *,
+    began: datetime,
+) -> None:
+    """Record that the platform was told; `wait` is as it was before `begin_sending` at `began`.
+
+    Where it was asked anew meanwhile, what the call brought is kept, and the wait is told again.
+    """
     values: dict[str, Any] = {
         "note": call.note,
         "notes": wait.notes + (0 if call.is_final else 1),
@@ -166,12 +175,22 @@ async def sent(
     }
     if call.outcome is not None:
         values |= _ended(WaitState.ANSWERED, call.outcome, now)
-    return await _write(connection, _sending(wait), values)
+    unchanged = _sending(wait, began) & (rows.c.version == wait.version + 1)
+    if await _write(connection, unchanged, values):
+        return
+    anew = (await connection.execute(select(rows.c.place).where(_sending(wait, began)))).one_or_none()
+    if anew is not None:
+        said = {key: value for key, value in anew.place.items() if wait.place.get(key) != value}
+        kept = {"sending_at": None, "place": dict(wait.place) | dict(place) | said, "error": None}
+        signals.mark(connection, Topic.GATE_WAITS)
+        await _write(connection, _sending(wait, began), kept)
 
 
-async def blocked(connection: AsyncConnection, wait: Wait, until: datetime, now: datetime) -> None:
+async def blocked(
+    connection: AsyncConnection, wait: Wait, until: datetime, now: datetime, *, began: datetime
+) -> None:
     """Record that the platform asked to wait instead of taking the call."""
-    await _write(connection, _sending(wait), {"sending_at": None})
+    await _write(connection, _sending(wait, began), {"sending_at": None})
     await _note_call(connection, wait, now, costs="", blocked_until=until)
 
 
@@ -181,6 +200,7 @@ async def failed(
     error: str,
     next_at: datetime,
     *,
+    began: datetime,
     in_doubt_since: datetime | None,
 ) -> None:
     """Record that a call failed; `in_doubt_since` is None where the platform surely did not take it."""
@@ -190,7 +210,7 @@ async def failed(
         "next_at": next_at,
         "sending_at": in_doubt_since,
     }
-    await _write(connection, _sending(wait), values)
+    await _write(connection, _sending(wait, began), values)
 
 
 async def seen(connection: AsyncConnection, wait: Wait, place: Mapping[str, Any], now: datetime) -> None:
@@ -223,9 +243,9 @@ def _unchanged(wait: Wait) -> ColumnElement[bool]:
     return (rows.c.id == wait.id) & (rows.c.version == wait.version) & _IS_WAITING
 
 
-def _sending(wait: Wait) -> ColumnElement[bool]:
-    """Return the condition that nobody but `begin_sending` has written to the wait since it was read."""
-    return (rows.c.id == wait.id) & (rows.c.version == wait.version + 1)
+def _sending(wait: Wait, began: datetime) -> ColumnElement[bool]:
+    """Return the condition that the call that began then is still the one whose end is not known."""
+    return (rows.c.id == wait.id) & (rows.c.sending_at == began)
 
 
 async def _write(connection: AsyncConnection, which: ColumnElement[bool], values: Mapping[str, Any]) -> bool:

@@ -75,7 +75,7 @@ class SlackClient(AsyncWebClient):
         try:
             with span(f"slack {api_method}", "client") as recorded:
                 try:
-                    response = await self._call(api_method, options)
+                    response = await self._answered_call(api_method, options)
                 except Exception as error:
                     outcome = slack_error(error).outcome
                     recorded.note("slack.error", slack_error(error).error)
@@ -85,7 +85,7 @@ class SlackClient(AsyncWebClient):
             self._observe(api_method, outcome, time.perf_counter() - started_s)
         return response
 
-    async def _call(self, api_method: str, options: dict[str, Any]) -> AsyncSlackResponse:
+    async def _answered_call(self, api_method: str, options: dict[str, Any]) -> AsyncSlackResponse:
         try:
             response = await super().api_call(api_method, **options)
         except _UNREADABLE as cause:

@@ -65,6 +65,10 @@ class ComputedGauge(Collector):
         """Returns the samples; it is called by a thread other than the event loop's."""
         registry.register(self)
 
+    def describe(self) -> Iterable[Metric]:
+        """Return the metric without samples: the registry asks for its name."""
+        return [Metric(self._name, self._documentation, self._type)]
+
     def collect(self) -> Iterable[Metric]:
         """Return the samples."""
         metric = Metric(self._name, self._documentation, self._type)

@@ -41,6 +41,7 @@ log = structlog.get_logger()
 
 OnCollected = Callable[[Sequence[Slo]], None]
 
+_GROUPED_AT_ONCE = 500
 _HISTORY_AT_ONCE = 2
 """How many batches of one source are back-filled at a time: what is new goes beside them."""
 
@@ -196,12 +197,16 @@ class Collector:
         alike: dict[tuple[Read, ...], list[Slo]] = defaultdict(list)
         for slo, needed in reads.items():
             alike[needed].append(slo)
-        tasks = [
-            work(_Batch(source, batch, needed))
-            for needed, slos in alike.items()
-            for batch in self._reader.batches(source, slos, _most_points(needed), now)
-        ]
-        for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+        batches = []
+        for needed, slos in alike.items():
+            for first in range(0, len(slos), _GROUPED_AT_ONCE):
+                some, points = slos[first : first + _GROUPED_AT_ONCE], _most_points(needed)
+                batches += [
+                    _Batch(source, batch, needed) for batch in self._reader.batches(source, some, points, now)
+                ]
+                # Which SLOs go together takes a while to find out for thousands.
+                await asyncio.sleep(0)
+        for outcome in await asyncio.gather(*map(work, batches), return_exceptions=True):
             if isinstance(outcome, Exception):
                 log.error("collection_failed", exc_info=outcome)
             elif isinstance(outcome, BaseException):

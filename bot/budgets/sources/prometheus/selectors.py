@@ -10,7 +10,7 @@ import re
 from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from math import prod
 
 _METRIC = re.compile(r"\s*([a-zA-Z_:][a-zA-Z0-9_:]*)\s*")
@@ -22,6 +22,9 @@ _ESCAPE = re.compile(r"\\(.)")
 _ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\", '"': '"', "'": "'"}
 # Exactly what Go's regexp.QuoteMeta escapes: then servers look the values up one by one.
 _META = re.compile(r"[\\.+*?()|\[\]{}^$]")
+
+_MOST_KNOWN = 100_000
+"""How many selectors are remembered as they were parsed: more than any catalog has."""
 
 _MOST_SURPLUS = 2
 """How many combinations of values may be matched for each one that is needed."""
@@ -42,14 +45,14 @@ class Matcher:
         return self.operator == "=" and self.value != ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Selector:
     """A metric's name and the matchers, ordered by label."""
 
     metric: str
     matchers: tuple[Matcher, ...]
 
-    @property
+    @cached_property
     def shape(self) -> Hashable:
         """The same for selectors that differ only in the values that labels must equal."""
         matchers = (
@@ -58,8 +61,8 @@ class Selector:
         )
         return self.metric, tuple(matchers)
 
-    @property
-    def values(self) -> dict[str, str]:
+    @cached_property
+    def values(self) -> Mapping[str, str]:
         """The values that labels must equal, by the label."""
         return {matcher.label: matcher.value for matcher in self.matchers if matcher.may_vary}
 
@@ -73,7 +76,7 @@ class JoinedSelector:
     values: tuple[tuple[str, ...], ...]
 
 
-@lru_cache(maxsize=16_384)
+@lru_cache(maxsize=_MOST_KNOWN)
 def parse(text: str) -> Selector | None:
     """Return the parsed selector; None for anything that is not a plain selector."""
     name = _METRIC.match(text)
@@ -98,7 +101,7 @@ def parse(text: str) -> Selector | None:
     return Selector(name[1], tuple(sorted(matchers, key=lambda matcher: matcher.label)))
 
 
-@lru_cache(maxsize=16_384)
+@lru_cache(maxsize=_MOST_KNOWN)
 def is_part_of(part: str, whole: str) -> bool:
     """Return whether every series of `part` is certainly one of `whole`."""
     narrow, wide = parse(part), parse(whole)
@@ -109,7 +112,7 @@ def is_part_of(part: str, whole: str) -> bool:
     return narrow.metric == wide.metric and wide_matchers <= narrow_matchers
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)
 def join(selectors: tuple[str, ...]) -> JoinedSelector:
     """Return one selector for several of the same shape; a single one keeps its text."""
     if len(set(selectors)) == 1:

@@ -286,7 +286,7 @@ class PrometheusSource:
         return answer
 
 
-@lru_cache(maxsize=16_384)
+@lru_cache(maxsize=65_536)
 def _counters(sli: Sli) -> Counters:
     """Return the counters of an SLI; raises `SourceRefusedError` for an SLI of another kind."""
     match sli:
@@ -322,7 +322,7 @@ def _group_key(sli: Sli) -> Hashable | None:
     return tuple((name, selector.shape) for name, selector in parsed.items() if selector is not None)
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=64)
 def _grouped(slis: tuple[Sli, ...], at_most: int) -> list[list[Sli]]:
     """Cache the groups: at each evaluation the SLIs are the same."""
     slis_by_key: dict[Hashable, list[Sli]] = defaultdict(list)

@@ -154,15 +154,17 @@ class Responder:
         blocks, support = body["blocks"], self._client.new_blocks
         kinds = new_kinds(blocks)
         tried = kinds - support.refused(kinds)
-        first = without(blocks, kinds - tried)
-        for stage in [*([first] if tried else []), without(blocks, kinds), []]:
+        # What takes the place of a table is made only where one was refused.
+        left_out = [*([kinds - tried] if tried else []), kinds, None]
+        for without_kinds in left_out:
+            stage = [] if without_kinds is None else without(blocks, without_kinds)
             try:
                 await self._retried(url, {**body, "blocks": stage})
             except ResponseRefusedError as refusal:
                 if not stage:
                     raise
                 log.warning("blocks_refused", error=str(refusal))
-                if stage is first:
+                if tried and without_kinds is left_out[0]:
                     support.record_refusal(tried, str(refusal))
                 else:
                     support.withdraw_refusal(tried)

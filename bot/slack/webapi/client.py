@@ -5,7 +5,7 @@ post and every update, whoever makes it.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import structlog
@@ -52,19 +52,21 @@ class SlackClient(AsyncWebClient):
         if not isinstance(body, dict) or not kinds:
             return await self._checked_call(api_method, options)
         tried = kinds - self.new_blocks.refused(kinds)
-        plain = options | {"json": body | {"blocks": without(body["blocks"], kinds)}}
+
+        def leaving_out(some: Collection[str]) -> dict[str, Any]:
+            return options | {"json": body | {"blocks": without(body["blocks"], some)}}
+
         if not tried:
-            return await self._checked_call(api_method, plain)
+            return await self._checked_call(api_method, leaving_out(kinds))
         try:
-            blocks = without(body["blocks"], kinds - tried)
-            return await self._checked_call(api_method, options | {"json": body | {"blocks": blocks}})
+            return await self._checked_call(api_method, leaving_out(kinds - tried))
         except SlackApiError as refusal:
             error = slack_error(refusal).error
             if error not in BLOCKS_ERRORS:
                 raise
             self.new_blocks.record_refusal(tried, error)
         try:
-            return await self._checked_call(api_method, plain)
+            return await self._checked_call(api_method, leaving_out(kinds))
         except SlackApiError as refusal:
             if slack_error(refusal).error in BLOCKS_ERRORS:
                 self.new_blocks.withdraw_refusal(tried)

@@ -18,7 +18,7 @@ import tempfile
 import time
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-import asyncpg  # type: ignore[import-untyped] # it ships none
 import structlog
 from sqlalchemy import Row, func, select
 
@@ -41,6 +40,7 @@ from bot.store.database import Database
 from bot.store.tables.core import holds, outbox
 from bot.store.tables.tasks import due_tasks
 from tests.stories.balancer import Balancer, balancing
+from tests.stories.cluster import Healing
 from tests.support.running import API_TOKEN, Bot
 
 ANNOUNCEMENTS = "#releases"
@@ -96,18 +96,7 @@ class Run:
     bad: Counter[str] = field(default_factory=Counter)
     slowest_s: float = 0.0
     long_halts: int = 0
-    healing: set[asyncio.Task[None]] = field(default_factory=set)
-
-    def later(self, seconds: float, heal: Callable[[], Awaitable[None]]) -> None:
-        """Undo a fault after a while."""
-
-        async def wait() -> None:
-            await asyncio.sleep(seconds)
-            await heal()
-
-        task = asyncio.create_task(wait())
-        self.healing.add(task)
-        task.add_done_callback(self.healing.discard)
+    healing: Healing = field(default_factory=Healing)
 
 
 class Faults:
@@ -162,7 +151,7 @@ class Faults:
             return
         self._run.faults["replica killed"] += 1
         await bot.kill()
-        self._run.later(self._chance.uniform(0, 2), self._keep_running)
+        self._run.healing.later(self._chance.uniform(0, 2), self._keep_running)
 
     async def _halt(self) -> None:
         bot = await self._spare()
@@ -176,7 +165,7 @@ class Faults:
         async def wake() -> None:
             bot.wake()
 
-        self._run.later(self._chance.uniform(*(_LONG_HALT_S if is_long else (0.3, 3))), wake)
+        self._run.healing.later(self._chance.uniform(*(_LONG_HALT_S if is_long else (0.3, 3))), wake)
 
     async def _restart_database(self) -> None:
         self._run.faults["database restarted"] += 1
@@ -187,15 +176,7 @@ class Faults:
 
     async def _cut_connections(self) -> None:
         self._run.faults["connections cut"] += 1
-        with suppress(OSError, TimeoutError, asyncpg.PostgresError):
-            connection = await self._run.replicas.postgresql.connect()
-            try:
-                await connection.execute(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                    "WHERE application_name = 'governor' AND hashint4(pid) % 2 = 0"
-                )
-            finally:
-                await connection.close()
+        await self._run.replicas.postgresql.cut_connections()
 
     async def _ail(self) -> None:
         self._run.faults["Slack ailing"] += 1
@@ -214,7 +195,7 @@ class Faults:
             if not self._ailing:
                 self._run.replicas.slack.faults.clear()
 
-        self._run.later(self._chance.uniform(*seconds), recover)
+        self._run.healing.later(self._chance.uniform(*seconds), recover)
 
     async def _set_clock(self) -> None:
         self._run.faults["clock off by seconds"] += 1
@@ -224,7 +205,7 @@ class Faults:
         async def set_right() -> None:
             file.write_text("0")
 
-        self._run.later(self._chance.uniform(5, 30), set_right)
+        self._run.healing.later(self._chance.uniform(5, 30), set_right)
 
 
 async def _answers(bot: Bot) -> bool:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from bench.ack import shop
+from bench.process import memory_mb
 from bot.budgets.ledger.ledger import Ledger
 from bot.budgets.source import Bucket
 from bot.catalog.slo import Slo
@@ -50,7 +51,9 @@ async def measure(folder: Path, slos: int) -> Footprint:
             await asyncio.sleep(20)
             before = _cpu_s(bot.pid)
             await asyncio.sleep(_WATCHED_S)
-            return Footprint(_resident_mb(bot.pid), warm_start_s, (_cpu_s(bot.pid) - before) / _WATCHED_S)
+            return Footprint(
+                memory_mb(bot.pid, "VmRSS"), warm_start_s, (_cpu_s(bot.pid) - before) / _WATCHED_S
+            )
 
 
 async def _remember(folder: Path, slos: Sequence[Slo]) -> None:
@@ -68,8 +71,3 @@ async def _remember(folder: Path, slos: Sequence[Slo]) -> None:
 def _cpu_s(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _resident_mb(pid: int) -> float:
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6

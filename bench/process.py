@@ -56,12 +56,12 @@ async def measure(folder: Path, slos: int, days: float, ticks: int = TICKS) -> F
         began = time.perf_counter()
         async with running as bot:
             first_s, filling_s = await _filled(bot, slos, began)
-            peak_mb = _memory_mb(bot.pid, "VmHWM")
+            peak_mb = memory_mb(bot.pid, "VmHWM")
             await asyncio.sleep(_EVERY_S - time.time() % _EVERY_S + 0.9 * _EVERY_S)
             before = await _read(bot, "metrics")
             await asyncio.sleep(ticks * _EVERY_S)
             after = await _read(bot, "metrics")
-            resident_mb = _memory_mb(bot.pid, "VmRSS")
+            resident_mb = memory_mb(bot.pid, "VmRSS")
             await bot.terminate()
             began = time.perf_counter()
             await bot.start()
@@ -157,6 +157,7 @@ def _stall_s(before: str, after: str) -> float:
     return min(limit for limit, count in seen.items() if count == max(seen.values()))
 
 
-def _memory_mb(pid: int, field: str) -> float:
+def memory_mb(pid: int, field: str) -> float:
+    """Return `VmRSS`, what a process has in memory, or `VmHWM`, the most that it had."""
     status = Path(f"/proc/{pid}/status").read_text()
     return int(status.partition(f"{field}:")[2].split()[0]) * 1024 / 1e6

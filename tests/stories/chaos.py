@@ -10,8 +10,6 @@ import resource
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
-import asyncpg  # type: ignore[import-untyped] # it ships none
-
 from bot.sandbox.fake_slack.fault_injection import InjectedFault
 from tests.stories.cluster import SERVICES, Cluster
 from tests.stories.hostile_requests import hold_half_open, peak_memory_mb, send_bombs
@@ -81,7 +79,7 @@ class Chaos:
     async def _kill(self) -> None:
         replica = self._chance.choice(self._cluster.replicas)
         await replica.kill()
-        self._cluster.later(self._chance.uniform(0, 2), self.keep_running)
+        self._cluster.healing.later(self._chance.uniform(0, 2), self.keep_running)
 
     async def _halt(self) -> None:
         replica = self._chance.choice(self._cluster.replicas)
@@ -91,7 +89,9 @@ class Chaos:
         async def wake() -> None:
             replica.wake()
 
-        self._cluster.later(self._chance.uniform(8, 12) if long else self._chance.uniform(0.3, 3), wake)
+        self._cluster.healing.later(
+            self._chance.uniform(8, 12) if long else self._chance.uniform(0.3, 3), wake
+        )
 
     async def _restart_database(self) -> None:
         await self._cluster.postgresql.kill()
@@ -100,20 +100,12 @@ class Chaos:
         await self.keep_running()
 
     async def _cut_connections(self) -> None:
-        with suppress(OSError, TimeoutError, asyncpg.PostgresError):
-            connection = await self._cluster.postgresql.connect()
-            try:
-                await connection.execute(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                    "WHERE application_name = 'governor' AND hashint4(pid) % 2 = 0"
-                )
-            finally:
-                await connection.close()
+        await self._cluster.postgresql.cut_connections()
 
     async def _ail(self) -> None:
         self._ailing += 1
         self._cluster.slack.faults.change({str(fault): share for fault, share in _AILING.items()})
-        self._cluster.later(self._chance.uniform(1, 4), self._recover)
+        self._cluster.healing.later(self._chance.uniform(1, 4), self._recover)
 
     async def _set_clock(self) -> None:
         """Set one replica's clock forward or back by minutes or hours; it may stay so for a while."""
@@ -124,19 +116,19 @@ class Chaos:
         async def set_right() -> None:
             file.write_text("0")
 
-        self._cluster.later(self._chance.uniform(1, 15), set_right)
+        self._cluster.healing.later(self._chance.uniform(1, 15), set_right)
 
     async def _slow_down(self) -> None:
         self._ailing += 1
         self._cluster.slack.faults.change(
             {str(InjectedFault.SLOW): 0.8, "slow_s": self._chance.uniform(1, 4)}
         )
-        self._cluster.later(self._chance.uniform(2, 5), self._recover)
+        self._cluster.healing.later(self._chance.uniform(2, 5), self._recover)
 
     async def _answer_nonsense(self) -> None:
         self._ailing += 1
         self._cluster.slack.faults.change({str(InjectedFault.NONSENSE): self._chance.choice([0.3, 1.0])})
-        self._cluster.later(self._chance.uniform(1, 4), self._recover)
+        self._cluster.healing.later(self._chance.uniform(1, 4), self._recover)
 
     async def _recover(self) -> None:
         self._ailing -= 1
@@ -149,7 +141,7 @@ class Chaos:
         async def return_() -> None:
             self._cluster.prometheus.resume()
 
-        self._cluster.later(self._chance.uniform(1, 4), return_)
+        self._cluster.healing.later(self._chance.uniform(1, 4), return_)
 
     async def _falsify_source(self) -> None:
         self._cluster.nonsense[self._cluster.source.answer_nonsense()] += 1
@@ -157,7 +149,7 @@ class Chaos:
         async def answer_truly() -> None:
             self._cluster.source.answer_truly()
 
-        self._cluster.later(self._chance.uniform(1, 4), answer_truly)
+        self._cluster.healing.later(self._chance.uniform(1, 4), answer_truly)
 
     async def _remove_service(self) -> None:
         self._cluster.policies.remove(self._chance.choice(SERVICES))
@@ -165,7 +157,7 @@ class Chaos:
         async def put_back() -> None:
             self._cluster.policies.put_back()
 
-        self._cluster.later(self._chance.uniform(2, 8), put_back)
+        self._cluster.healing.later(self._chance.uniform(2, 8), put_back)
 
     async def _flood(self) -> None:
         replica = self._chance.choice(self._cluster.replicas)
@@ -176,7 +168,7 @@ class Chaos:
                     resource.prlimit(replica.pid, resource.RLIMIT_NOFILE, (OPEN_FILES, OPEN_FILES))
             await hold_half_open(replica.url, HALF_OPEN, self._chance.uniform(2, 8))
 
-        self._cluster.later(0, flood)
+        self._cluster.healing.later(0, flood)
 
     async def _bomb(self) -> None:
         replica = self._chance.choice(self._cluster.replicas)
@@ -190,4 +182,4 @@ class Chaos:
                 if peak > MOST_MEMORY_MB:
                     self._cluster.unanswered.append(f"a replica took {peak:.0f} MB")
 
-        self._cluster.later(0, bomb)
+        self._cluster.healing.later(0, bomb)

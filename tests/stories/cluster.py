@@ -58,6 +58,21 @@ class PolicyFile:
         new.replace(self._file)
 
 
+class Healing(set[asyncio.Task[None]]):
+    """What undoes faults after a while, as long as it is to be done."""
+
+    def later(self, seconds: float, heal: Callable[[], Awaitable[None]]) -> None:
+        """Undo a fault after a while."""
+
+        async def wait() -> None:
+            await asyncio.sleep(seconds)
+            await heal()
+
+        task = asyncio.create_task(wait())
+        self.add(task)
+        task.add_done_callback(self.discard)
+
+
 @dataclass
 class Cluster:
     """Everything that faults and requests act on."""
@@ -80,15 +95,4 @@ class Cluster:
     unanswered: list[str] = field(default_factory=list)
     slowest_s: float = 0.0
     pushed: Counter[str] = field(default_factory=Counter)
-    healing: set[asyncio.Task[None]] = field(default_factory=set)
-
-    def later(self, seconds: float, heal: Callable[[], Awaitable[None]]) -> None:
-        """Undo a fault after a while."""
-
-        async def wait() -> None:
-            await asyncio.sleep(seconds)
-            await heal()
-
-        task = asyncio.create_task(wait())
-        self.healing.add(task)
-        task.add_done_callback(self.healing.discard)
+    healing: Healing = field(default_factory=Healing)

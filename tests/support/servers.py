@@ -414,6 +414,18 @@ class PostgreSQL(Server):
         ]
         super().__init__(command, folder, self._answers, user=user)
 
+    async def cut_connections(self) -> None:
+        """End about half of the bot's connections; do nothing where the server is away."""
+        with suppress(OSError, TimeoutError, asyncpg.PostgresError):
+            connection = await self.connect()
+            try:
+                await connection.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    "WHERE application_name = 'governor' AND hashint4(pid) % 2 = 0"
+                )
+            finally:
+                await connection.close()
+
     async def new_database(self, template: str = "template1") -> str:
         """Create a database, an empty one unless it is a copy of another; return its `DATABASE_URL`."""
         name = f"governor_{next(self._numbers)}"

@@ -88,7 +88,9 @@ class Visitor:
         """Press the button of the next step, and send what it has typed."""
         await self.steps.get_by_role("button", name=button, exact=True).click()
         if sends:
-            await self.page.keyboard.press("Enter")
+            box = self.page.locator("#main .foot textarea")
+            await expect(box).not_to_be_empty()
+            await box.press("Enter")
 
     async def has_done(self, count: int, *, within_ms: int = _SOON_MS) -> None:
         """Wait until so many steps are ticked."""

@@ -45,7 +45,7 @@ const actions = {
   },
   write(action) {
     actions.be(action);
-    write(nodes.main, action.text);
+    write(nodes.main, state.place.id, action.text);
   },
 };
 

@@ -51,8 +51,11 @@ export function composer(channel, { threadTs = null, placeholder }) {
   return h("form.composer", { onsubmit: (event) => (event.preventDefault(), send()) }, list, formattingBar(box), box, h("div.sending", {}, globalShortcuts(), h("button.send", { type: "submit", "aria-label": "Send", title: "Send (Enter)" }, icon("send"))));
 }
 
-/** Write a text into the message box of a channel that is shown, for the reader to send. */
-export function write(main, text) {
+/** Write a text into the message box of a channel that is shown, for the reader to send.
+ *
+ * Who is not a member yet has no box: it is drawn with the text when they are. */
+export function write(main, channelId, text) {
+  drafts.set(`${state.me}/${channelId}/`, text);
   const box = main.querySelector(".foot textarea");
   if (!box) return;
   box.value = text;

@@ -89,10 +89,12 @@ function headline(channel, actions) {
 function foots(foot, channel, isSame) {
   const mode = channel.is_archived ? "archived" : channel.members.includes(state.me) ? "member" : "guest";
   if (isSame && foot.dataset.mode === mode) return;
+  const hasJoined = isSame && foot.dataset.mode === "guest" && mode === "member";
   foot.dataset.mode = mode;
   if (mode === "archived") fill(foot, h("p.closed", {}, "This channel has been archived."));
   else if (mode === "guest") fill(foot, h("p.closed", {}, `You are looking at #${channelName(channel)}. `, h("button.button", { type: "button", onclick: () => post("join", { as: state.me, channel: channel.id }) }, "Join")));
   else fill(foot, composer(channel, { placeholder: placeholderFor(channel) }));
+  if (hasJoined && document.activeElement === document.body) foot.querySelector("textarea").focus({ preventScroll: true });
 }
 
 /** Draw a thread into the side panel. */

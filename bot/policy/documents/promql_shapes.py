@@ -28,7 +28,7 @@ FORMS = (
 def check_query(text: str) -> str:
     """Return the text if it is a plain selector or a full query with `$window`."""
     if _WINDOW.search(text):
-        if not _balanced(text):
+        if not is_balanced(text):
             raise InvalidValueError(f"a bracket or a quote in {IT} is not closed", FORMS)
         return text
     match = _SELECTOR.fullmatch(text)
@@ -67,7 +67,8 @@ def check_histogram(text: str) -> str:
     return text
 
 
-def _balanced(text: str) -> bool:
+def is_balanced(text: str) -> bool:
+    """Return whether every bracket and quote of a query is closed."""
     open_brackets = [""]
     for character in re.sub(TEXT, "", text):
         if character in "\"'`":

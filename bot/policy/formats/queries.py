@@ -39,6 +39,7 @@ _PLACEHOLDER = re.compile(
     r"\{\{-?\s*\.?window\s*-?\}\}|\$\{?(?:__)?window\}?|(?<=\[)window(?=[\]:])", re.IGNORECASE
 )
 _TEXT = re.compile(TEXT)
+_SPACE = re.compile(rf"({TEXT})|(?:\s|#[^\n]*)+")
 _QUOTED_AT_MOST = 80
 _COUNTING = ("rate", "increase")
 _CLAMPS = ("clamp", "clamp_min", "clamp_max")
@@ -351,8 +352,8 @@ def _in_double_quotes(text: re.Match[str]) -> str:
 
 
 def _asked(query: str) -> str:
-    """Return a query as it is asked at each moment: its placeholder for the window is `RATIO_WINDOW`."""
-    return " ".join(_PLACEHOLDER.sub(RATIO_WINDOW, query).split())
+    """Return a query as it is asked at each moment, on one line; `RATIO_WINDOW` is its window."""
+    return _SPACE.sub(lambda found: found[1] or " ", _PLACEHOLDER.sub(RATIO_WINDOW, query)).strip()
 
 
 def _as_it_is(query: str, fault: str | None) -> ReadSli:

@@ -50,8 +50,11 @@ class Note:
 class ReadSlo:
     """An SLO in the own format, the service that it belongs to, and what else was said of that service.
 
-    `slo` is an entry of `slos` of a Service document. `labels` and `annotations` are those of the document,
-    from which a channel and teams may come. `for_each` are the labels for each of whose values there is one.
+    `slo` is an entry of `slos` of a Service document; without a `window` it has that of the import, or 30 days.
+    Its `name`, and `service`, are as the document has them: what follows makes names of them that Governor
+    takes, and says so. `labels` and `annotations` are those of the document, from which a channel and teams may
+    come. `for_each` are the labels for each of whose values there is one: none of its selectors names them.
+    `path` leads to what it was made of.
     """
 
     service: str
@@ -75,13 +78,19 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a reader made of one document. With a `refusal`, which is a plain sentence, it has no SLOs."""
+    """What a reader made of one document. With a `refusal`, which is a plain sentence, it has no SLOs.
+
+    What is refused is a fault of the policies, unless `is_unsupported`: then the document is right, but holds
+    nothing that Governor can measure, and is passed over with a warning.
+    """
 
     document: ForeignDocument
     title: str
     slos: tuple[ReadSlo, ...] = ()
     notes: tuple[Note, ...] = ()
     refusal: str | None = None
+    refused_at: KeyPath = ()
+    is_unsupported: bool = False
 
     @property
     def outcome(self) -> Outcome:

@@ -33,7 +33,7 @@ from bot.budgets.source import (
     SourceRefusedError,
     buckets_of,
 )
-from bot.catalog.slo import CounterSli, LatencySli, Slo
+from bot.catalog.slo import Slo, SourceSli
 from bot.catalog.window import Span, Window
 from bot.pacing import Pacer
 
@@ -128,9 +128,9 @@ class Collector:
         meanwhile reads what is new, and leaves history to the first. A fault of ours (the database is away)
         is logged, and `collected` is not called with those SLOs.
         """
-        measured = [slo for slo in slos if isinstance(slo.sli, CounterSli | LatencySli)]
+        measured = [slo for slo in slos if isinstance(slo.sli, SourceSli)]
         if len(measured) < len(slos):
-            collected([slo for slo in slos if not isinstance(slo.sli, CounterSli | LatencySli)])
+            collected([slo for slo in slos if not isinstance(slo.sli, SourceSli)])
         if not measured:
             return
         base = base_width(evaluate_every)
@@ -351,7 +351,7 @@ async def _plans(states: Mapping[Slo, LedgerState], now: datetime, base: int) ->
 
 
 def _source_of(slo: Slo) -> str:
-    if isinstance(slo.sli, CounterSli | LatencySli):
+    if isinstance(slo.sli, SourceSli):
         return slo.sli.source
     raise TypeError(f"{slo.key} is not read from a source")
 

@@ -10,7 +10,7 @@ from bot.budgets.batch_reader import BatchReader
 from bot.budgets.ledger.rollups import MINUTE, ceil, instant, seconds
 from bot.budgets.read_plan import Read
 from bot.budgets.source import Source, SourceError, SourceUnavailableError
-from bot.catalog.slo import CounterSli, LatencySli, Slo
+from bot.catalog.slo import Slo, SourceSli
 from bot.catalog.window import Span
 
 _LENGTH = timedelta(minutes=10)
@@ -35,7 +35,7 @@ async def measure(
     """Read the last ten minutes of all SLOs that have a source, waiting at most `within` for each source."""
     by_source: dict[str, list[Slo]] = defaultdict(list)
     for slo in slos:
-        if isinstance(slo.sli, CounterSli | LatencySli):
+        if isinstance(slo.sli, SourceSli):
             by_source[slo.sli.source].append(slo)
     answers = await asyncio.gather(
         *(_answers(name, own, sources, now, within) for name, own in by_source.items())

@@ -12,7 +12,7 @@ from bot.budgets.exact import WHOLE
 from bot.budgets.ledger.rollups import HOUR, ceil, instant, seconds
 from bot.budgets.read_plan import Read
 from bot.budgets.source import Source, SourceError, buckets_of
-from bot.catalog.slo import CounterSli, LatencySli, Slo
+from bot.catalog.slo import Slo, SourceSli
 from bot.catalog.window import Span
 from bot.formatting import duration_code, percent_text
 
@@ -82,7 +82,7 @@ async def events_a_day(
     """Return the events of the last day of those SLOs that a source can count within that time."""
     by_source: dict[str, list[Slo]] = defaultdict(list)
     for slo in slos:
-        if isinstance(slo.sli, CounterSli | LatencySli):
+        if isinstance(slo.sli, SourceSli):
             by_source[slo.sli.source].append(slo)
     found = await asyncio.gather(
         *(_events_in_a_day(name, own, sources, now, within) for name, own in by_source.items())

@@ -21,7 +21,7 @@ from bot.budgets.source import (
 )
 from bot.budgets.statistics.two_samples import GroupCounts
 from bot.catalog.current import CurrentCatalog
-from bot.catalog.slo import CounterSli, LatencySli, Sli, Slo
+from bot.catalog.slo import Sli, Slo, SourceSli
 from bot.catalog.variants import Variants
 from bot.catalog.window import Span
 from bot.clock import Clock
@@ -101,7 +101,7 @@ class VariantCounter:
         return known
 
     async def _read(self, sli: Sli, variants: Variants, span: Span, width: int, known: _Remembered) -> None:
-        if not isinstance(sli, CounterSli | LatencySli):
+        if not isinstance(sli, SourceSli):
             raise NoVariantsError("events that are pushed carry no labels")
         source = self._sources.get(sli.source)
         if source is None:

@@ -16,22 +16,12 @@ from bot.catalog.maintenance import MaintenanceWindow
 from bot.catalog.paging import PagingDestination
 from bot.catalog.rotation import Rotation
 from bot.catalog.slo import Slo
+from bot.catalog.sources import SourceSettings
 from bot.catalog.teams import Teams
 from bot.catalog.variants import Variants
 from bot.catalog.webhooks import WebhookEndpoint
 
 EVERYONE = "everyone"
-
-
-@dataclass(frozen=True, slots=True)
-class PrometheusSettings:
-    """The address of a Prometheus-compatible server, and what requests to it must carry."""
-
-    url: str
-    bearer_token: str | None = field(default=None, repr=False)
-    basic_auth: tuple[str, str] | None = field(default=None, repr=False)
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    timeout: timedelta = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +91,7 @@ class Workspace:
     gates: GateSettings = NO_GATES
     webhooks: Mapping[str, WebhookEndpoint] = field(default_factory=dict)
     evaluate_every: timedelta = timedelta(seconds=60)
-    sources: Mapping[str, PrometheusSettings] = field(default_factory=dict)
+    sources: Mapping[str, SourceSettings] = field(default_factory=dict)
     flags: FlagSettings = FlagSettings()
     permissions: Permissions = Permissions()
     team: str | None = None

@@ -45,7 +45,17 @@ class DowntimeSli:
     """Time itself is the event: the window's seconds are the total, recorded downtime the bad part."""
 
 
-Sli = CounterSli | LatencySli | EventsSli | DowntimeSli
+@dataclass(frozen=True, slots=True)
+class PluginSli:
+    """What is asked of a source of an installed package: what the policy says, as JSON."""
+
+    source: str
+    text: str
+
+
+SourceSli = CounterSli | LatencySli | PluginSli
+"""What a source counts."""
+Sli = SourceSli | EventsSli | DowntimeSli
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from bot.budgets.small_budgets import events_a_day
 from bot.budgets.source import NoSeriesError, Source, SourceError
 from bot.budgets.variant_counts import narrowed_slis
 from bot.catalog.catalog import Catalog, Service
-from bot.catalog.slo import CounterSli, EventsSli, LatencySli, Sli, Slo
+from bot.catalog.slo import CounterSli, EventsSli, LatencySli, Sli, Slo, SourceSli
 from bot.catalog.variants import Variants
 from bot.catalog.window import Span
 from bot.flags.guard_traffic import idle_guard
@@ -65,7 +65,7 @@ async def _missing_labels(
     async def look(slo: Slo, variants: Variants) -> GuardFinding | None:
         if isinstance(slo.sli, EventsSli):
             return _without_label(slo, "its events are pushed, and carry no labels")
-        if not isinstance(slo.sli, CounterSli | LatencySli) or slo.sli.source not in sources:
+        if not isinstance(slo.sli, SourceSli) or slo.sli.source not in sources:
             return None
         try:
             async with slots, asyncio.timeout(within.total_seconds()):
@@ -79,7 +79,7 @@ async def _missing_labels(
 
 
 async def _missing_label(
-    slo: Slo, sli: CounterSli | LatencySli, variants: Variants, source: Source, now: datetime
+    slo: Slo, sli: SourceSli, variants: Variants, source: Source, now: datetime
 ) -> GuardFinding | None:
     end = instant(ceil(seconds(now), MINUTE))
     span = Span(end - _LENGTH, end)
@@ -115,11 +115,11 @@ async def _is_there(source: Source, sli: Sli, span: Span) -> bool:
     return not isinstance(answer, NoSeriesError)
 
 
-async def _known_values(source: Source, sli: CounterSli | LatencySli, variants: Variants, span: Span) -> str:
+async def _known_values(source: Source, sli: SourceSli, variants: Variants, span: Span) -> str:
     """Return which values the label has, as far as the source can be asked about the SLI's series."""
     if isinstance(sli, LatencySli):
         match = f"{sli.histogram}_count{{{sli.match}}}"
-    elif "$window" in sli.total:
+    elif not isinstance(sli, CounterSli) or "$window" in sli.total:
         return ""
     else:
         match = sli.total

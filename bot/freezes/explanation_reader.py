@@ -9,7 +9,7 @@ from bot.budgets.budget import EventCounts
 from bot.budgets.ledger.ledger import Ledger
 from bot.budgets.ledger.rollups import MINUTE, floor, instant, seconds
 from bot.budgets.source import Inspection, Source, SourceError, SourceUnavailableError, buckets_of
-from bot.catalog.slo import CounterSli, DowntimeSli, EventsSli, LatencySli, Slo
+from bot.catalog.slo import CounterSli, DowntimeSli, EventsSli, LatencySli, PluginSli, Slo, SourceSli
 from bot.catalog.window import Span
 from bot.clock import Clock
 from bot.freezes.explanation import Explanation, SourceReply, calculations, decision_text, rule_text
@@ -73,7 +73,7 @@ class ExplanationReader:
 
     async def _ask(self, slo: Slo) -> SourceReply | None:
         """Ask the source about the last ten whole minutes; None for an SLI without a source."""
-        if not isinstance(slo.sli, CounterSli | LatencySli):
+        if not isinstance(slo.sli, SourceSli):
             return None
         now = self._clock.now()
         end = instant(floor(seconds(now), MINUTE))
@@ -82,7 +82,7 @@ class ExplanationReader:
         took = timedelta(seconds=time.monotonic() - began)
         return _reply(slo.sli.source, inspection, span, now, took)
 
-    async def _inspect(self, sli: CounterSli | LatencySli, span: Span) -> Inspection:
+    async def _inspect(self, sli: SourceSli, span: Span) -> Inspection:
         source = self._sources.get(sli.source)
         if source is None:
             return Inspection((), SourceError(f"there is no source named {sli.source}"))
@@ -123,6 +123,8 @@ def _origin(slo: Slo) -> str:
         case LatencySli(source, histogram, match, threshold):
             limit = f"{threshold.total_seconds():g}"
             return f"histogram {histogram}{{{match}}} of {source}; good: at or below {limit} s"
+        case PluginSli(source, text):
+            return f"events of {source}: {text}"
         case EventsSli():
             return "events that are pushed to POST /api/v1/events"
         case DowntimeSli():

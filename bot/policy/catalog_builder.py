@@ -122,7 +122,7 @@ def _workspace(document: documents.WorkspaceDocument) -> catalog.Workspace:
         digests=digests_of(spec.digest, DEFAULT_DIGESTS),
         gates=gates_of(spec.gates),
         evaluate_every=spec.evaluate_every,
-        sources={name: _source(source) for name, source in sorted(spec.sources.items())},
+        sources={name: source.settings() for name, source in sorted(spec.sources.items())},
         flags=_flags(spec.flags),
         permissions=_permissions(spec.permissions),
         team=spec.team,
@@ -160,17 +160,6 @@ def _permissions(permissions: workspace_documents.PermissionsSpec) -> catalog.Pe
         incidents=permissions.incidents,
         guests=permissions.guests,
         flags=dict(permissions.flags),
-    )
-
-
-def _source(source: workspace_documents.SourceSpec) -> catalog.PrometheusSettings:
-    auth = source.basic_auth
-    return catalog.PrometheusSettings(
-        url=source.url,
-        bearer_token=source.bearer_token,
-        basic_auth=(auth.username, auth.password) if auth is not None else None,
-        headers=dict(source.headers),
-        timeout=source.timeout,
     )
 
 
@@ -304,6 +293,8 @@ def _sli(sli: objectives.SliSpec) -> Sli:
     if sli.source is None:
         return EventsSli() if sli.events is not None else DowntimeSli()
     source, counters = sli.source
+    if not isinstance(counters, objectives.PrometheusSliSpec):
+        return counters.sli(source)
     if counters.histogram is not None and counters.threshold is not None:
         return LatencySli(source, counters.histogram, counters.match or "", counters.threshold)
     return CounterSli(source, counters.total or "", counters.bad, counters.good)

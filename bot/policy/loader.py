@@ -23,6 +23,7 @@ from bot.policy.rules.gates import gate_faults
 from bot.policy.rules.goals import goal_faults
 from bot.policy.rules.references import clashes, unknown_references, workspace_faults
 from bot.policy.rules.rotations import rotation_faults
+from bot.policy.rules.source_types import with_source_types
 from bot.policy.rules.validation import ParsedDocument, refusals, validate
 from bot.policy.rules.variables import with_variables_checked
 from bot.policy.rules.webhooks import webhook_faults
@@ -210,7 +211,7 @@ class _Reading:
 
     def policies(self) -> PolicySet:
         """Validate every document, alone and together; return the valid ones."""
-        self.sources = with_variables_checked(self.sources)
+        self.sources = with_source_types(with_variables_checked(self.sources))
         documents: list[Document] = []
         names: dict[str, str] = {}
         templates: list[Template] = []

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 
 from bot.catalog.catalog import Catalog
+from bot.catalog.sources import PluginSettings, SourceSettings
 
 _SECRET_WORDS = ("token", "key", "secret", "password")
 
@@ -17,12 +18,23 @@ def secrets_of(catalog: Catalog) -> tuple[str, ...]:
             secrets += [destination.key or "", *destination.headers.values()]
             secrets += destination.basic_auth[1:] if destination.basic_auth else ()
     for source in workspace.sources.values():
-        secrets += [source.bearer_token or "", *source.headers.values()]
-        secrets += source.basic_auth[1:] if source.basic_auth else ()
+        secrets += _secrets_of_source(source)
     secrets += _secret_settings(workspace.flags.backend_settings)
     secrets += _hidden_texts(workspace.gates)
     secrets += _hidden_texts(workspace.webhooks)
     return tuple(sorted({secret for secret in secrets if secret}))
+
+
+def _secrets_of_source(source: SourceSettings) -> Iterator[str]:
+    if isinstance(source, PluginSettings):
+        yield from _secret_settings(source.settings)
+        return
+    for field in fields(source):
+        value = getattr(source, field.name)
+        # A user's name is no secret.
+        yield from _hidden_texts(
+            value[1:] if field.name == "basic_auth" and value else value, is_hidden=not field.repr
+        )
 
 
 def _secret_settings(settings: Mapping[str, object]) -> Iterator[str]:

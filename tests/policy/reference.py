@@ -47,8 +47,9 @@ def _keys_of(schema: dict[str, Any], prefix: str, defs: dict[str, Any]) -> Itera
     free = [schema.get("additionalProperties"), *schema.get("patternProperties", {}).values()]
     name = _FREE_KEYS.get(prefix.rstrip(".").rpartition(".")[2], "")
     for value in filter(None, free):
-        if isinstance(value, dict) and "$ref" in value:
-            yield from _beneath(value, prefix + name, defs)
+        if isinstance(value, dict) and ("$ref" in value or "anyOf" in value):
+            # Of a source, the keys of the usual type; the others have tables of their own.
+            yield from _beneath(value.get("anyOf", [value])[0], prefix + name, defs)
         elif name:
             yield prefix + name, "", ""
 

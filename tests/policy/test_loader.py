@@ -14,6 +14,7 @@ import pytest
 from bot.catalog.catalog import Catalog, FlagEnvironment, Permissions
 from bot.catalog.error_budget_policy import AlertSeverity, BurnAlert, OnMissingData, PolicyMode
 from bot.catalog.slo import CounterSli, DowntimeSli, EventsSli, LatencySli
+from bot.catalog.sources import PrometheusSettings
 from bot.catalog.teams import Teams
 from bot.catalog.window import CalendarUnit, CalendarWindow, RollingWindow
 from bot.policy.loader import PolicyError, load
@@ -61,7 +62,7 @@ def test_the_contracts_workspace_is_understood(contract: Catalog) -> None:
         "#incidents",
     )
     assert workspace.evaluate_every == timedelta(seconds=60)
-    assert workspace.sources["prometheus"].url == "http://prometheus:9090"
+    assert workspace.sources["prometheus"] == PrometheusSettings("http://prometheus:9090")
     assert workspace.flags.backend == "local"
     assert workspace.flags.environments == (
         FlagEnvironment("production", protected=True, default=True),
@@ -154,7 +155,7 @@ def test_an_slo_may_name_its_own_policy(write: Write) -> None:
 def test_the_shipped_example_loads_with_an_empty_environment() -> None:
     catalog = load(POLICIES, {})
     assert list(catalog.services) == ["checkout", "payments", "search"]
-    assert catalog.workspace.sources["prometheus"].url == "http://localhost:9090"
+    assert catalog.workspace.sources["prometheus"] == PrometheusSettings("http://localhost:9090")
 
 
 def test_a_calendar_window_has_a_time_zone(load_service: LoadService) -> None:
@@ -210,11 +211,13 @@ def test_a_source_may_log_in_and_name_a_tenant(write: Write) -> None:
 """
     catalog = load(write(w=WORKSPACE + sources), {"PASSWORD": "p", "TOKEN": "t"})
     mimir, thanos = catalog.workspace.sources["mimir"], catalog.workspace.sources["thanos"]
-    assert mimir.url == "https://mimir.example.com/prometheus"
-    assert mimir.basic_auth == ("acme", "p")
-    assert mimir.headers == {"X-Scope-OrgID": "shop"}
-    assert mimir.timeout == timedelta(minutes=1)
-    assert thanos.bearer_token == "t"
+    assert mimir == PrometheusSettings(
+        "https://mimir.example.com/prometheus",
+        basic_auth=("acme", "p"),
+        headers={"X-Scope-OrgID": "shop"},
+        timeout=timedelta(minutes=1),
+    )
+    assert thanos == PrometheusSettings("http://thanos", bearer_token="t")
     assert "'t'" not in repr(catalog)
     assert "'p'" not in repr(catalog)
 

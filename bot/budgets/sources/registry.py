@@ -1,15 +1,21 @@
 """The registry of SLI sources: builds those that the policies name, and rebuilds them when these change.
 
-The collector is given this mapping once; it changes in place.
+The collector is given this mapping once; it changes in place. A third party registers
+`TYPE = "package.module:open_source"` in the entry point group `governor.sources`; it is called as
+`open_source(settings, session)` and returns a `Source`.
 """
 
 from collections.abc import Iterator, Mapping
+from importlib.metadata import entry_points
+from typing import assert_never
 
 import aiohttp
 
-from bot.budgets.source import Source
+from bot.budgets.source import Source, SourceRefusedError
 from bot.budgets.sources.prometheus.source import PrometheusSource
-from bot.catalog.catalog import PrometheusSettings, Workspace
+from bot.budgets.sources.unopened import UnopenedSource
+from bot.catalog.catalog import Workspace
+from bot.catalog.sources import SOURCE_ENTRY_POINTS, PluginSettings, PrometheusSettings, SourceSettings
 
 
 class SourceRegistry(Mapping[str, Source]):
@@ -17,7 +23,7 @@ class SourceRegistry(Mapping[str, Source]):
 
     def __init__(self, session: aiohttp.ClientSession) -> None:
         self._session = session
-        self._settings: Mapping[str, PrometheusSettings] = {}
+        self._settings: Mapping[str, SourceSettings] = {}
         self._sources: dict[str, Source] = {}
 
     def follow(self, workspace: Workspace) -> None:
@@ -35,12 +41,37 @@ class SourceRegistry(Mapping[str, Source]):
     def __len__(self) -> int:
         return len(self._sources)
 
-    def _build(self, settings: PrometheusSettings) -> Source:
-        return PrometheusSource(
-            settings.url,
-            self._session,
-            bearer_token=settings.bearer_token,
-            basic_auth=settings.basic_auth,
-            headers=settings.headers,
-            timeout=settings.timeout,
-        )
+    def _build(self, settings: SourceSettings) -> Source:
+        try:
+            return self._open(settings)
+        except SourceRefusedError as error:
+            return UnopenedSource(error)
+
+    def _open(self, settings: SourceSettings) -> Source:
+        """Return the source; raises `SourceRefusedError` where it cannot be opened."""
+        match settings:
+            case PrometheusSettings():
+                return PrometheusSource(
+                    settings.url,
+                    self._session,
+                    bearer_token=settings.bearer_token,
+                    basic_auth=settings.basic_auth,
+                    headers=settings.headers,
+                    timeout=settings.timeout,
+                )
+            case PluginSettings():
+                return _open_plugin(settings, self._session)
+            case _:
+                assert_never(settings)
+
+
+def _open_plugin(settings: PluginSettings, session: aiohttp.ClientSession) -> Source:
+    for point in entry_points(group=SOURCE_ENTRY_POINTS, name=settings.type):
+        try:
+            opened: Source = point.load()(settings.settings, session)
+        except Exception as error:
+            # The boundary to a package of somebody else: whatever it raises, the other sources go on.
+            why = str(error) or type(error).__name__
+            raise SourceRefusedError(f"the source of type {settings.type} cannot be opened: {why}") from error
+        return opened
+    raise SourceRefusedError(f"no installed package has sources of type {settings.type}")

@@ -10,9 +10,11 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
+from pydantic_core.core_schema import TaggedUnionSchema
 
 from bot.formatting import duration_code
 from bot.policy.documents.documents import KINDS, Document
+from bot.policy.documents.sources.sources import PROMETHEUS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -35,6 +37,13 @@ class _AsWritten(GenerateJsonSchema):
         if isinstance(dft, tuple):
             return [self.encode_default(item) for item in dft]
         return super().encode_default(float(dft) if isinstance(dft, Decimal) else dft)
+
+    def tagged_union_schema(self, schema: TaggedUnionSchema) -> dict[str, Any]:
+        """Allow a value that several types of source take: which is meant depends on another document."""
+        generated = super().tagged_union_schema(schema)
+        if PROMETHEUS not in schema["choices"]:
+            return generated
+        return {"anyOf" if key == "oneOf" else key: value for key, value in generated.items()}
 
 
 def json_schema() -> dict[str, Any]:

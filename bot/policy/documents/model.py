@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, NamedTuple, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Tag, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
@@ -49,7 +49,11 @@ class Model(DescribedModel):
 
 
 def known_keys(model: type[BaseModel], path: Path) -> list[str]:
-    """Return the keys that the mapping at `path` in a document of this model may have."""
+    """Return the keys that the mapping at `path` in a document of this model may have.
+
+    Where `path` has the tag of a member of a union, as in the location of pydantic's errors, it is that
+    member's keys.
+    """
     annotation: object = model
     for step in path:
         if isinstance(step, str):
@@ -61,14 +65,25 @@ def known_keys(model: type[BaseModel], path: Path) -> list[str]:
 
 
 def _under(annotation: object, key: str) -> object:
+    tagged = next(_tagged(annotation, key), None)
+    if tagged is not None:
+        return tagged
     for model in _models_in(annotation):
         for name, field in model.model_fields.items():
             if key == (field.alias or name):
                 return Annotated[field.annotation, None]
         if model.model_config.get("extra") == "allow":
-            return model.__annotations__["__pydantic_extra__"]
+            return model.__annotations__.get("__pydantic_extra__")
     # A mapping with free keys: its annotation has the type of its values.
     return annotation
+
+
+def _tagged(annotation: Any, tag: str) -> Iterator[object]:
+    if any(isinstance(each, Tag) and each.tag == tag for each in getattr(annotation, "__metadata__", ())):
+        yield annotation
+    elif not isinstance(annotation, type | str | bytes | Mapping):
+        for inner in get_args(annotation):
+            yield from _tagged(inner, tag)
 
 
 def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:

@@ -1,9 +1,10 @@
 """Models of SLOs in policy documents: objectives, windows, SLIs."""
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Discriminator, Field, Tag
+from pydantic import ConfigDict, Discriminator, Field, Tag, ValidationInfo, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
 from bot.policy.documents.fields import (
     Histogram,
@@ -16,6 +17,15 @@ from bot.policy.documents.fields import (
     TimeZone,
 )
 from bot.policy.documents.model import BrokenRule, Model
+from bot.policy.documents.sources.plugin import PluginSliSpec
+from bot.policy.documents.sources.sources import (
+    PLUGIN,
+    PROMETHEUS,
+    SOURCE_TYPES,
+    TypedSli,
+    tag_of,
+    tag_of_sli,
+)
 
 UNION_TAGS = frozenset({"(calendar)", "(rolling)"})
 """The steps in the location of pydantic's errors that only name the form of a window."""
@@ -92,19 +102,38 @@ class PrometheusSliSpec(Model):
             yield BrokenRule((), "this names nothing to measure", forms)
 
 
+SourceSliSpec = Annotated[
+    Annotated[PrometheusSliSpec, Tag(PROMETHEUS)] | Annotated[SkipJsonSchema[PluginSliSpec], Tag(PLUGIN)],
+    Discriminator(tag_of_sli),
+]
+"""What is asked of a source, by the source's type."""
+
+
 class SliSpec(Model):
     """How good and bad events are counted: exactly one key, a source's name or one of the two below."""
 
     model_config = ConfigDict(extra="allow", json_schema_extra={"minProperties": 1, "maxProperties": 1})
-    __pydantic_extra__: dict[str, PrometheusSliSpec] = Field(init=False)
+    __pydantic_extra__: dict[str, SourceSliSpec] = Field(init=False)
 
     events: NoSettings | None = None
     """Good and bad events are pushed to `POST /api/v1/events`."""
     downtime: NoSettings | None = None
     """Time is what counts: the minutes of impact of recorded incidents are the bad part."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _with_types(cls, value: Any, info: ValidationInfo) -> Any:
+        """Mark what is asked of a source with the source's type, as far as it is known."""
+        types = (info.context or {}).get(SOURCE_TYPES, {})
+        if not isinstance(value, dict):
+            return value
+        return {
+            key: TypedSli(asked, tag_of(types[key])) if key in types and isinstance(asked, dict) else asked
+            for key, asked in value.items()
+        }
+
     @property
-    def source(self) -> tuple[str, PrometheusSliSpec] | None:
+    def source(self) -> tuple[str, PrometheusSliSpec | PluginSliSpec] | None:
         """The source's name with what is asked of it; None for the two forms without a source."""
         return next(iter(self.__pydantic_extra__.items()), None)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from importlib.metadata import entry_points
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
@@ -10,16 +10,12 @@ from bot.policy.documents.digests import DigestSpec
 from bot.policy.documents.fields import (
     Channel,
     EvaluationInterval,
-    HeaderName,
     People,
     QuietTime,
-    Secret,
     Slug,
     Switch,
     TeamId,
-    Timeout,
     TimeZone,
-    Url,
     VariableName,
 )
 from bot.policy.documents.gates.gates import GatesSpec
@@ -28,6 +24,7 @@ from bot.policy.documents.model import BrokenRule, Model
 from bot.policy.documents.notify import NotifySpec
 from bot.policy.documents.paging import PagingSpec
 from bot.policy.documents.quantities import parse_duration
+from bot.policy.documents.sources.sources import SourceSpec
 from bot.policy.faults import InvalidValueError, did_you_mean
 
 FLAG_BACKENDS = ("local", "unleash", "flagd", "launchdarkly", "flagsmith")
@@ -45,37 +42,6 @@ class ChannelsSpec(Model):
     archive_incidents_after: QuietTime | None = None
     """How long after an incident is over and the last person wrote there its channel is archived, 2d to 400d;
     told there a day before. An incident with an open postmortem keeps its channels. Never if left out."""
-
-
-class BasicAuth(Model):
-    """A user name and a password."""
-
-    username: Secret
-    """The user's name."""
-    password: Secret = Field(repr=False)
-    """The password; best `${NAME}` from the environment."""
-
-
-class SourceSpec(Model):
-    """A monitoring system with Prometheus' HTTP API: Prometheus, Thanos, Mimir, VictoriaMetrics."""
-
-    type: Literal["prometheus"] = "prometheus"
-    """What it speaks."""
-    url: Url
-    """Base URL of the HTTP API, without `/api/v1`."""
-    bearer_token: Secret | None = Field(default=None, repr=False)
-    """Token for `Authorization: Bearer`; best `${NAME}` from the environment."""
-    basic_auth: BasicAuth | None = Field(default=None, repr=False)
-    """User name and password, instead of `bearerToken`."""
-    headers: dict[HeaderName, Secret] = Field(default_factory=dict, repr=False)
-    """Further HTTP headers, such as a tenant's `X-Scope-OrgID`."""
-    timeout: Timeout = parse_duration("30s")
-    """How long one question may take, 100ms to 5m."""
-
-    def broken_rules(self) -> Iterator[BrokenRule]:
-        """Check that there is one way to log in."""
-        if self.bearer_token is not None and self.basic_auth is not None:
-            yield BrokenRule(("basicAuth",), "`basicAuth` and `bearerToken` exclude each other")
 
 
 class EnvironmentSpec(Model):

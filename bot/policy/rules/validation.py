@@ -1,8 +1,8 @@
 """Validates one document: from its tree to its model, from pydantic's errors to faults with positions."""
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -10,6 +10,7 @@ from pydantic_core import ErrorDetails
 from bot.policy.documents.documents import KINDS, Document
 from bot.policy.documents.model import known_keys
 from bot.policy.documents.objectives import UNION_TAGS
+from bot.policy.documents.sources.sources import SOURCE_TAGS, SOURCE_TYPES
 from bot.policy.documents.variants import SWITCHES
 from bot.policy.faults import IT, InvalidValueError, Path, PolicyFault, did_you_mean, dotted, quoted
 from bot.policy.yaml.source_text import SourceText
@@ -18,17 +19,21 @@ from bot.suggestions import suggest
 
 MOST_FAULTS = 200
 """How many faults of one document are listed: nobody reads more, and each costs time to describe."""
-_NOT_STEPS = UNION_TAGS | {"[key]"}
+_NOT_STEPS = UNION_TAGS | SOURCE_TAGS | {"[key]"}
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedDocument:
-    """One policy document as parsed: its file, its tree, its kind and name as written."""
+    """One policy document as parsed: its file, its tree, its kind and name as written.
+
+    `source_types` are the types of the workspace's sources by name: what an SLI may say depends on them.
+    """
 
     text: SourceText
     tree: Tree
     kind: str
     name: str
+    source_types: Mapping[str, str] = field(default_factory=dict)
 
     def rewritten(self, rewrite: Callable[[Path, str], str]) -> "ParsedDocument":
         """Return the document with other texts at the same positions."""
@@ -79,7 +84,9 @@ def validate(source: ParsedDocument) -> tuple[Document | None, list[PolicyFault]
     if len(faults) > MOST_FAULTS:
         return None, [*faults[:MOST_FAULTS], *_rest(source, len(faults) - MOST_FAULTS)]
     try:
-        document = KINDS[source.kind].model_validate(_with_switches_as_text(source))
+        document = KINDS[source.kind].model_validate(
+            _with_switches_as_text(source), context={SOURCE_TYPES: source.source_types}
+        )
     except ValidationError as error:
         details = _one_for_each_typo(source, error.errors(include_url=False))
         for detail in details[:MOST_FAULTS]:
@@ -115,7 +122,7 @@ def _translate(source: ParsedDocument, error: ErrorDetails) -> PolicyFault | Non
     if error["type"] == "missing":
         return source.fault(path[:-1], f"{quoted(str(path[-1]))} is missing")
     if error["type"] == "extra_forbidden":
-        return _unknown_key(source, path)
+        return _unknown_key(source, path, known_keys(KINDS[source.kind], error["loc"][:-1]))
     message, allowed = _reason(source, path, error)
     return source.fault(path, message, allowed, at_key="[key]" in error["loc"])
 
@@ -155,12 +162,10 @@ def _one_for_each_typo(source: ParsedDocument, details: Sequence[ErrorDetails]) 
 
 def _meant(source: ParsedDocument, error: ErrorDetails) -> Sequence[str]:
     """Return the key that an unknown one probably means."""
-    path: Path = tuple(step for step in error["loc"] if step not in _NOT_STEPS)
-    return suggest(str(path[-1]), known_keys(KINDS[source.kind], path[:-1]))
+    return suggest(str(error["loc"][-1]), known_keys(KINDS[source.kind], error["loc"][:-1]))
 
 
-def _unknown_key(source: ParsedDocument, path: Path) -> PolicyFault:
-    known = known_keys(KINDS[source.kind], path[:-1])
+def _unknown_key(source: ParsedDocument, path: Path, known: Sequence[str]) -> PolicyFault:
     key = str(path[-1])
     message = f"unknown key {quoted(key)}{did_you_mean(key, known)}"
     return source.fault(path, message, ", ".join(known) or "no key at all", at_key=True)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from bot.catalog.sources import PrometheusSettings
 from bot.policy.loader import load
 from bot.policy.yaml.substitution import OWN_VARIABLES
 from bot.settings import Settings
@@ -97,6 +98,7 @@ def test_addresses_and_credentials_come_from_the_environment(write: Write) -> No
     workspace += "  flags: {backend: {unleash: {url: '${A}', token: '${B}', environments: {a: '${B}'}}}}\n"
     policies = load(write(w=workspace, s=SERVICE), {"A": "http://a", "B": "b"})
     source = policies.workspace.sources["prometheus"]
+    assert isinstance(source, PrometheusSettings)
     assert (source.url, source.basic_auth, source.headers) == (
         "http://a",
         ("http://a", "b"),

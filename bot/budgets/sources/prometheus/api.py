@@ -5,9 +5,8 @@ https://prometheus.io/docs/prometheus/latest/querying/api/
 
 import asyncio
 import base64
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from contextvars import ContextVar
+from collections.abc import Mapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Literal
 
@@ -19,11 +18,11 @@ from bot.bounded_body import BodyTooLargeError, parse_json, quotable, read_body
 from bot.budgets.source import (
     AnswerTooLargeError,
     InvalidAnswerError,
-    SentQuery,
     SourceError,
     SourceRefusedError,
     SourceUnavailableError,
 )
+from bot.budgets.sources.sent_queries import record_sent
 
 WINDOW = "$window"
 """In a full query, the placeholder for the width of a bucket."""
@@ -61,19 +60,6 @@ class _RangeAnswer(msgspec.Struct):
 
 _RANGES = msgspec.json.Decoder(_RangeAnswer, strict=False)
 """Reads the usual answer: its numbers are texts, and there are tens of thousands of them."""
-
-_sent: ContextVar[list[SentQuery] | None] = ContextVar("sent_queries", default=None)
-
-
-@contextmanager
-def sent_queries() -> Iterator[list[SentQuery]]:
-    """Collect the queries that are sent within the block, also by tasks that it starts."""
-    queries: list[SentQuery] = []
-    token = _sent.set(queries)
-    try:
-        yield queries
-    finally:
-        _sent.reset(token)
 
 
 class PrometheusApi:
@@ -117,9 +103,7 @@ class PrometheusApi:
         return values
 
     async def _ask(self, endpoint: str, form: Mapping[str, str]) -> tuple[int, bytes]:
-        sent = _sent.get()
-        if sent is not None:
-            sent.append(SentQuery(endpoint, form))
+        record_sent(endpoint, form)
         timeout = f"{self._timeout.total_seconds():g}s"
         return await self._send("POST", endpoint, data={**form, "timeout": timeout})
 

@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 
 from bot.budgets.source import Answer, Inspection, InvalidAnswerError, SourceError
 from bot.budgets.sources.prometheus import promql
-from bot.budgets.sources.prometheus.api import MALFORMED, WINDOW, PrometheusApi, sent_queries
+from bot.budgets.sources.prometheus.api import MALFORMED, WINDOW, PrometheusApi
 from bot.budgets.sources.prometheus.counters import Counters
 from bot.budgets.sources.prometheus.events import instant
+from bot.budgets.sources.sent_queries import sent_queries
 from bot.catalog.slo import Sli
 from bot.catalog.window import Span
 

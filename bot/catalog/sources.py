@@ -1,0 +1,30 @@
+"""The sources of SLIs that a workspace names: how each is reached, as plain values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+SOURCE_ENTRY_POINTS = "governor.sources"
+"""The entry points by which installed packages add types of source."""
+
+
+@dataclass(frozen=True, slots=True)
+class PrometheusSettings:
+    """The address of a Prometheus-compatible server, and what requests to it must carry."""
+
+    url: str
+    bearer_token: str | None = field(default=None, repr=False)
+    basic_auth: tuple[str, str] | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    timeout: timedelta = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
+class PluginSettings:
+    """A source of a type that an installed package offers, with the settings as they are written."""
+
+    type: str
+    settings: Mapping[str, object] = field(default_factory=dict, repr=False)
+
+
+SourceSettings = PrometheusSettings | PluginSettings

@@ -1,0 +1,43 @@
+"""A source with Prometheus' HTTP API, as a Workspace document names it."""
+
+from collections.abc import Iterator
+from typing import Literal
+
+from pydantic import Field
+
+from bot.catalog.sources import PrometheusSettings
+from bot.policy.documents.fields import HeaderName, Secret, Timeout, Url
+from bot.policy.documents.model import BrokenRule, Model
+from bot.policy.documents.quantities import parse_duration
+from bot.policy.documents.sources.access import BasicAuth, login_faults
+
+
+class PrometheusSourceSpec(Model):
+    """A monitoring system with Prometheus' HTTP API: Prometheus, Thanos, Mimir, VictoriaMetrics."""
+
+    type: Literal["prometheus"] = "prometheus"
+    """What it speaks: `prometheus`, or another type that docs/sources.md names."""
+    url: Url
+    """Base URL of the HTTP API, without `/api/v1`."""
+    bearer_token: Secret | None = Field(default=None, repr=False)
+    """Token for `Authorization: Bearer`; best `${NAME}` from the environment."""
+    basic_auth: BasicAuth | None = Field(default=None, repr=False)
+    """User name and password, instead of `bearerToken`."""
+    headers: dict[HeaderName, Secret] = Field(default_factory=dict, repr=False)
+    """Further HTTP headers, such as a tenant's `X-Scope-OrgID`."""
+    timeout: Timeout = parse_duration("30s")
+    """How long one question may take, 100ms to 5m."""
+
+    def broken_rules(self) -> Iterator[BrokenRule]:
+        """Check that there is one way to log in."""
+        yield from login_faults(self.bearer_token, self.basic_auth)
+
+    def settings(self) -> PrometheusSettings:
+        """Return it as a plain value."""
+        return PrometheusSettings(
+            url=self.url,
+            bearer_token=self.bearer_token,
+            basic_auth=self.basic_auth.pair if self.basic_auth is not None else None,
+            headers=dict(self.headers),
+            timeout=self.timeout,
+        )

@@ -5,8 +5,10 @@ Does no I/O itself: a `CounterReader` evaluates the queries, which are in `promq
 """
 
 import asyncio
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from operator import sub
 from typing import Protocol
 
 import structlog
@@ -24,6 +26,9 @@ Counters = Mapping[str, str]
 
 _MOST_GAP = 3
 """The most steps between two runs of steps that are joined into one query."""
+
+_LAST_DIGITS = 1e-12
+"""A share of a sum of counters that rounding may add or take away."""
 
 _EMPTY: Series = {}
 _NAME = "counter"
@@ -60,9 +65,15 @@ async def count_events(
     # Of many counters, few were restarted at any time: a query for each long part of the time finds them.
     watched = [_not_within_others(selectors) for selectors in counters]
     parts = _long_parts(steps)
-    plain = partial(promql.plain, lookback_s=promql.quiet_lookback_s(parts.step))
-    answers, doubts = await asyncio.gather(ask(counters, plain, steps), ask(watched, promql.doubtful, parts))
-    deltas = [_deltas(answer, selectors) for answer, selectors in zip(answers, counters, strict=True)]
+    levels = partial(promql.levels, lookback_s=promql.quiet_lookback_s(parts.step))
+    with_before = range(steps.start - steps.step, steps.stop, steps.step)
+    answers, doubts = await asyncio.gather(
+        ask(counters, levels, with_before), ask(watched, promql.doubtful, parts)
+    )
+    deltas = [
+        {name: _rises(answer.get((name, promql.LEVEL), _EMPTY), steps) for name in selectors}
+        for answer, selectors in zip(answers, counters, strict=True)
+    ]
     doubtful = [_starts(doubt, promql.DOUBTFUL) for doubt in doubts]
     for indices, run in _runs(doubtful, parts):
         within = range(max(run.start, steps.start), run.stop, steps.step)
@@ -256,6 +267,24 @@ def _births(
 
 def _deltas(answer: Mapping[tuple[str, str], Series], counters: Counters) -> dict[str, Series]:
     return {name: dict(answer.get((name, promql.DELTA), _EMPTY)) for name in counters}
+
+
+def _rises(levels: Series, steps: range) -> Series:
+    """Return by how much a sum of counters rose in each step, where it is known before and after."""
+    if len(levels) == len(steps) + 1:
+        rises = list(map(sub, itertools.islice(levels.values(), 1, None), levels.values()))
+        if min(rises) >= 0:
+            return dict(zip(steps, rises, strict=True))
+    found: Series = {}
+    before = levels.get(steps.start - steps.step)
+    for start in steps:
+        level = levels.get(start)
+        if level is not None and before is not None:
+            rise = level - before
+            # Sums of fractions differ in their last digits.
+            found[start] = 0.0 if abs(rise) < _LAST_DIGITS * level else rise
+        before = level
+    return found
 
 
 def _any(series: Series) -> bool:

@@ -43,6 +43,7 @@ LATE_S = 150
 _NEWEST_STEP_S = 30
 
 DELTA = "delta"
+LEVEL = "level"
 DOUBTFUL = "doubtful"
 IRREGULAR = "irregular"
 EXACT = "exact"
@@ -71,17 +72,18 @@ _FINE_STEPS_S = (5, 15, 60)
 _MOST_FINE_POINTS = 600_000
 
 
-def plain(selector: str, step_s: int, by: str = "", *, lookback_s: int = LOOKBACK_S) -> dict[str, str]:
-    """Return the query for `DELTA`, the plain differences; gaps longer than the lookback are left out."""
-    s = _Series(selector, step_s, lookback_s)
-    return {DELTA: f"sum{by} ({s.last} - {s.before})"}
+def levels(selector: str, step_s: int, by: str = "", *, lookback_s: int) -> dict[str, str]:
+    """Return the query for `LEVEL`, the sum of the counters at the end of each step.
+
+    In a time in which `doubtful` finds nothing the series stay the same, and the differences of their sums
+    are those of `regular`, which takes a server several times as long.
+    """
+    del step_s
+    return {LEVEL: f"sum{by} (last_over_time({selector}[{lookback_s}s]))"}
 
 
 def quiet_lookback_s(length_s: int) -> int:
-    """Return the lookback for `plain` that is enough for a time in which `doubtful` finds nothing.
-
-    A lookback of an hour at each step takes a server several times as long.
-    """
+    """Return the lookback for `levels`, in parts of which `doubtful` says that they are quiet."""
     return length_s + _QUIET_LOOKBACK_S
 
 
@@ -95,11 +97,15 @@ def doubtful(selector: str, step_s: int, by: str = "") -> dict[str, str]:
 
     Cheaper than a query for each part. Where it finds none, every series that was scraped in the step has
     a value before it, within `quiet_lookback_s` of the step's end, and none fell since: no part is irregular.
+    Nor did any leave the lookback of `levels` within the step.
     """
+    lookback_s = quiet_lookback_s(step_s)
     before = f"last_over_time({selector}[{_QUIET_LOOKBACK_S}s] offset {step_s}s)"
     sampled = f"last_over_time({selector}[{step_s}s])"
-    fell = f"(resets({selector}[{quiet_lookback_s(step_s)}s]) > 0)"
-    return {DOUBTFUL: f"count{by} ({fell} or ({sampled} unless {before}))"}
+    fell = f"(resets({selector}[{lookback_s}s]) > 0)"
+    known = f"last_over_time({selector}[{lookback_s}s])"
+    left = f"(last_over_time({selector}[{step_s}s] offset {lookback_s}s) unless {known})"
+    return {DOUBTFUL: f"count{by} ({fell} or ({sampled} unless {before}) or {left})"}
 
 
 def regular(selector: str, step_s: int, by: str = "") -> dict[str, str]:
@@ -110,7 +116,7 @@ def regular(selector: str, step_s: int, by: str = "") -> dict[str, str]:
     s = _Series(selector, step_s)
     fell = f"({s.resets} > 0) or ({s.lowest} < {s.before})"
     return {
-        **plain(selector, step_s, by),
+        DELTA: f"sum{by} ({s.last} - {s.before})",
         IRREGULAR: f"count{by} ({fell} or ({s.last} unless {s.before}))",
     }
 

@@ -27,6 +27,7 @@ PAGES = (
     "guides/from-incident-bots.md",
     "guides/from-slo-tools.md",
     "guides/github-gate.md",
+    "guides/paging-without-the-bot.md",
     "guides/several-workspaces.md",
     "guides/troubleshooting.md",
 )

@@ -21,6 +21,7 @@ from bot.cli.deployments.deploy import deploy
 from bot.cli.doctor import doctor
 from bot.cli.explain import explain
 from bot.cli.mcp import mcp
+from bot.cli.policies.rules import rules
 from bot.cli.tokens import tokens
 from bot.cli.velocity import velocity
 from bot.cli.webhooks import webhooks
@@ -112,6 +113,7 @@ def sandbox(
 
 
 cli.command()(check)
+cli.command()(rules)
 
 
 @cli.command()

@@ -261,6 +261,7 @@ def test_run_says_why_it_cannot_start(
         ("velocity --since soon", "--since: "),
         ("backtest --since soon", "write one such as 90d"),
         ("deploy import --since soon", "--since: "),
+        ("rules --wirte x", "did you mean --write"),
         ("sandbox --speed fast", "write a number"),
         ("sandbox --speed inf", "less than or equal to 1000"),
         ("sandbox --policies nowhere", "there is no folder nowhere"),
@@ -280,8 +281,9 @@ def test_a_wrong_word_is_refused_with_the_right_one(line: str, right: str, refus
 
 
 @pytest.mark.parametrize("folder", ["nowhere", "/etc/hostname"])
-def test_policies_that_cannot_be_read_are_faults(folder: str, refused: Refused) -> None:
-    assert f"in {folder}" in refused(f"check {folder}", 1)
+@pytest.mark.parametrize("command", ["check", "rules"])
+def test_policies_that_cannot_be_read_are_faults(command: str, folder: str, refused: Refused) -> None:
+    assert f"in {folder}" in refused(f"{command} {folder}", 1)
 
 
 def test_what_no_one_can_have_caused_keeps_its_traceback(

@@ -294,11 +294,14 @@ async def running_exporter() -> AsyncIterator[Exporter]:
 class Prometheus(Server):
     """A Prometheus. `url` is where it answers, also after a restart."""
 
-    def __init__(self, folder: Path, targets: Sequence[Exporter], scrape_every_s: float) -> None:
+    def __init__(
+        self, folder: Path, targets: Sequence[Exporter], scrape_every_s: float, rules: Sequence[Path] = ()
+    ) -> None:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         config = folder / "prometheus.yml"
-        config.write_text(yaml.safe_dump(_scrape_config(targets, scrape_every_s)))
+        scraping = _scrape_config(targets, scrape_every_s)
+        config.write_text(yaml.safe_dump({**scraping, "rule_files": [str(file) for file in rules]}))
         command = [
             find_program("prometheus"),
             f"--config.file={config}",
@@ -366,15 +369,16 @@ async def running_prometheus(
     *,
     scrape_every_s: float = 1.0,
     openmetrics: str | Iterable[str] | None = None,
+    rules: Sequence[Path] = (),
 ) -> AsyncIterator[Prometheus]:
-    """Run a Prometheus with its data in `folder`.
+    """Run a Prometheus with its data in `folder`, which evaluates the files of `rules`.
 
     `openmetrics` is history to begin with: OpenMetrics text with timestamps in seconds, oldest first in
     each series, ended by `# EOF`; or several such texts, of different times, taken in one after the other.
     """
     home = folder / "prometheus"
     home.mkdir()
-    prometheus = Prometheus(home, targets, scrape_every_s)
+    prometheus = Prometheus(home, targets, scrape_every_s, rules)
     texts = (openmetrics,) if isinstance(openmetrics, str) else openmetrics or ()
     for text in texts:
         await _back_fill(home, text)

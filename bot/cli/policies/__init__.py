@@ -1,0 +1,1 @@
+"""Commands that write what follows from policies, or policies."""

@@ -1,0 +1,1 @@
+"""Policies as rules of Prometheus: error ratios and burn alerts, so that paging goes on without the bot."""

@@ -1,0 +1,90 @@
+"""How Prometheus counts an SLI's events by itself: the expressions that its rules record. Pure.
+
+They use `increase`, as rules everywhere do. The bot counts more closely, which takes several queries and
+belongs in no rule (`budgets/sources/prometheus/promql.py`).
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from bot.budgets.sources.prometheus.api import WINDOW
+from bot.budgets.sources.prometheus.histograms import boundary_pattern
+from bot.budgets.sources.prometheus.promql import LOOKBACK_S, PRESENT_S
+from bot.catalog.slo import CounterSli, DowntimeSli, EventsSli, LatencySli, Sli
+from bot.formatting import duration_code
+
+_NOTHING = "vector(0)"
+_QUERY_WIDTH = timedelta(minutes=5)
+
+
+class InexpressibleError(Exception):
+    """An SLI that no rule can measure; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class CountedSli:
+    """An SLI in the words of one source. Each text is a selector, or a query with `$window`.
+
+    `part` are the bad events among `total`, or the good ones; without `present` nothing can be measured.
+    A histogram's `bucket` must be there for a series to count.
+    """
+
+    source: str
+    total: str
+    part: str
+    present: str
+    part_is_bad: bool = False
+    bucket: str | None = None
+
+    def events(self, window: timedelta) -> str:
+        """Return the expression of all events in a window."""
+        increase = _increase(self.total, window)
+        if self.bucket is not None:
+            increase = f"{increase} and ignoring (le) {_increase(self.bucket, window)}"
+        return f"sum({increase})"
+
+    def errors(self, window: timedelta) -> str:
+        """Return the expression of the bad events in a window: 0 where no series tells of one."""
+        part = f"sum({_increase(self.part, window)})"
+        if self.part_is_bad:
+            return f"{part} or {_NOTHING}"
+        # No good event at all is an outage; no bucket at all is a threshold that the histogram lacks.
+        good = part if self.bucket is not None else f"({part} or {_NOTHING})"
+        return f"clamp_min({self.events(window)} - {good}, 0)"
+
+    @property
+    def missing(self) -> str:
+        """The expression that has a value, 1, while there is nothing to measure; it has no labels."""
+        if WINDOW in self.present:
+            query = self.present.replace(WINDOW, duration_code(_QUERY_WIDTH))
+            return f"absent(count(last_over_time(({query})[{LOOKBACK_S}s:1m])))"
+        return f"max(absent_over_time({self.present}[{PRESENT_S}s]))"
+
+
+def counted(sli: Sli) -> CountedSli:
+    """Return how a source counts the SLI; raises `InexpressibleError` for what no rule can measure."""
+    match sli:
+        case CounterSli(source, total, bad, good):
+            part = bad if bad is not None else good
+            if part is None:
+                raise InexpressibleError("it names neither the bad events nor the good ones")
+            return CountedSli(source, total, part, total, part_is_bad=bad is not None)
+        case LatencySli():
+            match = sli.match.strip().rstrip(",")
+            within = f"{match}," if match else ""
+            bucket = f'{sli.histogram}_bucket{{{within}le=~"{boundary_pattern(sli.threshold)}"}}'
+            total = f"{sli.histogram}_count{{{match}}}"
+            return CountedSli(sli.source, total, bucket, bucket, bucket=bucket)
+        case EventsSli():
+            raise InexpressibleError("its events are pushed to the bot, and Prometheus has none of them")
+        case DowntimeSli():
+            raise InexpressibleError(
+                "it counts the minutes of recorded incidents, which Prometheus does not have"
+            )
+        case _:
+            raise InexpressibleError("its source is not a Prometheus")
+
+
+def _increase(text: str, window: timedelta) -> str:
+    code = duration_code(window)
+    return text.replace(WINDOW, code) if WINDOW in text else f"increase({text}[{code}])"

@@ -11,6 +11,7 @@ What has another shape stays as it is, a ratio over time: the mean of the query'
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
@@ -71,7 +72,7 @@ class ReadSli:
     `warnings` what looks like a mistake, each a plain sentence without its period.
     """
 
-    spec: dict[str, str]
+    spec: Mapping[str, str | bool]
     by: tuple[str, ...] = ()
     changes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -128,10 +129,7 @@ def selector_sli(total: str, *, bad: str | None = None, good: str | None = None)
     for name, text in {"total": total, "bad": bad, "good": good}.items():
         if text is None:
             continue
-        parsed, fault = _parse(text)
-        if not isinstance(parsed, VectorSelector) or not _is_plain(parsed):
-            raise QueryError(fault or f"`{_short(text)}` is not a series selector")
-        selectors[name] = parsed
+        selectors[name] = plain_selector(text)
     part = selectors.get("bad") or selectors.get("good")
     if part is None:
         raise QueryError("there is neither a selector of the bad events nor one of the good ones")
@@ -139,6 +137,14 @@ def selector_sli(total: str, *, bad: str | None = None, good: str | None = None)
     if sli is None:
         raise QueryError(f"`{_short(total)}` does not select what the other selector is a part of")
     return sli
+
+
+def plain_selector(text: str) -> VectorSelector:
+    """Return a series selector without `offset` and `@`; raises `QueryError` for what is none."""
+    parsed, fault = _parse(text)
+    if not isinstance(parsed, VectorSelector) or not _is_plain(parsed):
+        raise QueryError(fault or f"`{_short(text)}` is not a series selector")
+    return parsed
 
 
 def selector_text(selector: VectorSelector, *, without: str | None = None) -> str:

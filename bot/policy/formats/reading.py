@@ -50,9 +50,9 @@ class Note:
 class ReadSlo:
     """An SLO in the own format, the service that it belongs to, and what else was said of that service.
 
-    `slo` is an entry of `slos` of a Service document; without a `window` it has that of the import, or 30 days.
+    `slo` is an entry of `slos` of a Service document; without a `window` it has that of its import, or 30 d.
     Its `name`, and `service`, are as the document has them: what follows makes names of them that Governor
-    takes, and says so. `labels` and `annotations` are those of the document, from which a channel and teams may
+    takes, and says so. `labels` and `annotations` are those of the document, from which channel and teams may
     come. `for_each` are the labels for each of whose values there is one: none of its selectors names them.
     `path` leads to what it was made of.
     """

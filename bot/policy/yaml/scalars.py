@@ -47,6 +47,22 @@ def scalar_value(node: ScalarNode) -> str | int | float | bool:
             raise InvalidValueError("YAML tags are not used in policies", "a value without `!`")
 
 
+def foreign_value(node: ScalarNode) -> str | int | float | bool | None:
+    """Return the scalar's value as programs in Go read it; what is no plain number is text."""
+    text: str = node.value
+    match node.tag.removeprefix(_TAG):
+        case "null":
+            return None
+        case "bool" if text.lower() in _TRUE | _FALSE:
+            return text.lower() in _TRUE
+        case "int" if _INT.fullmatch(text):
+            return int(text)
+        case "float" if _FLOAT.fullmatch(text):
+            return float(text)
+        case _:
+            return text
+
+
 def _text(node: ScalarNode, text: str) -> str:
     # libyaml's style is '' where that of PyYAML's own parser is None.
     is_plain = not node.style

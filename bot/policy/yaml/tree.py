@@ -10,7 +10,7 @@ from yaml import MappingNode, Node, ScalarNode, SequenceNode
 from yaml.error import Mark
 
 from bot.policy.faults import InvalidValueError, Path, quoted
-from bot.policy.yaml.scalars import scalar_value
+from bot.policy.yaml.scalars import foreign_value, scalar_value
 from bot.policy.yaml.substitution import referenced, substitute
 
 MAX_DEPTH = 64
@@ -153,6 +153,11 @@ def read_tree(root: Node, environ: Mapping[str, str], allowance: Allowance) -> T
     return _Reader(environ, allowance).read(root)
 
 
+def read_foreign_tree(root: Node, allowance: Allowance) -> Tree:
+    """Read a document of another program: its scalars as that reads them, and nothing of the environment."""
+    return _ForeignReader({}, allowance).read(root)
+
+
 class _Reader:
     def __init__(self, environ: Mapping[str, str], allowance: Allowance) -> None:
         self._environ = environ
@@ -249,6 +254,11 @@ class _Reader:
                     self._tree.refuse(Refusal(path, mark, error, None, is_key=True))
                 else:
                     yield from self._entries(source, path, [*merging, node])
+
+
+class _ForeignReader(_Reader):
+    def _scalar(self, node: ScalarNode, path: Path) -> object:  # noqa: ARG002 - no variable is filled in
+        return foreign_value(node)
 
 
 def _new_key(node: Node, used: set[str]) -> str:

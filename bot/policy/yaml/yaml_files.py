@@ -152,9 +152,12 @@ if yaml.__with_libyaml__:
             Composer.__init__(self)
 
 
-def compose_quickly(text: SourceText) -> Iterator[Node]:
-    """Yield the same as `compose`, faster; its errors (`YAMLError`, `ValueError`) explain little."""
-    is_sure = yaml.__with_libyaml__ and not _AMBIGUOUS.search(text.text)
+def compose_quickly(text: SourceText, *, as_libyaml: bool = False) -> Iterator[Node]:
+    """Yield the same as `compose`, faster; its errors (`YAMLError`, `ValueError`) explain little.
+
+    With `as_libyaml` it may accept what PyYAML's own parser refuses, as most programs do.
+    """
+    is_sure = yaml.__with_libyaml__ and (as_libyaml or not _AMBIGUOUS.search(text.text))
     composer = (_QuickComposer if is_sure else _Composer)(text.text)
     try:
         while composer.check_node():

@@ -1,0 +1,108 @@
+"""SLO documents of other tools as they stand in a YAML file, and what keeps them from being read. Pure.
+
+A list of Kubernetes (`kind: List`, as `kubectl get -o yaml` prints it) stands for the documents in it.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from yaml import MappingNode, Node, ScalarNode
+
+from bot.policy.faults import quoted
+from bot.policy.formats.reading import ForeignDocument, KeyPath, Reading
+from bot.policy.formats.registry import SloFormats
+from bot.policy.yaml.source_text import SourceText
+from bot.policy.yaml.tree import Allowance, Tree, read_foreign_tree
+
+_HELM: Final = re.compile(
+    r"\{\{-?\s*(?:\$?\.(?:Values|Release|Chart|Capabilities|Files|Template)\b|/\*|"
+    r"(?:include|template|define|block|range|with|if|else|end|tpl|toYaml|required|default|lookup)\b)"
+    r"[^\n}]{0,200}\}{0,2}"
+)
+_COMMENT = re.compile(r"^\s*#.*$", re.MULTILINE)
+_UNRENDERED = "this is a template of Helm, {}, that was not filled in; read what `helm template` prints"
+
+
+def unrendered(text: str) -> tuple[int, str] | None:
+    """Return where a text holds a template of Helm, and a sentence about it; None where it holds none."""
+    match = _HELM.search(_COMMENT.sub(lambda comment: " " * len(comment[0]), text))
+    return None if match is None else (match.start(), _UNRENDERED.format(quoted(match[0])))
+
+
+def is_governed_by(node: MappingNode, api_version: str) -> bool:
+    """Return whether the document names this `apiVersion`."""
+    return any(
+        isinstance(key, ScalarNode)
+        and key.value == "apiVersion"
+        and isinstance(value, ScalarNode)
+        and value.value == api_version
+        for key, value in node.value
+    )
+
+
+def documents_in(
+    text: SourceText, node: Node, allowance: Allowance, formats: SloFormats
+) -> Iterator[ForeignDocument | Reading]:
+    """Yield the SLO documents of one YAML document, or the refusal of what holds unreadable ones.
+
+    Raises `TooLargeError`.
+    """
+    if not isinstance(node, MappingNode) or not formats.may_recognize(_top_level(node)):
+        return
+    tree = read_foreign_tree(node, allowance)
+    if not isinstance(tree.value, dict):
+        return
+    lines = {path: (at.key or at.value).line + 1 for path, at in tree.positions.items()}
+    for path, value in _with_items(tree.value):
+        if not formats.recognizes(value):
+            continue
+        document = ForeignDocument(text.file, lines[path], value, _below(path, lines))
+        template = unrendered(text.text[node.start_mark.index : node.end_mark.index])
+        if template is not None:
+            index, message = template
+            line, _ = text.position(node.start_mark.index + index)
+            yield _refused(ForeignDocument(text.file, line, value), message)
+        elif refusal := _refusal(tree):
+            yield _refused(ForeignDocument(text.file, refusal[0], value), refusal[1])
+        else:
+            yield document
+
+
+def _refused(document: ForeignDocument, message: str) -> Reading:
+    kind = document.value.get("kind")
+    return Reading(document, kind if isinstance(kind, str) else "document", refusal=message)
+
+
+def _refusal(tree: Tree) -> tuple[int, str] | None:
+    """Return the line and the words of the first value that no program reads the same."""
+    for refusal in tree.refused:
+        as_written = "this" if refusal.written is None else quoted(refusal.written)
+        return refusal.mark.line + 1, refusal.reason.message.replace("{it}", as_written)
+    return None
+
+
+def _top_level(node: MappingNode) -> dict[str, Any]:
+    """Return the texts at the top of a document, before all of it is read."""
+    return {
+        key.value: value.value if isinstance(value, ScalarNode) else ""
+        for key, value in node.value
+        if isinstance(key, ScalarNode)
+    }
+
+
+def _with_items(value: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Mapping[str, Any]]]:
+    items = value.get("items")
+    kind = value.get("kind")
+    if isinstance(items, list) and isinstance(kind, str) and kind.endswith("List"):
+        for index, item in enumerate(items):
+            if isinstance(item, dict):
+                yield ("items", index), item
+    else:
+        yield (), value
+
+
+def _below(path: KeyPath, lines: Mapping[KeyPath, int]) -> Mapping[KeyPath, int]:
+    if not path:
+        return lines
+    return {each[len(path) :]: line for each, line in lines.items() if each[: len(path)] == path}

@@ -42,7 +42,9 @@ from bot.policy.paging import destinations_of
 from bot.policy.webhooks import webhooks_of
 from bot.store.addresses import qualified
 
-MAIN_ONLY = frozenset({"evaluate_every", "sources", "flags", "notify", "paging", "gates", "webhooks"})
+MAIN_ONLY = frozenset(
+    {"evaluate_every", "sources", "flags", "imports", "notify", "paging", "gates", "webhooks"}
+)
 """Fields that only the main Workspace document may set."""
 STANDARD = "standard"
 """The policy of services that name none; built-in values if no document has this name."""

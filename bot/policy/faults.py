@@ -7,8 +7,9 @@
 Neither is retryable: somebody has to edit a file.
 """
 
+import pathlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bot import suggestions
@@ -57,9 +58,13 @@ class PolicyFault:
 
 
 class PolicyError(ValueError):
-    """All faults of a set of documents, in the order of files and lines."""
+    """All faults of a set of documents, in the order of files and lines.
 
-    def __init__(self, faults: Iterable[PolicyFault]) -> None:
+    `folders` are those that the documents name to import others from: their faults may end there too.
+    """
+
+    def __init__(self, faults: Iterable[PolicyFault], folders: Sequence[pathlib.Path] = ()) -> None:
+        self.folders = tuple(folders)
         self.faults: tuple[PolicyFault, ...] = tuple(sorted(set(faults), key=_order))
         super().__init__("\n".join(map(str, self.faults)))
 

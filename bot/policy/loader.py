@@ -3,7 +3,7 @@
     files -> YAML nodes -> trees (values with positions) -> models -> policies -> catalog
                   (each step may add faults, each with its position)
 
-Documents of other programs (another `apiVersion`, such as OpenSLO's) are skipped.
+SLO documents of other tools become Service documents (`imported.py`); those of other programs are skipped.
 """
 
 import os
@@ -16,6 +16,8 @@ from yaml import MappingNode, Node, ScalarNode, YAMLError
 from bot.catalog.catalog import Catalog
 from bot.policy.documents.documents import API_VERSION, KINDS, Document, ServiceDocument
 from bot.policy.faults import PolicyError, PolicyFault, did_you_mean, quoted
+from bot.policy.formats.foreign_documents import is_recognized
+from bot.policy.imported import Imported, import_slos, plainer
 from bot.policy.policy_set import PolicySet
 from bot.policy.rules.dependencies import dependency_faults
 from bot.policy.rules.freeze_windows import freeze_window_faults
@@ -93,11 +95,12 @@ def read_over(base: Path, changes: Path, environ: Mapping[str, str] | None = Non
             reading.read(file)
         named = {(source.kind, source.name) for source in reading.sources}
         reading.sources[:0] = [each for each in earlier if (each.kind, each.name) not in named]
+    reading.import_slos(base)
     policies = reading.policies()
     if not (reading.has_workspace or reading.may_be_unread("Workspace")):
         reading.faults.append(folder_fault(base, "there is no Workspace document", "exactly one"))
     if reading.faults:
-        raise PolicyError(reading.faults)
+        raise PolicyError(reading.faults, reading.imported.folders)
     return policies
 
 
@@ -119,6 +122,7 @@ def _read(folder: Path, environ: Mapping[str, str], compose: Compose) -> PolicyS
         raise PolicyError((unreadable.fault,)) from unreadable
     for file in files:
         reading.read(file)
+    reading.import_slos(folder)
     policies = reading.policies()
     faults = reading.faults
     if not folder.exists():
@@ -128,7 +132,7 @@ def _read(folder: Path, environ: Mapping[str, str], compose: Compose) -> PolicyS
     elif not (reading.has_workspace or reading.may_be_unread("Workspace")):
         faults.append(folder_fault(folder, "there is no Workspace document", "exactly one"))
     if faults:
-        raise PolicyError(faults)
+        raise PolicyError(faults, reading.imported.folders)
     return policies
 
 
@@ -143,6 +147,8 @@ class _Reading:
     def __init__(self, environ: Mapping[str, str], compose: Compose) -> None:
         self.faults: list[PolicyFault] = []
         self.sources: list[ParsedDocument] = []
+        self.imported = Imported()
+        self._foreign: list[tuple[SourceText, Node]] = []
         self._environ = environ
         self._compose = compose
         self._unread: list[str | None] = []
@@ -161,7 +167,7 @@ class _Reading:
                 self._document(text, node, allowance)
                 end = node.end_mark.index
         except UnreadableFileError as unreadable:
-            self._give_up(unreadable.fault, text.text[end:])
+            self._give_up(plainer(unreadable.fault, text), text.text[end:])
         except TooLargeError as too_large:
             message = "aliases repeat too many values from here on; do they nest?"
             self._give_up(text.fault(too_large.mark, message), text.text[end:])
@@ -188,7 +194,9 @@ class _Reading:
             message = "the document is empty" if is_empty else "the document is not a mapping"
             self.faults.append(text.fault(node.start_mark, message, "apiVersion, kind, metadata, spec"))
             return
-        fault = _foreign(text, node)
+        fault = is_recognized(node) or _foreign(text, node)
+        if fault is True:
+            self._foreign.append((text, node))
         if isinstance(fault, PolicyFault):
             self._give_up(fault, _text_of(text, node))
         if fault is not None:
@@ -208,6 +216,12 @@ class _Reading:
             hint = did_you_mean(source.kind, KINDS)
             message = f"unknown kind {{it}}{hint}"
             self.faults.append(source.fault(("kind",), message, ", ".join(KINDS)))
+
+    def import_slos(self, folder: Path) -> None:
+        """Make Service documents of the SLO documents of other tools, here and in the folders to import."""
+        self.imported = import_slos(folder, self.sources, self._foreign)
+        self.faults += self.imported.faults
+        self.sources = list(self.imported.sources or self.sources)
 
     def policies(self) -> PolicySet:
         """Validate every document, alone and together; return the valid ones."""
@@ -234,7 +248,7 @@ class _Reading:
         self.faults += gate_faults(self.sources, self.may_be_unread)
         self.faults += dependency_faults(self.sources, self.may_be_unread)
         self.faults += webhook_faults(self.sources, self.may_be_unread)
-        return PolicySet(tuple(documents), names, tuple(templates))
+        return PolicySet(tuple(documents), names, tuple(templates), self.imported)
 
 
 def _without_kind(source: ParsedDocument) -> PolicyFault:

@@ -1,12 +1,13 @@
 """A valid set of documents, expanded to a catalog by the known values of each `forEach`. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bot.catalog.catalog import Catalog
 from bot.policy.catalog_builder import assemble
 from bot.policy.documents.documents import Document
 from bot.policy.faults import PolicyError, PolicyFault
+from bot.policy.imported import Imported
 from bot.policy.templates.label_values import DiscoveryRequest, LabelKey
 from bot.policy.templates.templates import Template, expand
 
@@ -24,12 +25,14 @@ class ExpandedCatalog:
 class PolicySet:
     """The documents of single services, workspaces and policies, and the templates of many services.
 
-    `names` are the names of the single services, each with its document and position.
+    `names` are the names of the single services, each with its document and position, `imported` what became
+    of the documents of other tools.
     """
 
     documents: tuple[Document, ...]
     names: Mapping[str, str]
     templates: tuple[Template, ...]
+    imported: Imported = field(default_factory=Imported)
 
     @property
     def discovery_requests(self) -> list[DiscoveryRequest]:

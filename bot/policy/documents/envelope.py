@@ -9,18 +9,18 @@ from bot.policy.documents.fields import Slug
 from bot.policy.documents.model import Model
 from bot.policy.faults import IT, InvalidValueError
 
-_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9_./-]{0,61}[A-Za-z0-9])?"
+LABEL_TEXT = r"[A-Za-z0-9](?:[A-Za-z0-9_./-]{0,61}[A-Za-z0-9])?"
 _FORM = "1 to 63 letters, digits and `_`, `.`, `/`, `-`, the last four not at the ends"
 
 
 def _label(text: str) -> str:
-    if not re.fullmatch(_LABEL, text):
+    if not re.fullmatch(LABEL_TEXT, text):
         raise InvalidValueError(f"{IT} is not a label", _FORM)
     return text
 
 
 LabelName = Annotated[
-    str, AfterValidator(_label), WithJsonSchema({"type": "string", "pattern": f"^(?:{_LABEL})$"})
+    str, AfterValidator(_label), WithJsonSchema({"type": "string", "pattern": f"^(?:{LABEL_TEXT})$"})
 ]
 LabelValue = LabelName
 

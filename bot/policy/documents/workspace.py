@@ -20,6 +20,7 @@ from bot.policy.documents.fields import (
 )
 from bot.policy.documents.gates.gates import GatesSpec
 from bot.policy.documents.gates.webhooks import LONGEST_NAME, WebhookSpec, too_long
+from bot.policy.documents.imports import ImportSpec
 from bot.policy.documents.model import BrokenRule, Model
 from bot.policy.documents.notify import NotifySpec
 from bot.policy.documents.paging import PagingSpec
@@ -141,6 +142,9 @@ class WorkspaceSpec(Model):
     """How often budgets are computed, 1s to 1d."""
     sources: dict[Slug, SourceSpec] = Field(default_factory=dict)
     """Monitoring systems by the name that SLIs use; not `events` or `downtime`."""
+    imports: tuple[ImportSpec, ...] = (ImportSpec(folder="."),)
+    """Folders with SLO documents of other tools; those in the folder of policies if left out, `[]` reads
+    none."""
     flags: FlagsSpec = FlagsSpec()
     """The feature flag system and its environments."""
     permissions: PermissionsSpec = PermissionsSpec()

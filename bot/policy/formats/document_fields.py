@@ -133,7 +133,7 @@ class Fields:
         return value
 
 
-class Metadata:
+class KubernetesMetadata:
     """What every document of Kubernetes has: its name, namespace, labels and annotations."""
 
     def __init__(self, document: Fields) -> None:

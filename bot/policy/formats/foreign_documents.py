@@ -11,7 +11,7 @@ from yaml import MappingNode, Node, ScalarNode
 
 from bot.policy.faults import quoted
 from bot.policy.formats.reading import ForeignDocument, KeyPath, Reading
-from bot.policy.formats.registry import SloFormats
+from bot.policy.formats.registry import SloFormats, slo_formats
 from bot.policy.yaml.source_text import SourceText
 from bot.policy.yaml.tree import Allowance, Tree, read_foreign_tree
 
@@ -20,14 +20,25 @@ _HELM: Final = re.compile(
     r"(?:include|template|define|block|range|with|if|else|end|tpl|toYaml|required|default|lookup)\b)"
     r"[^\n}]{0,200}\}{0,2}"
 )
+_TOOLS = re.compile(r"prometheus/v1\b|sloth\.slok\.dev/|pyrra\.dev/|openslo/v|sre\.google\.com/")
 _COMMENT = re.compile(r"^\s*#.*$", re.MULTILINE)
 _UNRENDERED = "this is a template of Helm, {}, that was not filled in; read what `helm template` prints"
+
+
+def mentions_slos(text: str) -> bool:
+    """Return whether a text that cannot be read probably holds SLO documents of another tool."""
+    return _TOOLS.search(text) is not None
 
 
 def unrendered(text: str) -> tuple[int, str] | None:
     """Return where a text holds a template of Helm, and a sentence about it; None where it holds none."""
     match = _HELM.search(_COMMENT.sub(lambda comment: " " * len(comment[0]), text))
     return None if match is None else (match.start(), _UNRENDERED.format(quoted(match[0])))
+
+
+def is_recognized(node: MappingNode) -> bool:
+    """Return whether one of the readers takes the document for one of its tool."""
+    return slo_formats().recognizes(_top_level(node))
 
 
 def is_governed_by(node: MappingNode, api_version: str) -> bool:
@@ -54,10 +65,11 @@ def documents_in(
     if not isinstance(tree.value, dict):
         return
     lines = {path: (at.key or at.value).line + 1 for path, at in tree.positions.items()}
+    lines_below = _lines_below(lines)
     for path, value in _with_items(tree.value):
         if not formats.recognizes(value):
             continue
-        document = ForeignDocument(text.file, lines[path], value, _below(path, lines))
+        document = ForeignDocument(text.file, lines[path], value, lines_below[path] if path else lines)
         template = unrendered(text.text[node.start_mark.index : node.end_mark.index])
         if template is not None:
             index, message = template
@@ -102,7 +114,9 @@ def _with_items(value: Mapping[str, Any]) -> Iterator[tuple[KeyPath, Mapping[str
         yield (), value
 
 
-def _below(path: KeyPath, lines: Mapping[KeyPath, int]) -> Mapping[KeyPath, int]:
-    if not path:
-        return lines
-    return {each[len(path) :]: line for each, line in lines.items() if each[: len(path)] == path}
+def _lines_below(lines: Mapping[KeyPath, int]) -> dict[KeyPath, dict[KeyPath, int]]:
+    """Return the lines of each item of a list, by the paths within it."""
+    below: dict[KeyPath, dict[KeyPath, int]] = {}
+    for path, line in lines.items():
+        below.setdefault(path[:2], {})[path[2:]] = line
+    return below

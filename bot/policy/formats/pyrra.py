@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from bot.formatting import duration_code
 from bot.policy.faults import quoted
-from bot.policy.formats.document_fields import Fields, InvalidFieldError, Metadata
+from bot.policy.formats.document_fields import Fields, InvalidFieldError, KubernetesMetadata
 from bot.policy.formats.queries import QueryError, ReadSli, plain_selector, selector_sli, selector_text
 from bot.policy.formats.reading import ForeignDocument, KeyPath, Note, NoteKind, Reading, ReadSlo
 from bot.policy.formats.field_values import NoBudgetError, objective, prometheus_duration, window
@@ -67,7 +67,7 @@ class _Objective:
         if value.get("kind") != _KIND:
             raise InvalidFieldError(("kind",), f"the kind of Pyrra's documents is {_KIND}")
         fields = Fields(value)
-        metadata = Metadata(fields)
+        metadata = KubernetesMetadata(fields)
         spec = fields.inner("spec")
         if spec is None:
             raise InvalidFieldError((), "`spec` is missing")

@@ -1,6 +1,6 @@
 """The readers of other tools' SLO documents: those of Governor, and those that installed packages add.
 
-A package adds one by an entry point of the group `governor.slo_formats` that names a class without parameters.
+A package adds one by an entry point of the group `governor.slo_formats`: a class without parameters.
 """
 
 from collections.abc import Mapping, Sequence

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from bot.formatting import duration_code
 from bot.policy.faults import dotted, quoted
-from bot.policy.formats.document_fields import Fields, InvalidFieldError, Metadata
+from bot.policy.formats.document_fields import Fields, InvalidFieldError, KubernetesMetadata
 from bot.policy.formats.queries import QueryError, ReadSli, events_sli, ratio_sli
 from bot.policy.formats.reading import ForeignDocument, KeyPath, Note, NoteKind, Reading, ReadSlo
 from bot.policy.formats.field_values import NoBudgetError, objective, prometheus_duration
@@ -93,7 +93,7 @@ def _of_kubernetes(document: ForeignDocument, fields: Fields, title: str, source
     if kind != "PrometheusServiceLevel":
         message = "the kinds of Sloth are PrometheusServiceLevel and AlertWindows"
         raise InvalidFieldError(("kind",), message)
-    metadata = Metadata(fields)
+    metadata = KubernetesMetadata(fields)
     spec = fields.inner("spec")
     if spec is None:
         raise InvalidFieldError((), "`spec` is missing")
@@ -322,7 +322,7 @@ def _burn_alerts(spec: Fields, period_s: Decimal) -> Iterator[str]:
                 spent = Decimal(text) / 100
                 burn = spent * period_s / Decimal(long.total_seconds())
             except ArithmeticError:
-                message = f"{quoted(text)} within {duration_code(long)} is no part of a budget"
+                message = f"{quoted(text)} within {duration_code(long)} cannot be a part of a budget"
                 raise InvalidFieldError(alert.path, message) from None
             yield (
                 f"{{severity: {severity}, burn: {burn:.4g}, "

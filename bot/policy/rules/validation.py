@@ -23,10 +23,21 @@ _NOT_STEPS = UNION_TAGS | SOURCE_TAGS | {"[key]"}
 
 
 @dataclass(frozen=True, slots=True)
+class PlaceElsewhere:
+    """Where a value stands that was made of another document: its file and line, its path there."""
+
+    file: str
+    line: int
+    document: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class ParsedDocument:
     """One policy document as parsed: its file, its tree, its kind and name as written.
 
     `source_types` are the types of the workspace's sources by name: what an SLI may say depends on them.
+    `elsewhere` are the places of those of its values, by their paths, that were made of other documents.
     """
 
     text: SourceText
@@ -34,6 +45,7 @@ class ParsedDocument:
     kind: str
     name: str
     source_types: Mapping[str, str] = field(default_factory=dict)
+    elsewhere: Mapping[Path, PlaceElsewhere] = field(default_factory=dict)
 
     def rewritten(self, rewrite: Callable[[Path, str], str]) -> "ParsedDocument":
         """Return the document with other texts at the same positions."""
@@ -47,6 +59,8 @@ class ParsedDocument:
     @property
     def where(self) -> str:
         """`FILE:LINE` of the document's start."""
+        if () in self.elsewhere:
+            return f"{self.elsewhere[()].file}:{self.elsewhere[()].line}"
         line, _ = self.text.position(self.tree.positions[()].value.index)
         return f"{self.text.file}:{line}"
 
@@ -56,7 +70,14 @@ class ParsedDocument:
         mark = position.key if at_key and position.key is not None else position.value
         fault_path = path[:-1] if at_key and nearest == path else path
         message = message.replace(IT, written(position))
+        if (place := self._place_elsewhere(path)) is not None:
+            return PolicyFault(place.file, place.line, 1, place.document, place.path, message, allowed)
         return self.text.fault(mark, message, allowed, document=self.title, path=dotted(fault_path))
+
+    def _place_elsewhere(self, path: Path) -> PlaceElsewhere | None:
+        """Return the place of the value, or of the nearest that contains it, where that is elsewhere."""
+        ways = (path[:length] for length in range(len(path), -1, -1))
+        return next((self.elsewhere[way] for way in ways if way in self.elsewhere), None)
 
 
 def written(position: NodePosition) -> str:

@@ -5,7 +5,17 @@ from collections.abc import Iterator, Sequence
 from bot.policy.faults import IT, PolicyFault, did_you_mean, quoted
 from bot.policy.rules.validation import ParsedDocument
 
-MAIN_ONLY = ("evaluateEvery", "sources", "flags", "notify", "paging", "gates", "webhooks", "variables")
+MAIN_ONLY = (
+    "evaluateEvery",
+    "sources",
+    "flags",
+    "imports",
+    "notify",
+    "paging",
+    "gates",
+    "webhooks",
+    "variables",
+)
 """Keys that only the main document may have."""
 _EVERYWHERE = ("team", "channels", "timeZone", "digest", "permissions")
 

@@ -1,0 +1,354 @@
+"""SLO documents of other tools among the policies: finds them, and makes Service documents of them.
+
+A folder under `imports` of the Workspace document may hold anything else too, which is passed over. Faults
+name the file and line of the other tool's document.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+from yaml import MappingNode, Node, YAMLError
+from yaml.error import Mark
+
+from bot.formatting import duration_code
+from bot.policy.documents.documents import API_VERSION
+from bot.policy.documents.imports import ImportDefaultsSpec, ImportSpec
+from bot.policy.faults import Path as KeyPath
+from bot.policy.faults import PolicyFault, dotted, quoted
+from bot.policy.formats.foreign_documents import documents_in, is_governed_by, mentions_slos, unrendered
+from bot.policy.formats.reading import ForeignDocument, NoteKind, Reading
+from bot.policy.formats.registry import slo_formats
+from bot.policy.formats.services import (
+    Defaults,
+    ImportedService,
+    ImportedServices,
+    ImportRules,
+    Place,
+    ServiceFault,
+    services_of,
+)
+from bot.policy.rules.validation import ParsedDocument, PlaceElsewhere
+from bot.policy.rules.workspaces import main_workspace
+from bot.policy.templates.templates import with_placeholders_checked
+from bot.policy.yaml.source_text import SourceText
+from bot.policy.yaml.tree import Allowance, NodePosition, TooLargeError, Tree
+from bot.policy.yaml.yaml_files import (
+    UnreadableFileError,
+    compose,
+    compose_quickly,
+    find_files,
+    read_text,
+)
+
+_DEFAULT_SOURCE = "prometheus"
+_SPECS = TypeAdapter(tuple[ImportSpec, ...])
+_TOO_LARGE = "aliases repeat too many values from here on; do they nest?"
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What became of other tools' documents. `folders` are those that were looked into."""
+
+    sources: Sequence[ParsedDocument] = ()
+    faults: Sequence[PolicyFault] = ()
+    folders: Sequence[Path] = ()
+    readings: Sequence[Reading] = ()
+    services: ImportedServices | None = None
+
+    @property
+    def slos(self) -> int:
+        """How many SLOs were read."""
+        return sum(len(reading.slos) for reading in self.readings)
+
+    @property
+    def omissions(self) -> list[tuple[Reading, str, int]]:
+        """What is not carried over: the document, a sentence, and its line; what is unsupported first."""
+        refused = [
+            (reading, reading.refusal, reading.document.line_of(reading.refused_at))
+            for reading in self.readings
+            if reading.refusal is not None
+        ]
+        return refused + [
+            (reading, note.message, reading.document.line_of(note.path))
+            for reading in self.readings
+            for note in (self.services.notes_of(reading) if self.services else reading.notes)
+            if note.kind is NoteKind.OMITTED
+        ]
+
+
+def import_slos(
+    folder: Path, sources: Sequence[ParsedDocument], found: Sequence[tuple[SourceText, Node]]
+) -> Imported:
+    """Return the services of other tools' documents, with those of the policies that they belong to.
+
+    `found` are the documents of other programs in the folder of policies itself, `sources` the policies.
+    """
+    specs = _specs(main_workspace(sources))
+    if not specs:
+        return Imported()
+    root = folder if folder.is_dir() else folder.parent
+    imported = _Importing(root, sources).imported(specs, found)
+    return replace(imported, faults=[*imported.faults, *_missing_folders(root, specs, sources)])
+
+
+def _missing_folders(
+    root: Path, specs: Sequence[ImportSpec], sources: Sequence[ParsedDocument]
+) -> Iterator[PolicyFault]:
+    main = main_workspace(sources)
+    for index, spec in enumerate(specs):
+        if main is not None and not (root / spec.folder).exists():
+            path = ("spec", "imports", index, "folder")
+            yield main.fault(
+                path, f"there is no folder {quoted(str(root / spec.folder))}", "a folder or file"
+            )
+
+
+def _specs(main: ParsedDocument | None) -> Sequence[ImportSpec]:
+    """Return what the main Workspace says of imports; nothing if that is at fault, which others say."""
+    value = main.tree.value if main is not None else None
+    spec = value.get("spec") if isinstance(value, dict) else None
+    if not isinstance(spec, dict):
+        return ()
+    if "imports" not in spec:
+        return (ImportSpec(folder="."),)
+    try:
+        return _SPECS.validate_python(spec["imports"])
+    except ValidationError:
+        return ()
+
+
+class _Importing:
+    def __init__(self, root: Path, sources: Sequence[ParsedDocument]) -> None:
+        self._root = root
+        self._sources = sources
+        self._formats = slo_formats()
+        self._faults: list[PolicyFault] = []
+        self._read: set[Path] = set()
+        self._documents: list[list[ForeignDocument]] = []
+        self._readings: list[tuple[Reading, ImportRules]] = []
+
+    def imported(self, specs: Sequence[ImportSpec], found: Sequence[tuple[SourceText, Node]]) -> Imported:
+        folders = [self._root / spec.folder for spec in specs]
+        rules = [self._rules(spec) for spec in specs]
+        self._documents = [[] for _ in specs]
+        self._read = {Path(source.text.file).resolve() for source in self._sources}
+        nearest = sorted(range(len(specs)), key=lambda index: -len(folders[index].resolve().parts))
+        self._of_policies(found, folders, nearest, rules)
+        # A file that lies in two of the folders is read by the nearer one.
+        for index in nearest:
+            if not _is_same(folders[index], self._root):
+                self._folder(index, folders[index], rules[index])
+        for index, documents in enumerate(self._documents):
+            readings = self._formats.read(documents, rules[index].source)
+            self._readings += [(reading, rules[index]) for reading in readings]
+        services = services_of(self._readings, _own_services(self._sources))
+        self._faults += [_refusal(reading) for reading, _ in self._readings if _is_fault(reading)]
+        self._faults += map(_service_fault, services.faults)
+        readings = [reading for reading, _ in self._readings]
+        return Imported(
+            _merged(self._sources, services.services),
+            self._faults,
+            [folder for folder in folders if not _is_same(folder, self._root)],
+            readings,
+            services,
+        )
+
+    def _of_policies(
+        self,
+        found: Sequence[tuple[SourceText, Node]],
+        folders: Sequence[Path],
+        nearest: Sequence[int],
+        rules: Sequence[ImportRules],
+    ) -> None:
+        for text, node in found:
+            self._read.add(Path(text.file).resolve())
+            index = next((each for each in nearest if _is_within(text.file, folders[each])), None)
+            if index is not None:
+                self._document(index, text, node, Allowance(), rules[index])
+
+    def _folder(self, index: int, folder: Path, rules: ImportRules) -> None:
+        try:
+            files = find_files(folder)
+        except UnreadableFileError as unreadable:
+            self._faults.append(unreadable.fault)
+            return
+        for file in files:
+            path = file.resolve()
+            if path not in self._read:
+                self._read.add(path)
+                self._file(index, file, rules)
+
+    def _file(self, index: int, file: Path, rules: ImportRules) -> None:
+        try:
+            text = read_text(file)
+        except UnreadableFileError as unreadable:
+            self._faults.append(unreadable.fault)
+            return
+        allowance = Allowance()
+        try:
+            for node in _composed(text):
+                if isinstance(node, MappingNode) and is_governed_by(node, API_VERSION):
+                    message = "this document belongs in the folder of policies"
+                    allowed = "documents of other tools in folders to import"
+                    self._faults.append(text.fault(node.start_mark, message, allowed))
+                else:
+                    self._document(index, text, node, allowance, rules)
+        except UnreadableFileError as unreadable:
+            if mentions_slos(text.text):
+                self._faults.append(plainer(unreadable.fault, text))
+
+    def _document(
+        self, index: int, text: SourceText, node: Node, allowance: Allowance, rules: ImportRules
+    ) -> None:
+        try:
+            for document in documents_in(text, node, allowance, self._formats):
+                if isinstance(document, Reading):
+                    self._readings.append((document, rules))
+                else:
+                    self._documents[index].append(document)
+        except TooLargeError as too_large:
+            self._faults.append(text.fault(too_large.mark, _TOO_LARGE))
+
+    def _rules(self, spec: ImportSpec) -> ImportRules:
+        defaults = [Defaults(block.labels, _values(block)) for block in spec.defaults]
+        return ImportRules(spec.source or self._source(), duration_code(spec.window), defaults)
+
+    def _source(self) -> str:
+        names = [
+            name
+            for source in self._sources
+            if source.kind == "Workspace" and isinstance(source.tree.value, dict)
+            for name in _mapping(_mapping(source.tree.value, "spec"), "sources")
+        ]
+        return names[0] if len(names) == 1 else _DEFAULT_SOURCE
+
+
+def plainer(fault: PolicyFault, text: SourceText) -> PolicyFault:
+    """Return the fault of a file that is no YAML, or that it is a template that nobody filled in."""
+    template = unrendered(text.text)
+    return fault if template is None else text.fault(template[0], template[1])
+
+
+def _composed(text: SourceText) -> Iterator[Node]:
+    try:
+        yield from list(compose_quickly(text, as_libyaml=True))
+    except (YAMLError, ValueError):
+        # This parser does not say where the fault is.
+        yield from compose(text)
+
+
+def _values(block: ImportDefaultsSpec) -> Mapping[KeyPath, object]:
+    values: dict[KeyPath, object] = {
+        ("channel",): block.channel,
+        ("teams", "development"): list(block.teams.development) if block.teams.development else None,
+        ("teams", "reliability"): list(block.teams.reliability) if block.teams.reliability else None,
+        ("errorBudgetPolicy",): block.error_budget_policy,
+        ("workspace",): block.workspace,
+    }
+    return {path: value for path, value in values.items() if value is not None}
+
+
+def _own_services(sources: Sequence[ParsedDocument]) -> dict[str, list[str]]:
+    """Return the names of the SLOs of each service of the policies."""
+    return {
+        source.name: [
+            slo["name"] for slo in _slos(source) if isinstance(slo, dict) and isinstance(slo.get("name"), str)
+        ]
+        for source in sources
+        if source.kind == "Service" and "forEach" not in _mapping(source.tree.value, "spec")
+    }
+
+
+def _merged(sources: Sequence[ParsedDocument], services: Sequence[ImportedService]) -> list[ParsedDocument]:
+    """Return the policies' documents with the imported SLOs of their services, then the imported services."""
+    added = {service.name: service for service in services}
+    merged = [
+        _with_slos(source, added.pop(source.name))
+        if source.kind == "Service" and source.name in added and not added[source.name].spec
+        else source
+        for source in sources
+    ]
+    return [*merged, *(with_placeholders_checked(_parsed(service)) for service in added.values())]
+
+
+def _with_slos(source: ParsedDocument, service: ImportedService) -> ParsedDocument:
+    value = source.tree.value
+    if not isinstance(value, dict) or not isinstance(value.get("spec"), dict):
+        return source
+    before = len(_slos(source))
+    slos = [*_slos(source), *(dict(slo.value) for slo in service.slos)]
+    tree = replace(source.tree, value={**value, "spec": {**value["spec"], "slos": slos}})
+    places: dict[KeyPath, Place] = {}
+    positions = dict(source.tree.positions)
+    for index, slo in enumerate(service.slos, before):
+        places["spec", "slos", index] = slo.place
+        positions |= _positions(dict(slo.value), ("spec", "slos", index))
+    positions.setdefault(("spec", "slos"), positions["spec",])
+    return replace(source, tree=replace(tree, positions=positions), elsewhere=_elsewhere(places))
+
+
+def _parsed(service: ImportedService) -> ParsedDocument:
+    value = service.value
+    places: dict[KeyPath, Place] = dict(service.places)
+    places |= {("spec", "slos", index): slo.place for index, slo in enumerate(service.slos)}
+    text = SourceText(service.places[()].document.file, "")
+    tree = Tree(_positions(value, ()), value=value)
+    return ParsedDocument(text, tree, "Service", service.name, _elsewhere(places))
+
+
+def _elsewhere(places: Mapping[KeyPath, Place]) -> dict[KeyPath, PlaceElsewhere]:
+    return {
+        path: PlaceElsewhere(place.document.file, place.line, place.title, dotted(place.path))
+        for path, place in places.items()
+    }
+
+
+def _positions(value: object, path: KeyPath) -> dict[KeyPath, NodePosition]:
+    """Return positions for values that are in no file of policies: only what is written counts of them."""
+    mark = Mark("", 0, 0, 0, None, 0)
+    written = str(value) if isinstance(value, str | int | float) else None
+    positions = {path: NodePosition(mark, mark, written)}
+    inner: Sequence[tuple[str | int, object]] = ()
+    if isinstance(value, Mapping):
+        inner = list(value.items())
+    elif isinstance(value, list):
+        inner = list(enumerate(value))
+    for key, each in inner:
+        positions |= _positions(each, (*path, key))
+    return positions
+
+
+def _is_fault(reading: Reading) -> bool:
+    return reading.refusal is not None and not reading.is_unsupported
+
+
+def _refusal(reading: Reading) -> PolicyFault:
+    place = Place(reading.document, reading.title, reading.refused_at)
+    return _service_fault(ServiceFault(place, reading.refusal or ""))
+
+
+def _service_fault(fault: ServiceFault) -> PolicyFault:
+    place = fault.place
+    return PolicyFault(
+        place.document.file, place.line, 1, place.title, dotted(place.path), fault.message, fault.allowed
+    )
+
+
+def _is_same(first: Path, second: Path) -> bool:
+    return first.resolve() == second.resolve()
+
+
+def _is_within(file: str, folder: Path) -> bool:
+    return Path(file).resolve().is_relative_to(folder.resolve())
+
+
+def _mapping(value: object, key: str) -> dict[str, object]:
+    inner = value.get(key) if isinstance(value, dict) else None
+    return inner if isinstance(inner, dict) else {}
+
+
+def _slos(source: ParsedDocument) -> list[object]:
+    slos = _mapping(source.tree.value, "spec").get("slos")
+    return slos if isinstance(slos, list) else []

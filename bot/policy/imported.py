@@ -19,7 +19,7 @@ from bot.policy.faults import Path as KeyPath
 from bot.policy.faults import PolicyFault, dotted, quoted
 from bot.policy.formats.foreign_documents import documents_in, is_governed_by, mentions_slos, unrendered
 from bot.policy.formats.reading import ForeignDocument, NoteKind, Reading
-from bot.policy.formats.registry import slo_formats
+from bot.policy.formats.registry import SloFormats, slo_formats
 from bot.policy.formats.services import (
     Defaults,
     ImportedService,
@@ -30,6 +30,7 @@ from bot.policy.formats.services import (
     services_of,
 )
 from bot.policy.rules.validation import ParsedDocument, PlaceElsewhere
+from bot.policy.rules.variables import named_variables
 from bot.policy.rules.workspaces import main_workspace
 from bot.policy.templates.templates import with_placeholders_checked
 from bot.policy.yaml.source_text import SourceText
@@ -79,24 +80,30 @@ class Imported:
 
 
 def import_slos(
-    folder: Path, sources: Sequence[ParsedDocument], found: Sequence[tuple[SourceText, Node]]
+    folder: Path,
+    sources: Sequence[ParsedDocument],
+    found: Sequence[tuple[SourceText, Node]],
+    environ: Mapping[str, str],
 ) -> Imported:
     """Return the services of other tools' documents, with those of the policies that they belong to.
 
-    `found` are the documents of other programs in the folder of policies itself, `sources` the policies.
+    `found` are the documents of other programs in the folder of policies itself, `sources` the policies. Of
+    `environ` the documents get only what the Workspace allows everywhere.
     """
-    specs = _specs(main_workspace(sources))
+    main = main_workspace(sources)
+    specs = _specs(main)
     if not specs:
         return Imported()
     root = folder if folder.is_dir() else folder.parent
-    imported = _Importing(root, sources).imported(specs, found)
-    return replace(imported, faults=[*imported.faults, *_missing_folders(root, specs, sources)])
+    allowed = named_variables(main) if main is not None else ()
+    formats = slo_formats({name: environ[name] for name in allowed if name in environ})
+    imported = _Importing(root, sources, formats).imported(specs, found)
+    return replace(imported, faults=[*imported.faults, *_missing_folders(root, specs, main)])
 
 
 def _missing_folders(
-    root: Path, specs: Sequence[ImportSpec], sources: Sequence[ParsedDocument]
+    root: Path, specs: Sequence[ImportSpec], main: ParsedDocument | None
 ) -> Iterator[PolicyFault]:
-    main = main_workspace(sources)
     for index, spec in enumerate(specs):
         if main is not None and not (root / spec.folder).exists():
             path = ("spec", "imports", index, "folder")
@@ -120,10 +127,10 @@ def _specs(main: ParsedDocument | None) -> Sequence[ImportSpec]:
 
 
 class _Importing:
-    def __init__(self, root: Path, sources: Sequence[ParsedDocument]) -> None:
+    def __init__(self, root: Path, sources: Sequence[ParsedDocument], formats: SloFormats) -> None:
         self._root = root
         self._sources = sources
-        self._formats = slo_formats()
+        self._formats = formats
         self._faults: list[PolicyFault] = []
         self._read: set[Path] = set()
         self._documents: list[list[ForeignDocument]] = []
@@ -295,7 +302,7 @@ def _parsed(service: ImportedService) -> ParsedDocument:
     places |= {("spec", "slos", index): slo.place for index, slo in enumerate(service.slos)}
     text = SourceText(service.places[()].document.file, "")
     tree = Tree(_positions(value, ()), value=value)
-    return ParsedDocument(text, tree, "Service", service.name, _elsewhere(places))
+    return ParsedDocument(text, tree, "Service", service.name, elsewhere=_elsewhere(places))
 
 
 def _elsewhere(places: Mapping[KeyPath, Place]) -> dict[KeyPath, PlaceElsewhere]:

@@ -219,7 +219,7 @@ class _Reading:
 
     def import_slos(self, folder: Path) -> None:
         """Make Service documents of the SLO documents of other tools, here and in the folders to import."""
-        self.imported = import_slos(folder, self.sources, self._foreign)
+        self.imported = import_slos(folder, self.sources, self._foreign, self._environ)
         self.faults += self.imported.faults
         self.sources = list(self.imported.sources or self.sources)
 

@@ -241,7 +241,7 @@ def test_one_file_may_hold_the_whole_set_and_end_in_yml(tmp_path: Path) -> None:
 
 
 def test_documents_of_other_programs_are_passed_over(write: Write) -> None:
-    foreign = "apiVersion: openslo/v1\nkind: SLO\non: {1: 2, 1: 3}\nx: ${UNSET}\n"
+    foreign = "apiVersion: apps/v1\nkind: Deployment\non: {1: 2, 1: 3}\nx: ${UNSET}\n"
     folder = write(w=WORKSPACE, s=f"{foreign}---\n{SERVICE}")
     assert list(load(folder, {}).services) == ["checkout"]
 

@@ -1,7 +1,6 @@
 """Values of other tools' documents as the own format writes them: objectives, times, names. Pure."""
 
 import re
-import unicodedata
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Final
@@ -11,7 +10,6 @@ from bot.policy.faults import quoted
 from bot.policy.formats.document_fields import InvalidFieldError
 from bot.policy.formats.reading import KeyPath, Note, NoteKind
 
-NAME_AT_MOST: Final = 63
 _MOST_DECIMALS = 15
 _SHORTEST, _LONGEST = timedelta(seconds=30), timedelta(days=400)
 _PROBABLY_A_MONTH = timedelta(hours=1)
@@ -81,13 +79,3 @@ def window(text: str, path: KeyPath) -> tuple[str, list[Note]]:
         return code, []
     minutes = f"{quoted(text)} is {code} here, not a month"
     return code, [Note(NoteKind.WARNING, path, f"the window {minutes}; was 30d or 4w meant?")]
-
-
-def name_of(text: str) -> str:
-    """Return a name in the characters that names of policies have; empty if none of it can stand in one.
-
-    Letters lose their accents and become lower case; each run of other characters is a `-`.
-    """
-    plain = unicodedata.normalize("NFKD", text).lower()
-    plain = "".join(character for character in plain if not unicodedata.combining(character))
-    return re.sub("[^a-z0-9]+", "-", plain).strip("-")[:NAME_AT_MOST].rstrip("-")

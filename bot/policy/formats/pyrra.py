@@ -10,9 +10,9 @@ from typing import Any, Final
 from bot.formatting import duration_code
 from bot.policy.faults import quoted
 from bot.policy.formats.document_fields import Fields, InvalidFieldError, KubernetesMetadata
+from bot.policy.formats.field_values import NoBudgetError, objective, prometheus_duration, window
 from bot.policy.formats.queries import QueryError, ReadSli, plain_selector, selector_sli, selector_text
 from bot.policy.formats.reading import ForeignDocument, KeyPath, Note, NoteKind, Reading, ReadSlo
-from bot.policy.formats.field_values import NoBudgetError, objective, prometheus_duration, window
 
 GROUP: Final = "pyrra.dev"
 _API_VERSION = f"{GROUP}/v1alpha1"

@@ -11,11 +11,10 @@ What has another shape stays as it is, a ratio over time: the mean of the query'
 """
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
-from typing import Final
+from typing import Any, Final
 
 import promql_parser as promql
 from promql_parser import (
@@ -72,7 +71,7 @@ class ReadSli:
     `warnings` what looks like a mistake, each a plain sentence without its period.
     """
 
-    spec: Mapping[str, str | bool]
+    spec: dict[str, Any]
     by: tuple[str, ...] = ()
     changes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()

@@ -8,12 +8,13 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import Any, Final
 
+from bot.policy.formats.openslo.reader import OpenSloReader
 from bot.policy.formats.pyrra import PyrraReader
 from bot.policy.formats.reading import ForeignDocument, FormatReader, Reading
+from bot.policy.formats.slo_generator import SloGeneratorReader
 from bot.policy.formats.sloth import SlothReader
 
 ENTRY_POINTS: Final = "governor.slo_formats"
-READERS: Final[Sequence[type[FormatReader]]] = (SlothReader, PyrraReader)
 
 
 class SloFormats:
@@ -49,8 +50,12 @@ class SloFormats:
         return [readings[id(document)] for document in documents if id(document) in readings]
 
 
+def slo_formats(environ: Mapping[str, str] | None = None) -> SloFormats:
+    """Return the formats of this installation; documents that name variables get those of `environ`."""
+    own: list[FormatReader] = [SlothReader(), PyrraReader(), OpenSloReader(), SloGeneratorReader(environ)]
+    return SloFormats([*own, *(reader() for reader in _added_readers())])
+
+
 @cache
-def slo_formats() -> SloFormats:
-    """Return the formats of this installation."""
-    added = [point.load() for point in entry_points(group=ENTRY_POINTS)]
-    return SloFormats([reader() for reader in (*READERS, *added)])
+def _added_readers() -> tuple[type[FormatReader], ...]:
+    return tuple(point.load() for point in entry_points(group=ENTRY_POINTS))

@@ -13,9 +13,9 @@ from typing import Any, Final
 from bot.formatting import duration_code
 from bot.policy.faults import dotted, quoted
 from bot.policy.formats.document_fields import Fields, InvalidFieldError, KubernetesMetadata
+from bot.policy.formats.field_values import NoBudgetError, objective, prometheus_duration
 from bot.policy.formats.queries import QueryError, ReadSli, events_sli, ratio_sli
 from bot.policy.formats.reading import ForeignDocument, KeyPath, Note, NoteKind, Reading, ReadSlo
-from bot.policy.formats.field_values import NoBudgetError, objective, prometheus_duration
 
 VERSION: Final = "prometheus/v1"
 GROUP: Final = "sloth.slok.dev"

@@ -24,7 +24,7 @@ def with_variables_checked(sources: Sequence[ParsedDocument]) -> list[ParsedDocu
     if main is None:
         # Which names are allowed cannot be told; that is a fault of its own.
         return list(sources)
-    named = _named(main)
+    named = named_variables(main)
     return [_checked(source, named) for source in sources]
 
 
@@ -58,7 +58,7 @@ def _is_secret_or_address(kind: str, path: Path) -> bool:
             return False
 
 
-def _named(main: ParsedDocument) -> frozenset[str]:
+def named_variables(main: ParsedDocument) -> frozenset[str]:
     """Return the names that the main Workspace document allows everywhere."""
     value = main.tree.value
     spec = value.get("spec") if isinstance(value, dict) else None

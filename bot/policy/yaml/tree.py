@@ -220,7 +220,7 @@ class _Reader:
         own_keys: set[str] = set()
         for key_node, value_node, is_merged in self._entries(node, path, []):
             try:
-                key = _new_key(key_node, set() if is_merged else own_keys)
+                key = self._key(key_node, set() if is_merged else own_keys)
             except InvalidValueError as error:
                 written = key_node.value if isinstance(key_node, ScalarNode) else None
                 refusal = Refusal(path, key_node.start_mark, error, written, is_key=True)
@@ -232,6 +232,9 @@ class _Reader:
                 own_keys.add(key)
             values[key] = self._value(value_node, (*path, key), key_node)
         return values
+
+    def _key(self, node: Node, used: set[str]) -> str:
+        return _new_key(node, used)
 
     def _entries(
         self, node: MappingNode, path: Path, merging: list[Node]
@@ -259,6 +262,11 @@ class _Reader:
 class _ForeignReader(_Reader):
     def _scalar(self, node: ScalarNode, path: Path) -> object:  # noqa: ARG002 - no variable is filled in
         return foreign_value(node)
+
+    def _key(self, node: Node, used: set[str]) -> str:
+        if isinstance(node, ScalarNode) and node.value not in used:
+            return str(node.value)
+        return super()._key(node, used)
 
 
 def _new_key(node: Node, used: set[str]) -> str:

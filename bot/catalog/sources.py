@@ -19,6 +19,23 @@ class PrometheusSettings:
     timeout: timedelta = timedelta(seconds=30)
 
 
+@dataclass(frozen=True)
+class HttpSettings:
+    """The address of a server, what requests to it must carry, and how late its events come."""
+
+    url: str
+    bearer_token: str | None = field(default=None, repr=False)
+    basic_auth: tuple[str, str] | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    timeout: timedelta = timedelta(seconds=30)
+    delay: timedelta = timedelta()
+
+
+@dataclass(frozen=True)
+class LokiSettings(HttpSettings):
+    """A Loki; a tenant's name is among the headers."""
+
+
 @dataclass(frozen=True, slots=True)
 class PluginSettings:
     """A source of a type that an installed package offers, with the settings as they are written."""
@@ -27,4 +44,4 @@ class PluginSettings:
     settings: Mapping[str, object] = field(default_factory=dict, repr=False)
 
 
-SourceSettings = PrometheusSettings | PluginSettings
+SourceSettings = PrometheusSettings | LokiSettings | PluginSettings

@@ -1,6 +1,7 @@
 """Writes the generated parts of the documentation: `python -m tests.policy.reference`.
 
-`docs/policies.schema.json` whole, and the tables between the `keys:` marks in `docs/policies.md`.
+`docs/policies.schema.json` whole, and the tables between the `keys:` marks: in `docs/policies.md` of the kinds of
+document, in `docs/sources.md` of the types of source.
 """
 
 import json
@@ -9,10 +10,12 @@ from typing import Any
 
 from bot.policy.documents.documents import KINDS
 from bot.policy.documents.json_schema import json_schema
+from bot.policy.documents.sources.plugin import BUILT_IN_TYPES
 from tests.support.paths import DOCS
 
 SCHEMA = DOCS / "policies.schema.json"
 GUIDE = DOCS / "policies.md"
+SOURCES_GUIDE = DOCS / "sources.md"
 
 # What stands for a key that the author chooses.
 _FREE_KEYS = {
@@ -74,16 +77,47 @@ def table(kind: str) -> str:
     return "\n".join(["| key under `spec` | default | meaning |", "|---|---|---|", *rows])
 
 
+def source_table(source_type: str) -> str:
+    """Return the Markdown table of the keys of a type of source, and of what an SLI may ask of it."""
+    defs = json_schema()["$defs"]
+    rows = [
+        f"| `{key}` | {default} | {' '.join(meaning.split())} |".replace("  ", " ")
+        for place, model in zip(("sources.SOURCE.", "sli.SOURCE."), _models(source_type), strict=True)
+        for key, default, meaning in _keys_of(defs[model], place, defs)
+        if meaning
+    ]
+    return "\n".join(["| key | default | meaning |", "|---|---|---|", *rows])
+
+
+def _models(source_type: str) -> tuple[str, str]:
+    """Return the names of the models of a source and of its SLIs."""
+    name = source_type.title()
+    return f"{name}SourceSpec", f"{name}SliSpec"
+
+
 def guide_text(guide: str) -> str:
     """Return the guide with its tables made anew."""
     for kind in KINDS:
-        begin, end = f"<!-- keys: {kind} -->", f"<!-- end: {kind} -->"
-        before, _, rest = guide.partition(begin)
-        _, _, after = rest.partition(end)
-        guide = f"{before}{begin}\n{table(kind)}\n{end}{after}"
+        guide = _with_table(guide, kind, table(kind))
     return guide
+
+
+def sources_text(guide: str) -> str:
+    """Return the guide to sources with its tables made anew."""
+    for source_type in BUILT_IN_TYPES:
+        if source_type != "prometheus":
+            guide = _with_table(guide, source_type, source_table(source_type))
+    return guide
+
+
+def _with_table(guide: str, name: str, table: str) -> str:
+    begin, end = f"<!-- keys: {name} -->", f"<!-- end: {name} -->"
+    before, _, rest = guide.partition(begin)
+    _, _, after = rest.partition(end)
+    return f"{before}{begin}\n{table}\n{end}{after}"
 
 
 if __name__ == "__main__":
     SCHEMA.write_text(schema_text(), encoding="utf-8")
     GUIDE.write_text(guide_text(GUIDE.read_text(encoding="utf-8")), encoding="utf-8")
+    SOURCES_GUIDE.write_text(sources_text(SOURCES_GUIDE.read_text(encoding="utf-8")), encoding="utf-8")

@@ -24,6 +24,9 @@ Reading = Sequence[Bucket] | LateReading
 class OneByOneSource(ABC):
     """A source that is asked about each SLI by itself; the methods without an underscore are the port's."""
 
+    delay = timedelta()
+    """How late events come at most; those of younger times are not asked for yet."""
+
     @abstractmethod
     async def _read(self, sli: Sli, span: Span, step: timedelta) -> Reading:
         """Return the events of one SLI; raises `SourceError`."""

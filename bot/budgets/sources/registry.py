@@ -12,10 +12,17 @@ from typing import assert_never
 import aiohttp
 
 from bot.budgets.source import Source, SourceRefusedError
+from bot.budgets.sources.loki import LokiSource
 from bot.budgets.sources.prometheus.source import PrometheusSource
 from bot.budgets.sources.unopened import UnopenedSource
 from bot.catalog.catalog import Workspace
-from bot.catalog.sources import SOURCE_ENTRY_POINTS, PluginSettings, PrometheusSettings, SourceSettings
+from bot.catalog.sources import (
+    SOURCE_ENTRY_POINTS,
+    LokiSettings,
+    PluginSettings,
+    PrometheusSettings,
+    SourceSettings,
+)
 
 
 class SourceRegistry(Mapping[str, Source]):
@@ -59,6 +66,8 @@ class SourceRegistry(Mapping[str, Source]):
                     headers=settings.headers,
                     timeout=settings.timeout,
                 )
+            case LokiSettings():
+                return LokiSource(settings, self._session)
             case PluginSettings():
                 return _open_plugin(settings, self._session)
             case _:

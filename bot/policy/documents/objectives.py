@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Discriminator, Field, Tag, ValidationInfo, model_validator
-from pydantic.json_schema import SkipJsonSchema
 
 from bot.policy.documents.fields import (
     Histogram,
@@ -17,11 +16,10 @@ from bot.policy.documents.fields import (
     TimeZone,
 )
 from bot.policy.documents.model import BrokenRule, Model
-from bot.policy.documents.sources.plugin import PluginSliSpec
 from bot.policy.documents.sources.sources import (
-    PLUGIN,
     PROMETHEUS,
     SOURCE_TYPES,
+    OtherSliSpec,
     TypedSli,
     tag_of,
     tag_of_sli,
@@ -103,8 +101,7 @@ class PrometheusSliSpec(Model):
 
 
 SourceSliSpec = Annotated[
-    Annotated[PrometheusSliSpec, Tag(PROMETHEUS)] | Annotated[SkipJsonSchema[PluginSliSpec], Tag(PLUGIN)],
-    Discriminator(tag_of_sli),
+    Annotated[PrometheusSliSpec, Tag(PROMETHEUS)] | OtherSliSpec, Discriminator(tag_of_sli)
 ]
 """What is asked of a source, by the source's type."""
 
@@ -133,7 +130,7 @@ class SliSpec(Model):
         }
 
     @property
-    def source(self) -> tuple[str, PrometheusSliSpec | PluginSliSpec] | None:
+    def source(self) -> tuple[str, PrometheusSliSpec | OtherSliSpec] | None:
         """The source's name with what is asked of it; None for the two forms without a source."""
         return next(iter(self.__pydantic_extra__.items()), None)
 

@@ -15,7 +15,7 @@ _MATCHER = rf"(?:{LABEL}|{TEXT})\s*(?:=~|!~|!=|=)\s*(?:{TEXT})"
 # Since Prometheus 3 a quoted metric name may be among the matchers.
 _MATCHERS = rf"\s*(?:(?:{_MATCHER}|{TEXT})\s*(?:,\s*(?:{_MATCHER}|{TEXT})\s*)*,?\s*)?"
 _SELECTOR = re.compile(rf"\s*(?=[^\s])(?:{METRIC})?\s*(?:\{{(?P<within>{_MATCHERS})\}})?\s*")
-_WINDOW = re.compile(r"\$window(?![A-Za-z0-9_])")
+WINDOW = re.compile(r"\$window(?![A-Za-z0-9_])")
 _CLOSING = {")": "(", "]": "[", "}": "{"}
 
 FORMS = (
@@ -27,7 +27,7 @@ FORMS = (
 
 def check_query(text: str) -> str:
     """Return the text if it is a plain selector or a full query with `$window`."""
-    if _WINDOW.search(text):
+    if WINDOW.search(text):
         if not is_balanced(text):
             raise InvalidValueError(f"a bracket or a quote in {IT} is not closed", FORMS)
         return text
@@ -41,7 +41,7 @@ def check_query(text: str) -> str:
 
 def check_selector(text: str) -> str:
     """Return the text if it is a plain selector, without `$window`."""
-    if _WINDOW.search(text):
+    if WINDOW.search(text):
         example = 'a series selector, such as http_requests_total{env="production"}'
         raise InvalidValueError("a query with $window does not go here", example)
     return check_query(text)

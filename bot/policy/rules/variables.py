@@ -7,11 +7,15 @@ filled in where a secret or an address belongs, and elsewhere only if the main W
 from collections.abc import Sequence
 from dataclasses import replace
 
+from bot.policy.documents.sources.plugin import BUILT_IN_TYPES
 from bot.policy.faults import InvalidValueError, Path, quoted
 from bot.policy.rules.validation import ParsedDocument
 from bot.policy.rules.workspaces import main_workspace
 from bot.policy.yaml.substitution import is_own
 
+_OF_SOURCES = frozenset({"url", "bearerToken", "tenant"})
+"""The keys of a source that are secrets or addresses."""
+_MAPPINGS_OF_SOURCES = frozenset({"basicAuth", "headers"})
 _ALLOWED = (
     "addresses and credentials of sources, flag backends, paging systems and webhooks, "
     "or the name under `spec.variables` of the Workspace document"
@@ -35,27 +39,36 @@ def _checked(source: ParsedDocument, named: frozenset[str]) -> ParsedDocument:
             # Refused while reading already, for that reason.
             continue
         others = [name for name in names if name not in named]
-        if others and not _is_secret_or_address(source.kind, path):
+        if others and not _is_secret_or_address(source, path):
             message = f"the environment variable {quoted(others[0])} is not filled in here"
             refused[path] = InvalidValueError(message, _ALLOWED)
     return replace(source, tree=source.tree.refusing(refused)) if refused else source
 
 
-def _is_secret_or_address(kind: str, path: Path) -> bool:
-    """Return whether a value of a document of this kind is a secret, an address or part of its settings."""
+def _is_secret_or_address(source: ParsedDocument, path: Path) -> bool:
+    """Return whether a value of a document is a secret, an address or part of its settings."""
     match path:
         case ("spec", "paging", _, *_):
-            return kind in {"Workspace", "Service"}
-        case _ if kind != "Workspace":
+            return source.kind in {"Workspace", "Service"}
+        case _ if source.kind != "Workspace":
             return False
-        case ("spec", "sources", _, "url" | "bearerToken") | ("spec", "webhooks", _, "url" | "secret"):
-            return True
-        case ("spec", "sources", _, "basicAuth" | "headers", _):
-            return True
-        case ("spec", "flags", "backend", _, _, *_):
+        case ("spec", "sources", str(name), key, *rest):
+            return key in (_MAPPINGS_OF_SOURCES if rest else _OF_SOURCES) or (
+                key != "type" and _is_of_a_package(source, name)
+            )
+        case ("spec", "webhooks", _, "url" | "secret") | ("spec", "flags", "backend", _, _, *_):
             return True
         case _:
             return False
+
+
+def _is_of_a_package(source: ParsedDocument, name: str) -> bool:
+    """Return whether a source is of a type that an installed package adds: it may have any secret."""
+    match source.tree.value:
+        case {"spec": {"sources": dict() as sources}}:
+            settings = sources.get(name)
+            return isinstance(settings, dict) and settings.get("type", "prometheus") not in BUILT_IN_TYPES
+    return False
 
 
 def named_variables(main: ParsedDocument) -> frozenset[str]:

@@ -119,6 +119,8 @@ def test_the_schema_file_is_up_to_date() -> None:
 def test_every_key_is_documented() -> None:
     guide = reference.GUIDE.read_text()
     assert guide == reference.guide_text(guide), "run: python -m tests.policy.reference"
+    sources = reference.SOURCES_GUIDE.read_text()
+    assert sources == reference.sources_text(sources), "run: python -m tests.policy.reference"
     for kind in KINDS:
         assert reference.table(kind) in guide
 

@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Discriminator, Tag
+from pydantic.json_schema import SkipJsonSchema
 
-from bot.policy.documents.sources.plugin import BUILT_IN_TYPES, PluginSourceSpec
+from bot.policy.documents.sources.loki import LokiSliSpec, LokiSourceSpec
+from bot.policy.documents.sources.plugin import BUILT_IN_TYPES, PluginSliSpec, PluginSourceSpec
 from bot.policy.documents.sources.prometheus import PrometheusSourceSpec
 
 SOURCE_TYPES = "source_types"
@@ -31,7 +33,9 @@ def _tag_of_source(value: object) -> str:
 
 
 SourceSpec = Annotated[
-    Annotated[PrometheusSourceSpec, Tag(PROMETHEUS)] | Annotated[PluginSourceSpec, Tag(PLUGIN)],
+    Annotated[PrometheusSourceSpec, Tag(PROMETHEUS)]
+    | Annotated[LokiSourceSpec, Tag("(loki)")]
+    | Annotated[PluginSourceSpec, Tag(PLUGIN)],
     Discriminator(_tag_of_source),
 ]
 """A monitoring system, by its `type`."""
@@ -48,8 +52,10 @@ class TypedSli(dict[str, Any]):
 def tag_of_sli(value: object) -> str:
     """Return the tag of what an SLI asks of a source: of the value as written, or of its model."""
     if isinstance(value, BaseModel):
-        return _TAGS.get(type(value).__name__, PROMETHEUS)
+        return _TAGS.get(type(value), PROMETHEUS)
     return getattr(value, "tag", PROMETHEUS)
 
 
-_TAGS = {"PluginSliSpec": PLUGIN}
+OtherSliSpec = Annotated[LokiSliSpec, Tag("(loki)")] | Annotated[SkipJsonSchema[PluginSliSpec], Tag(PLUGIN)]
+"""What is asked of a source of another type than Prometheus."""
+_TAGS: Mapping[type[BaseModel], str] = {LokiSliSpec: "(loki)", PluginSliSpec: PLUGIN}

@@ -1,0 +1,1 @@
+"""Servers that answer as monitoring systems do, with their documented payloads and errors."""

@@ -341,11 +341,16 @@ class _WorkspaceStatusReader(StatusReader):
     """The statuses of another reader that one Slack workspace may see."""
 
     all_services: StatusReader
+    _of_all: tuple[Sequence[ServiceStatus], Catalog] | None = None
 
     async def services(self) -> Sequence[ServiceStatus]:
-        """Return how the services stand that the workspace may see."""
-        statuses = await self.all_services.services()
-        return [status for status in statuses if status.service.name in self.catalog.services]
+        """Return how the services stand that the workspace may see: the same list while nothing changed."""
+        statuses, catalog = await self.all_services.services(), self.catalog
+        of_all = self._of_all
+        if self._statuses is None or of_all is None or of_all[0] is not statuses or of_all[1] is not catalog:
+            self._statuses = [status for status in statuses if status.service.name in catalog.services]
+            self._of_all = statuses, catalog
+        return self._statuses
 
     def invalidate(self) -> None:
         """Drop the kept result."""

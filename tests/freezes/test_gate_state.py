@@ -144,3 +144,19 @@ async def test_budgets_are_computed_anew_where_the_evaluation_is_behind(kept: Ke
     verdict = await kept.reader.verdict("checkout", CHANGE)
     assert kept.budgets.assessed == 1
     assert verdict.measured_at == kept.clock.now()
+
+
+async def test_a_workspace_sees_the_same_list_while_nothing_has_changed(kept: Kept) -> None:
+    workspace = kept.reader.seen_from(None)
+    seen = await workspace.services()
+    assert [status.service.name for status in seen] == ["checkout"]
+    # What is made of it, such as the pages of `/budget`, is made once.
+    assert await workspace.services() is seen
+    await kept.freeze()
+    kept.reader.invalidate()
+    frozen = await workspace.services()
+    assert frozen is not seen
+    assert frozen[0].is_frozen
+    kept.reader.current.set(catalog(CHECKOUT, service("search")))
+    kept.reader.invalidate()
+    assert len(await workspace.services()) == 2

@@ -67,6 +67,10 @@ class BatchReader:
         # SLIs that failed by themselves: read alone until they succeed.
         self._alone: set[Sli] = set()
 
+    def source(self, name: str) -> Source | None:
+        """Return the source of that name, None if there is none."""
+        return self._sources.get(name)
+
     def batches(self, source_name: str, slos: Sequence[Slo], points: int, now: datetime) -> list[list[Slo]]:
         """Divide SLOs of one source into batches; `points` is the largest number of buckets of one SLO."""
         slos_by_sli: dict[Sli, list[Slo]] = defaultdict(list)

@@ -13,8 +13,9 @@ from types import MappingProxyType
 import structlog
 
 from bot.budgets.batch_reader import BatchReader
+from bot.budgets.lags import Lags, known_of
 from bot.budgets.ledger.ledger import Ledger
-from bot.budgets.ledger.rollups import MINUTE, base_width
+from bot.budgets.ledger.rollups import MINUTE, base_width, floor, instant, seconds
 from bot.budgets.ledger.state import LedgerState, ReadFault
 from bot.budgets.read_plan import (
     Read,
@@ -32,6 +33,7 @@ from bot.budgets.source import (
     SourceError,
     SourceRefusedError,
     buckets_of,
+    delay_of,
 )
 from bot.catalog.slo import Slo, SourceSli
 from bot.catalog.window import Span, Window
@@ -104,6 +106,7 @@ class Collector:
         self._new = _Places(at_once)
         self._older = _Places(_HISTORY_AT_ONCE)
         self._filling: set[str] = set()
+        self._lags = Lags()
         self._progress: dict[str, ReadProgress] = {}
         # Hours of which the source no longer has all minutes, by SLO: not to be read again and again.
         self._unrefinable: dict[str, Span] = {}
@@ -135,13 +138,12 @@ class Collector:
             return
         base = base_width(evaluate_every)
         states = await self._prepare(measured, now, base)
-        plans = await _plans(states, now, base)
         by_source: dict[str, list[Slo]] = defaultdict(list)
         for slo in measured:
             by_source[_source_of(slo)].append(slo)
         await asyncio.gather(
             *(
-                self._collect_from(source, {slo: plans[slo] for slo in alike}, states, now, collected)
+                self._collect_from(source, {slo: states[slo] for slo in alike}, now, base, collected)
                 for source, alike in by_source.items()
             )
         )
@@ -149,12 +151,22 @@ class Collector:
     async def _collect_from(
         self,
         source: str,
-        plans: Mapping[Slo, ReadPlan],
         states: dict[Slo, LedgerState],
-        now: datetime,
+        present: datetime,
+        base: int,
         collected: OnCollected,
     ) -> None:
-        """Read what is new or late of all SLOs of one source, and then what is missing of their history."""
+        """Read what is new or late of all SLOs of one source, and then what is missing of their history.
+
+        All of it is read as of the present less the source's delay.
+        """
+        delay = delay_of(self._reader.source(source))
+        await self._follow_delay(states, delay, present)
+        now = present - delay
+        if delay >= timedelta(hours=1):
+            # Narrower buckets are not kept for long.
+            now = instant(floor(seconds(now), MINUTE))
+        plans = await _plans(states, now, base)
         lacking: dict[Slo, tuple[Read, ...]] = {}
 
         async def read_new(batch: _Batch) -> None:
@@ -227,6 +239,14 @@ class Collector:
                 changed.append(slo)
         return states | dict(zip(changed, await self._ledger.states(changed), strict=True))
 
+    async def _follow_delay(self, states: dict[Slo, LedgerState], delay: timedelta, now: datetime) -> None:
+        """Make the ledgers follow a source's delay where it is not the one that they were read with."""
+        changed = {slo: state for slo, state in states.items() if state.delay != delay}
+        if changed:
+            log.info("source_delay_changed", slos=len(changed), delay_s=delay.total_seconds())
+            await self._ledger.change_delay(changed, delay, now)
+            states |= dict(zip(changed, await self._ledger.states(list(changed)), strict=True))
+
     async def _read_all(
         self,
         places: _Places,
@@ -260,15 +280,14 @@ class Collector:
     ) -> Collection[Slo]:
         """Read for one batch and write what came; return the SLOs for which it failed."""
         answers = await self._reader.read(source, batch, read, now)
+        answers = {slo: self._lags.judged(slo, answer, read) for slo, answer in answers.items()}
         failed = {slo: error for slo, error in answers.items() if isinstance(error, SourceError)}
+        readings = {slo: known for slo, answer in answers.items() if (known := known_of(answer)) is not None}
+        newest = {slo: known.newest for slo, known in readings.items() if isinstance(known, LateReading)}
+        written = [(slo, buckets_of(known)) for slo, known in readings.items()]
+        read_at = now + delay_of(self._reader.source(source))
+        states |= await self._ledger.write(written, read.span, read.width, read_at, newest)
         await self._record_failures(failed, now)
-        readings = [
-            (slo, buckets_of(answer))
-            for slo, answer in answers.items()
-            if not isinstance(answer, SourceError)
-        ]
-        newest = {slo: answer.newest for slo, answer in answers.items() if isinstance(answer, LateReading)}
-        states |= await self._ledger.write(readings, read.span, read.width, now, newest)
         return failed
 
     async def _record_failures(self, failed: Mapping[Slo, SourceError], now: datetime) -> None:

@@ -69,7 +69,8 @@ def plan_reads(
     """Return what to read.
 
     For a new ledger, and after a gap longer than the window, everything is history but the newest read.
-    Later the new part overlaps what was read, and is read oldest first. `base` is the finest width in
+    Later the new part overlaps what was read, and is read oldest first: from where it is not known that
+    everything had arrived. `now` is the present less the source's delay. `base` is the finest width in
     seconds. With `all_minutes` the overlap is all time of which the ledger keeps minutes.
     """
     end = instant(floor(seconds(now), base))
@@ -83,6 +84,8 @@ def plan_reads(
         # No part of a wide bucket is read again: its events would be counted twice.
         minutes_from = max(state.minutes_from or state.filled_from, state.filled_from)
         overlap_start = state.filled_to - _overlap(state.filled_to, end, state.fault)
+        # What came after the known end is read again until all of it is there.
+        overlap_start = min(overlap_start, (state.counted_to or state.filled_to) - SHORT_OVERLAP)
         if all_minutes:
             since = next(rollup.since for rollup in rollups if rollup.width == MINUTE)
             overlap_start = min(overlap_start, instant(since))

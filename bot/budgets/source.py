@@ -12,7 +12,7 @@ SourceError
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import ClassVar, Protocol, overload
+from typing import ClassVar, Protocol, overload, runtime_checkable
 
 from bot.catalog.slo import Sli
 from bot.catalog.window import Span
@@ -40,11 +40,17 @@ class SourceRefusedError(SourceError):
 
 
 class NoSeriesError(SourceError):
-    """At the end of the span the source has no series that the query selects: events may be missing."""
+    """At the end of the span the source has no series that the query selects: events may be missing.
 
-    def __init__(self, message: str, counted: "Sequence[Bucket]" = ()) -> None:
+    `newest` is the time of the newest sample before, if there is one; `counted` are the events up to it.
+    """
+
+    def __init__(
+        self, message: str, counted: "Sequence[Bucket]" = (), newest: datetime | None = None
+    ) -> None:
         super().__init__(message)
         self.counted = counted
+        self.newest = newest
 
 
 class InvalidAnswerError(SourceError):
@@ -165,6 +171,18 @@ class Inspection:
 def buckets_of(answer: Sequence[Bucket] | LateReading) -> Sequence[Bucket]:
     """Return the events of an answer, late or not."""
     return answer.buckets if isinstance(answer, LateReading) else answer
+
+
+@runtime_checkable
+class DelayedSource(Protocol):
+    """A source whose events come late: those of the last `delay` are not asked for yet."""
+
+    delay: timedelta
+
+
+def delay_of(source: object) -> timedelta:
+    """Return how late a source's events come; nothing for one that does not say."""
+    return source.delay if isinstance(source, DelayedSource) else timedelta()
 
 
 class Source(Protocol):

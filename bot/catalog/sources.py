@@ -17,6 +17,8 @@ class PrometheusSettings:
     basic_auth: tuple[str, str] | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     timeout: timedelta = timedelta(seconds=30)
+    delay: timedelta = timedelta()
+    """How long after its time a sample may come."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Writes native histograms to a Prometheus, by its remote-write protocol: the text format has none.
+"""Writes to a Prometheus by its remote-write protocol: native histograms, and samples that come late.
 
 https://prometheus.io/docs/specs/prw/remote_write_spec/
 """
@@ -13,11 +13,21 @@ async def write_native_histogram(
     url: str, name: str, labels: Mapping[str, str], counts: Iterable[tuple[float, int]]
 ) -> None:
     """Write a histogram whose events all lie in one bucket: at each time (epoch seconds) so many so far."""
-    every = {"__name__": name, **labels}
-    series = b"".join(
-        _field(1, _field(1, key.encode()) + _field(2, every[key].encode())) for key in sorted(every)
-    )
-    series += b"".join(_field(4, _histogram(at, count)) for at, count in counts)
+    await _write(url, [_labels(name, labels) + b"".join(_field(4, _histogram(*each)) for each in counts)])
+
+
+async def write_samples(
+    url: str, name: str, series: Iterable[tuple[Mapping[str, str], Iterable[tuple[float, float]]]]
+) -> None:
+    """Write samples of series with these labels: times in epoch seconds, and values. Oldest first in each."""
+    written = [
+        _labels(name, labels) + b"".join(_field(2, _sample(at, value)) for at, value in samples)
+        for labels, samples in series
+    ]
+    await _write(url, written)
+
+
+async def _write(url: str, series: Iterable[bytes]) -> None:
     headers = {
         "Content-Encoding": "snappy",
         "Content-Type": "application/x-protobuf",
@@ -26,10 +36,23 @@ async def write_native_histogram(
     async with (
         aiohttp.ClientSession() as session,
         session.post(
-            f"{url}/api/v1/write", data=_uncompressed(_field(1, series)), headers=headers
+            f"{url}/api/v1/write",
+            data=_uncompressed(b"".join(_field(1, one) for one in series)),
+            headers=headers,
         ) as response,
     ):
         assert response.status == 204, await response.text()
+
+
+def _labels(name: str, labels: Mapping[str, str]) -> bytes:
+    every = {"__name__": name, **labels}
+    return b"".join(
+        _field(1, _field(1, key.encode()) + _field(2, every[key].encode())) for key in sorted(every)
+    )
+
+
+def _sample(at: float, value: float) -> bytes:
+    return _tag(1, 1) + struct.pack("<d", value) + _tag(2, 0) + _varint(round(at * 1000))
 
 
 def _histogram(at: float, count: int) -> bytes:

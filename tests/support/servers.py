@@ -26,7 +26,7 @@ import tempfile
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -295,12 +295,17 @@ class Prometheus(Server):
     """A Prometheus. `url` is where it answers, also after a restart."""
 
     def __init__(
-        self, folder: Path, targets: Sequence[Exporter], scrape_every_s: float, rules: Sequence[Path] = ()
+        self,
+        folder: Path,
+        targets: Sequence[Exporter],
+        scrape_every_s: float,
+        rules: Sequence[Path] = (),
+        late: timedelta | None = None,
     ) -> None:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         config = folder / "prometheus.yml"
-        scraping = _scrape_config(targets, scrape_every_s)
+        scraping = _scrape_config(targets, scrape_every_s, late)
         config.write_text(yaml.safe_dump({**scraping, "rule_files": [str(file) for file in rules]}))
         command = [
             find_program("prometheus"),
@@ -353,10 +358,12 @@ def _session(timeout_s: float) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=timeout_s))
 
 
-def _scrape_config(targets: Sequence[Exporter], every_s: float) -> Mapping[str, Any]:
+def _scrape_config(targets: Sequence[Exporter], every_s: float, late: timedelta | None) -> Mapping[str, Any]:
     addresses = [target.address for target in targets]
     every = f"{round(every_s * 1000)}ms"
+    out_of_order = {"out_of_order_time_window": f"{late.total_seconds():.0f}s"} if late else {}
     return {
+        "storage": {"tsdb": out_of_order},
         "global": {"scrape_interval": every, "scrape_timeout": every},
         "scrape_configs": [{"job_name": "shop", "static_configs": [{"targets": addresses}]}],
     }
@@ -370,15 +377,17 @@ async def running_prometheus(
     scrape_every_s: float = 1.0,
     openmetrics: str | Iterable[str] | None = None,
     rules: Sequence[Path] = (),
+    late: timedelta | None = None,
 ) -> AsyncIterator[Prometheus]:
     """Run a Prometheus with its data in `folder`, which evaluates the files of `rules`.
 
     `openmetrics` is history to begin with: OpenMetrics text with timestamps in seconds, oldest first in
     each series, ended by `# EOF`; or several such texts, of different times, taken in one after the other.
+    Samples may be written up to `late` before the newest one.
     """
     home = folder / "prometheus"
     home.mkdir()
-    prometheus = Prometheus(home, targets, scrape_every_s, rules)
+    prometheus = Prometheus(home, targets, scrape_every_s, rules, late)
     texts = (openmetrics,) if isinstance(openmetrics, str) else openmetrics or ()
     for text in texts:
         await _back_fill(home, text)

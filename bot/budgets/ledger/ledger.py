@@ -9,6 +9,7 @@ import copy
 import dataclasses
 import hashlib
 import json
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
@@ -21,6 +22,7 @@ from bot.budgets.ledger import buckets as bucket_rows
 from bot.budgets.ledger import pushed_events
 from bot.budgets.ledger.adjusted_sums import SumAdjuster, Supposition, adjusted_by, seconds_of
 from bot.budgets.ledger.covers import segments_of
+from bot.budgets.ledger.lateness import lateness_of
 from bot.budgets.ledger.pushed_events import PushedEvent, PushResult
 from bot.budgets.ledger.retention import delete_expired
 from bot.budgets.ledger.rollups import (
@@ -121,14 +123,18 @@ class Ledger:
                     raise ValueError(f"{slo.key} keeps no buckets of {width_s} s")
             old_cells = await bucket_rows.between_of_many(connection, list(new_cells), width_s, start, end)
             rows: bucket_rows.Rows = {}
+            late: dict[int, timedelta] = {}
             pace = Pacer()
             for slo_id, cells in new_cells.items():
                 await pace()
                 changes = bucket_rows.differences(old_cells.get(slo_id, {}), cells, start, end)
                 rows |= bucket_rows.spread(slo_id, changes, widths)
+                lateness = lateness_of(changes, width_s, states[slo_id], end)
+                if lateness is not None:
+                    late[slo_id] = lateness
             await bucket_rows.add(self._database, connection, rows)
-            late = {ids[slo]: _end_of_minute(at) for slo, at in (newest or {}).items()}
-            after = await record_write(connection, states, span, width_s, now, newest=late)
+            samples = {ids[slo]: _start_of_minute(at) for slo, at in (newest or {}).items()}
+            after = await record_write(connection, states, span, width_s, now, newest=samples, late=late)
         return {slo: after[slo_id] for slo, slo_id in ids.items()}
 
     async def refine(self, readings: Sequence[tuple[Slo, Sequence[Bucket]]], hour: Span) -> Collection[Slo]:
@@ -194,6 +200,31 @@ class Ledger:
                 **complete_since,
             }
             await connection.execute(update(ledgers).where(ledgers.c.id == slo_id).values(**values))
+
+    async def change_delay(self, states: Mapping[Slo, LedgerState], delay: timedelta, now: datetime) -> None:
+        """Set how late the source's events come, of ledgers in these states.
+
+        Where that is later than it was, what was read may lack events: nothing is known then of the time of
+        which minutes are kept, until it is read again.
+        """
+        ids, end = await self._identify(list(states)), seconds(now - delay)
+        alike: dict[tuple[datetime | None, datetime | None], list[int]] = defaultdict(list)
+        for slo, state in states.items():
+            filled_to, newest = state.filled_to, state.newest
+            if filled_to is not None and state.delay < delay:
+                since = next(rollup.since for rollup in rollups_at(state, now) if rollup.width == MINUTE)
+                base = state.base or MINUTE
+                newest = instant(since)
+                filled_to = max(newest, min(filled_to, instant(floor(end, base) - base)))
+            alike[filled_to, newest].append(ids[slo])
+        async with self._database.transaction(in_turn=False) as connection:
+            for (filled_to, newest), slo_ids in alike.items():
+                values = {"filled_to": filled_to, "newest": newest, "late_s": None, "late_at": None}
+                await connection.execute(
+                    update(ledgers)
+                    .where(ledgers.c.id.in_(sorted(slo_ids)))
+                    .values(delay_s=int(delay.total_seconds()), **values)
+                )
 
     async def record_failure(
         self, slos: Sequence[Slo], fault: ReadFault, problem: str, now: datetime
@@ -374,9 +405,9 @@ class Ledger:
         return {slo: self._ids[_name(slo)] for slo in slos}
 
 
-def _end_of_minute(at: datetime) -> datetime:
-    """Return the end of the minute of a sample: the ledger counts by the minute, and so few states differ."""
-    return instant(ceil(seconds(at), MINUTE))
+def _start_of_minute(at: datetime) -> datetime:
+    """Return the start of the minute of a sample: other series may lack samples of it yet."""
+    return instant(floor(seconds(at), MINUTE))
 
 
 def _name(slo: Slo) -> _Name:
@@ -397,7 +428,7 @@ def _aligned(span: Span, width: int) -> tuple[int, int]:
 
 def _final_until(state: LedgerState) -> int:
     """Return the second, a whole hour, before which no bucket is written again."""
-    return 0 if state.filled_to is None else floor(seconds(state.filled_to - OVERLAP), HOUR)
+    return 0 if state.counted_to is None else floor(seconds(state.counted_to - OVERLAP), HOUR)
 
 
 def _width_for(span: Span, points: int, rollups: Sequence[Rollup]) -> int:

@@ -3,13 +3,13 @@
 import dataclasses
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import String, cast, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.budgets.ledger.state import LedgerState, ReadFault, after_writing
+from bot.budgets.ledger.state import LedgerState, ReadFault, after_writing, lateness_after
 from bot.catalog.window import Span
 from bot.store.tables.core import slos as ledgers
 
@@ -44,19 +44,23 @@ async def record_write(
     now: datetime,
     *,
     newest: Mapping[int, datetime],
+    late: Mapping[int, timedelta],
 ) -> dict[int, LedgerState]:
     """Store how far ledgers are filled after `span` was written, and clear the fault; return their states.
 
     `newest` are the newest samples of sources that lag behind. A span in the past says nothing of them.
+    `late` is how late events came that this write added to what seemed to be complete.
     """
-    alike: dict[tuple[LedgerState, datetime | None], list[int]] = defaultdict(list)
+    alike: dict[tuple[LedgerState, datetime | None, timedelta | None], list[int]] = defaultdict(list)
     for slo_id, state in states.items():
         is_latest = state.filled_to is None or span.end >= state.filled_to
-        alike[state, newest.get(slo_id) if is_latest else state.newest].append(slo_id)
+        newest_sample = newest.get(slo_id) if is_latest else state.newest
+        alike[state, newest_sample, late.get(slo_id)].append(slo_id)
     after: dict[int, LedgerState] = {}
-    for (state, newest_sample), ids in alike.items():
+    for (state, newest_sample, lateness), ids in alike.items():
         values: dict[str, Any] = {
             **after_writing(state, span, width),
+            **lateness_after(state, lateness, now),
             "read_at": now,
             "newest": newest_sample,
             "fault": None,

@@ -65,6 +65,7 @@ class SourceRegistry(Mapping[str, Source]):
                     basic_auth=settings.basic_auth,
                     headers=settings.headers,
                     timeout=settings.timeout,
+                    delay=settings.delay,
                 )
             case LokiSettings():
                 return LokiSource(settings, self._session)

@@ -270,7 +270,7 @@ SloWindow = Annotated[
 ]
 EvaluationInterval = Annotated[timedelta, *_duration("1s", "1d", "60s")]
 Timeout = Annotated[timedelta, *_duration("100ms", "5m", "30s")]
-Delay = Annotated[timedelta, *_duration("0s", "1d", "5m")]
+Delay = Annotated[timedelta, *_duration("0s", "6h", "10m")]
 Latency = Annotated[timedelta, *_duration("1ms", "1d", "300ms")]
 BurnWindow = Annotated[timedelta, *_duration("1s", "400d", "1h", "5m")]
 GuardWindow = Annotated[timedelta, *_duration("1s", "6h", "5m")]

@@ -91,6 +91,12 @@ slos = Table(
     Column("read_at", Instant),
     # The newest sample that the source had then, null unless it lags behind the read.
     Column("newest", Instant),
+    # The delay of the source, in seconds, with which the newest part was read.
+    Column("delay_s", Integer),
+    # How late events came at most, in seconds, though their source seemed to be up to date; and when that was
+    # last seen.
+    Column("late_s", Integer),
+    Column("late_at", Instant),
     # The last read's failure, null after a success: no_data, invalid or refused; and its description.
     Column("fault", String(20)),
     Column("problem", Text),

@@ -123,6 +123,18 @@ async def find_late(
     return {index: at for index, at in newest.items() if at < steps.stop - promql.LATE_S}
 
 
+async def find_last(ask: CounterReader, selectors: Sequence[str], steps: range) -> list[int | None]:
+    """Return the newest sample, in seconds, of counters that have ended, None where it is long ago."""
+    if not selectors:
+        return []
+    queries = partial(promql.newest, within_s=promql.LOOKBACK_S)
+    answers = await ask([{_NAME: selector} for selector in selectors], queries, steps[-1:])
+    return [
+        max((int(at) for series in answer.values() for at in series.values()), default=None)
+        for answer in answers
+    ]
+
+
 def _still(events: Sequence[Series], steps: range, length_s: int) -> list[int]:
     """Return the indices of the counters without events in the last `length_s` seconds of the steps."""
     last = steps[max(0, len(steps) - max(1, length_s // steps.step)) :]

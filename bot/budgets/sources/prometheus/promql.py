@@ -129,10 +129,10 @@ def present(selector: str, step_s: int, by: str = "") -> dict[str, str]:
     return {PRESENT: f"count{by} (last_over_time({selector}[{max(step_s, PRESENT_S)}s]))"}
 
 
-def newest(selector: str, step_s: int, by: str = "") -> dict[str, str]:
-    """Return the query for `NEWEST`, the time of the newest sample, in seconds; none after `PRESENT_S`."""
+def newest(selector: str, step_s: int, by: str = "", *, within_s: int = PRESENT_S) -> dict[str, str]:
+    """Return the query for `NEWEST`, the time of the newest sample, in seconds; none after `within_s`."""
     del step_s
-    return {NEWEST: f"max{by} (max_over_time(timestamp({selector})[{PRESENT_S}s:{_NEWEST_STEP_S}s]))"}
+    return {NEWEST: f"max{by} (max_over_time(timestamp({selector})[{within_s}s:{_NEWEST_STEP_S}s]))"}
 
 
 def exact(selector: str, step_s: int, by: str = "") -> dict[str, str]:

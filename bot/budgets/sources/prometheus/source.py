@@ -3,7 +3,7 @@
 import asyncio
 import math
 from collections import defaultdict
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import assert_never
@@ -31,6 +31,7 @@ from bot.budgets.sources.prometheus.counters import (
     Series,
     count_events,
     find_ended,
+    find_last,
     find_late,
 )
 from bot.budgets.sources.prometheus.events import events, has_bad, instant
@@ -61,7 +62,7 @@ class PrometheusSource:
     """Counts events by queries to one server.
 
     `headers` go with every request (`X-Scope-OrgID` and the like). Give a bearer token or basic auth,
-    not both. No request takes longer than `timeout`.
+    not both. No request takes longer than `timeout`. Samples come up to `delay` after their time.
     """
 
     def __init__(
@@ -73,7 +74,9 @@ class PrometheusSource:
         basic_auth: tuple[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         timeout: timedelta = timedelta(seconds=30),
+        delay: timedelta = timedelta(),
     ) -> None:
+        self.delay = delay
         self._api = PrometheusApi(
             url,
             session,
@@ -107,7 +110,9 @@ class PrometheusSource:
         totals = [selectors["total"] for selectors in counters]
         ended = await self._find_ended(totals, counts, steps)
         late: dict[int, int] = {}
+        last: dict[int, int | None] = {}
         if WINDOW not in totals[0]:
+            last = dict(zip(sorted(ended), await self._find_last(totals, ended, steps), strict=True))
             late = await find_late(self._evaluate, totals, [series["total"] for series in counts], steps)
         lacking: list[Series] = [{} for _ in slis]
         if isinstance(slis[0], LatencySli):
@@ -124,6 +129,7 @@ class PrometheusSource:
                     counted,
                     steps,
                     has_ended=index in ended,
+                    last=last.get(index),
                     lacks_bucket=bool(lacking[index].get(steps[-1])),
                 )
             except SourceUnavailableError:
@@ -166,6 +172,7 @@ class PrometheusSource:
         steps: range,
         *,
         has_ended: bool,
+        last: int | None,
         lacks_bucket: bool,
     ) -> None:
         """Raise `SourceError` if it is not known at the end of the steps what happens."""
@@ -175,7 +182,7 @@ class PrometheusSource:
             if native is not None:
                 raise UnmeasurableError(native, counted)
             what = "the query has had no value for an hour:" if WINDOW in total else "no series match"
-            raise NoSeriesError(f"{what} {total}", counted)
+            raise NoSeriesError(f"{what} {total}", counted, None if last is None else instant(last))
         if isinstance(sli, LatencySli) and lacks_bucket:
             fault = await bucket_fault(self._api, sli, counters, steps.stop, steps.step)
             raise UnmeasurableError(fault, counted)
@@ -192,6 +199,12 @@ class PrometheusSource:
             for index, query in enumerate(totals)
             if not found[index] and not await self._had_value(query, steps)
         }
+
+    async def _find_last(
+        self, totals: Sequence[str], ended: Collection[int], steps: range
+    ) -> list[int | None]:
+        """Return the newest samples of the SLIs that have ended, in the order of their indices."""
+        return await find_last(self._evaluate, [totals[index] for index in sorted(ended)], steps)
 
     async def _had_value(self, query: str, steps: range) -> bool:
         """Return whether a full query, which may have no value where nothing happens, had one in an hour."""

@@ -38,7 +38,7 @@ class HttpSourceSpec(Model):
     timeout: Timeout = parse_duration("30s")
     """How long one request may take, 100ms to 5m."""
     delay: Delay = parse_duration("0s")
-    """How late events come at most, 0s to 1d: younger ones are not asked for yet."""
+    """How late events come at most, 0s to 6h: younger ones are not asked for yet."""
 
     def broken_rules(self) -> Iterator[BrokenRule]:
         """Check that there is one way to log in."""

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from bot.catalog.sources import PrometheusSettings
-from bot.policy.documents.fields import HeaderName, Secret, Timeout, Url
+from bot.policy.documents.fields import Delay, HeaderName, Secret, Timeout, Url
 from bot.policy.documents.model import BrokenRule, Model
 from bot.policy.documents.quantities import parse_duration
 from bot.policy.documents.sources.access import BasicAuth, login_faults
@@ -27,6 +27,9 @@ class PrometheusSourceSpec(Model):
     """Further HTTP headers, such as a tenant's `X-Scope-OrgID`."""
     timeout: Timeout = parse_duration("30s")
     """How long one question may take, 100ms to 5m."""
+    delay: Delay = parse_duration("0s")
+    """How long after their time samples may come, 0s to 6h: `10m` for exporters of CloudWatch. Budgets are
+    then those of that long ago, when all is known."""
 
     def broken_rules(self) -> Iterator[BrokenRule]:
         """Check that there is one way to log in."""
@@ -40,4 +43,5 @@ class PrometheusSourceSpec(Model):
             basic_auth=self.basic_auth.pair if self.basic_auth is not None else None,
             headers=dict(self.headers),
             timeout=self.timeout,
+            delay=self.delay,
         )

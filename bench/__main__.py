@@ -51,6 +51,7 @@ NOTES = """
 - The year is simulated on SQLite for a hundred services, since all of it grows with their number, with five
   deployments a week, a freeze a month and an incident a year each; retention runs after each month. The whole
   table is in docs/operating.md: `python -m bench.year --services 1000`.
+- The same SLOs are also read from documents of Sloth and evaluated in turn with the own ones.
 - "Remaining" is the largest difference between the two in any SLO's remaining budget.
 """
 
@@ -144,6 +145,7 @@ def _windows(slos: int, found: evaluation.Windows) -> list[Row]:
 def _evaluation(slos: int, found: evaluation.Evaluated) -> list[Row]:
     return [
         _row(f"tick of {slos} SLOs, 30 days", found.ours_s, found.peer_s, "s", "≤ 0.01"),
+        _row("the same as documents of Sloth, beside the own", found.imported_s, found.ours_s, "s", "≤ 1.1"),
         ("remaining, largest difference", f"{found.difference:.6f}", "", "", "≤ 0.001"),
         (f"first filling of {slos} SLOs", f"{found.filling_s:.1f} s", "", "", ""),
     ]

@@ -6,7 +6,8 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -16,6 +17,7 @@ import aiohttp
 import yaml
 
 from bot.budgets.assessment import AssessmentRequest, assess_all
+from bot.budgets.budget import Budget
 from bot.budgets.collector import Collector
 from bot.budgets.evaluator import Assessed, Evaluator
 from bot.budgets.ledger.ledger import Ledger
@@ -28,6 +30,7 @@ from bot.catalog.slo import CounterSli, Slo
 from bot.catalog.teams import Teams
 from bot.catalog.window import RollingWindow, Span
 from bot.freezes.budget_judge import BudgetJudge
+from bot.policy.loader import load
 from bot.serving import relax_garbage_collection
 from bot.store.database import Database
 from bot.store.migrate import migrate
@@ -49,9 +52,13 @@ _VENV = Path(".cache/slo-generator")
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """Seconds for a tick, and for the same SLOs by slo-generator; the largest difference in remaining."""
+    """Seconds for a tick, and for the same SLOs by slo-generator; the largest difference in remaining.
+
+    `imported_s` is a tick of the same SLOs as Sloth's documents have them.
+    """
 
     ours_s: float
+    imported_s: float
     peer_s: float
     difference: float
     filling_s: float
@@ -118,42 +125,73 @@ def _slo(service: int, operation: int, window: timedelta) -> Slo:
     return Slo(f"service-{service}", f"operation-{operation}", Decimal("0.99"), RollingWindow(window), sli)
 
 
+def imported(folder: Path, slos: int) -> Catalog:
+    """Return the catalog of a policies folder in which the same SLOs are documents of Sloth."""
+    policies = folder / "imported"
+    policies.mkdir()
+    workspace = {
+        "apiVersion": "governor/v1",
+        "kind": "Workspace",
+        "metadata": {"name": "acme"},
+        "spec": {
+            "channels": {"announcements": "#releases"},
+            "sources": {"prometheus": {"url": "http://127.0.0.1:9090"}},
+            "imports": [{"folder": ".", "defaults": [{"channel": "#releases"}]}],
+        },
+    }
+    (policies / "workspace.yaml").write_text(yaml.safe_dump(workspace))
+    for service in services(slos):
+        (policies / f"{service.name}.yaml").write_text(yaml.safe_dump(_sloth(service)))
+    return load(policies)
+
+
+def _sloth(service: Service) -> dict[str, object]:
+    """Return a service's SLOs as a document of Sloth."""
+    slos = []
+    for slo in service.slos:
+        assert isinstance(slo.sli, CounterSli)
+        error, total = (f"sum(rate({each}[{{{{.window}}}}]))" for each in (slo.sli.bad, slo.sli.total))
+        slos.append(
+            {
+                "name": slo.name,
+                "objective": 99,
+                "sli": {"events": {"error_query": error, "total_query": total}},
+                "alerting": {"page_alert": {"disable": True}, "ticket_alert": {"disable": True}},
+            }
+        )
+    return {"version": "prometheus/v1", "service": service.name, "slos": slos}
+
+
 async def measure(folder: Path, slos: int) -> Evaluated:
     """Fill the ledger, time a tick of ours, and the peer on a sample of the SLOs."""
     end = datetime.now(UTC).replace(second=0, microsecond=0)
     async with (
         running_prometheus(folder, openmetrics=history(slos, end)) as prometheus,
-        Database(f"sqlite+aiosqlite:///{folder}/evaluation.db") as database,
         aiohttp.ClientSession() as session,
     ):
-        await migrate(database)
         clock = StandingClock(end - (_TICKS + 1) * _EVERY)
+        source = PrometheusSource(prometheus.url, session)
         catalog = Catalog(
             Workspace("acme", "#releases", evaluate_every=_EVERY),
             {service.name: service for service in services(slos)},
             "",
         )
-        ledger = Ledger(database)
-        await ledger.register(catalog.slos)
-        judge = BudgetJudge(database, lambda _context: ())
-
-        async def assessed(found: Assessed, now: datetime) -> None:
-            await judge.judge_all(found, now)
-
-        source = PrometheusSource(prometheus.url, session)
-        collector = Collector(ledger, {"prometheus": source})
-        evaluator = Evaluator(collector, ledger, CurrentCatalog(catalog), clock, assessed)
-        ticks = []
-        for _ in range(1 + _TICKS):
-            began = time.perf_counter()
-            await evaluator.evaluate(list(catalog.services.values()))
-            ticks.append(time.perf_counter() - began)
-            if len(ticks) == 1:
-                # As in a bot that has begun to run.
-                relax_garbage_collection()
-            clock.time += _EVERY
-        budgets = {budget.slo.key: budget for all_ in evaluator.latest.values() for budget in all_}
-        at = clock.time - _EVERY
+        async with (
+            _evaluating(folder / "evaluation.db", catalog, source, clock) as evaluate,
+            _evaluating(folder / "imported.db", imported(folder, slos), source, clock) as evaluate_imported,
+        ):
+            filling_s = await _timed(evaluate())
+            await evaluate_imported()
+            # As in a bot that has begun to run.
+            relax_garbage_collection()
+            ticks, imported_ticks = [], []
+            for _ in range(_TICKS):
+                clock.time += _EVERY
+                # In turns, so that a machine that is slow for a while is slow for both.
+                ticks.append(await _timed(evaluate()))
+                imported_ticks.append(await _timed(evaluate_imported()))
+            budgets = {budget.slo.key: budget for budget in await evaluate()}
+        at = clock.time
         runs = [
             (count, *await asyncio.to_thread(slo_generator, folder, prometheus.url, slos, count, at))
             for count in PEER_SAMPLES
@@ -161,7 +199,32 @@ async def measure(folder: Path, slos: int) -> Evaluated:
         (few, few_s, _), (many, many_s, reports) = runs
         peer_s = (many_s - few_s) / (many - few) * slos
         difference = max(abs(float(budgets[key].remaining or 0) - left) for key, left in reports.items())
-        return Evaluated(statistics.median(ticks[1:]), peer_s, difference, ticks[0])
+        ours_s, imported_s = statistics.median(ticks), statistics.median(imported_ticks)
+        return Evaluated(ours_s, imported_s, peer_s, difference, filling_s)
+
+
+@asynccontextmanager
+async def _evaluating(
+    file: Path, catalog: Catalog, source: PrometheusSource, clock: StandingClock
+) -> AsyncIterator[Callable[[], Awaitable[list[Budget]]]]:
+    """Yield what evaluates all SLOs of a catalog, decisions included, and returns the budgets."""
+    async with Database(f"sqlite+aiosqlite:///{file}") as database:
+        await migrate(database)
+        ledger = Ledger(database)
+        await ledger.register(catalog.slos)
+        judge = BudgetJudge(database, lambda _context: ())
+
+        async def assessed(found: Assessed, now: datetime) -> None:
+            await judge.judge_all(found, now)
+
+        collector = Collector(ledger, {"prometheus": source})
+        evaluator = Evaluator(collector, ledger, CurrentCatalog(catalog), clock, assessed)
+
+        async def evaluate() -> list[Budget]:
+            await evaluator.evaluate(list(catalog.services.values()))
+            return [budget for all_ in evaluator.latest.values() for budget in all_]
+
+        yield evaluate
 
 
 def slo_generator(

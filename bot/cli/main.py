@@ -20,6 +20,7 @@ from bot.cli.console import NO, YES, Json, Url, err, fail, out, print_json, run_
 from bot.cli.deployments.deploy import deploy
 from bot.cli.doctor import doctor
 from bot.cli.explain import explain
+from bot.cli.import_slos import import_slos
 from bot.cli.mcp import mcp
 from bot.cli.policies.rules import rules
 from bot.cli.tokens import tokens
@@ -113,6 +114,7 @@ def sandbox(
 
 
 cli.command()(check)
+cli.command("import")(import_slos)
 cli.command()(rules)
 
 

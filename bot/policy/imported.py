@@ -9,15 +9,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
-from yaml import MappingNode, Node, YAMLError
+from yaml import MappingNode, Node
 from yaml.error import Mark
 
 from bot.formatting import duration_code
 from bot.policy.documents.documents import API_VERSION
 from bot.policy.documents.imports import ImportDefaultsSpec, ImportSpec
 from bot.policy.faults import Path as KeyPath
-from bot.policy.faults import PolicyFault, dotted, quoted
-from bot.policy.formats.foreign_documents import documents_in, is_governed_by, mentions_slos, unrendered
+from bot.policy.faults import PolicyError, PolicyFault, dotted, quoted
+from bot.policy.formats.foreign_documents import documents_in, is_governed_by, mentions_slos
+from bot.policy.formats.foreign_files import TOO_LARGE, composed, plainer
 from bot.policy.formats.reading import ForeignDocument, NoteKind, Reading
 from bot.policy.formats.registry import SloFormats, slo_formats
 from bot.policy.formats.services import (
@@ -29,23 +30,21 @@ from bot.policy.formats.services import (
     ServiceFault,
     services_of,
 )
-from bot.policy.rules.validation import ParsedDocument, PlaceElsewhere
+from bot.policy.rules.validation import ParsedDocument, PlaceElsewhere, validate
 from bot.policy.rules.variables import named_variables
 from bot.policy.rules.workspaces import main_workspace
-from bot.policy.templates.templates import with_placeholders_checked
+from bot.policy.templates.templates import with_placeholders_checked, with_sample
 from bot.policy.yaml.source_text import SourceText
 from bot.policy.yaml.tree import Allowance, NodePosition, TooLargeError, Tree
 from bot.policy.yaml.yaml_files import (
     UnreadableFileError,
-    compose,
-    compose_quickly,
     find_files,
     read_text,
 )
 
+_NO_CHANNEL = "`channel` is missing"
 _DEFAULT_SOURCE = "prometheus"
 _SPECS = TypeAdapter(tuple[ImportSpec, ...])
-_TOO_LARGE = "aliases repeat too many values from here on; do they nest?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +194,7 @@ class _Importing:
             return
         allowance = Allowance()
         try:
-            for node in _composed(text):
+            for node in composed(text):
                 if isinstance(node, MappingNode) and is_governed_by(node, API_VERSION):
                     message = "this document belongs in the folder of policies"
                     allowed = "documents of other tools in folders to import"
@@ -216,7 +215,7 @@ class _Importing:
                 else:
                     self._documents[index].append(document)
         except TooLargeError as too_large:
-            self._faults.append(text.fault(too_large.mark, _TOO_LARGE))
+            self._faults.append(text.fault(too_large.mark, TOO_LARGE))
 
     def _rules(self, spec: ImportSpec) -> ImportRules:
         defaults = [Defaults(block.labels, _values(block)) for block in spec.defaults]
@@ -230,20 +229,6 @@ class _Importing:
             for name in _mapping(_mapping(source.tree.value, "spec"), "sources")
         ]
         return names[0] if len(names) == 1 else _DEFAULT_SOURCE
-
-
-def plainer(fault: PolicyFault, text: SourceText) -> PolicyFault:
-    """Return the fault of a file that is no YAML, or that it is a template that nobody filled in."""
-    template = unrendered(text.text)
-    return fault if template is None else text.fault(template[0], template[1])
-
-
-def _composed(text: SourceText) -> Iterator[Node]:
-    try:
-        yield from list(compose_quickly(text, as_libyaml=True))
-    except (YAMLError, ValueError):
-        # This parser does not say where the fault is.
-        yield from compose(text)
 
 
 def _values(block: ImportDefaultsSpec) -> Mapping[KeyPath, object]:
@@ -329,6 +314,16 @@ def _positions(value: object, path: KeyPath) -> dict[KeyPath, NodePosition]:
 
 def _is_fault(reading: Reading) -> bool:
     return reading.refusal is not None and not reading.is_unsupported
+
+
+def faults_of(services: ImportedServices) -> list[PolicyFault]:
+    """Return the faults of imported services by themselves, without the policies that they go to."""
+    faults = [_service_fault(fault) for fault in services.faults]
+    for service in services.services:
+        source = _parsed(service)
+        faults += validate(with_sample(with_placeholders_checked(source)))[1]
+    # A service without a channel has a fault that says more.
+    return [fault for fault in PolicyError(faults).faults if fault.message != _NO_CHANNEL]
 
 
 def _refusal(reading: Reading) -> PolicyFault:

@@ -17,7 +17,8 @@ from bot.catalog.catalog import Catalog
 from bot.policy.documents.documents import API_VERSION, KINDS, Document, ServiceDocument
 from bot.policy.faults import PolicyError, PolicyFault, did_you_mean, quoted
 from bot.policy.formats.foreign_documents import is_recognized
-from bot.policy.imported import Imported, import_slos, plainer
+from bot.policy.formats.foreign_files import plainer
+from bot.policy.imported import Imported, import_slos
 from bot.policy.policy_set import PolicySet
 from bot.policy.rules.dependencies import dependency_faults
 from bot.policy.rules.freeze_windows import freeze_window_faults

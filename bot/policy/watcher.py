@@ -2,7 +2,8 @@
 
 The operating system's notifications (inotify, through watchfiles) make it quick. Every few seconds the
 files' metadata is compared as well, which finds what notifications miss: a folder that was deleted and
-created again, a symlink above the folder that was replaced, a network file system.
+created again, a symlink above the folder that was replaced, a network file system. Folders that the policies
+name to import from are watched alike.
 
 Files are read beside the event loop, and for a limited time: one that never ends to be read is a fault like
 others. The label values for documents with `forEach` are passed to `set_known_values`.
@@ -28,6 +29,7 @@ from bot.policy.yaml.yaml_files import OutOfResourcesError, UnreadableFileError,
 
 OnChange = Callable[[Catalog], Awaitable[None]]
 OnFaults = Callable[[tuple[PolicyFault, ...]], Awaitable[None]]
+Identities = Mapping[Path, tuple[int, int] | None]
 FileStates = tuple[tuple[str, int, int, int, int], ...]
 
 log = structlog.get_logger(__name__)
@@ -56,6 +58,7 @@ class PolicyWatcher:
         read_limit: timedelta = _READ_LIMIT,
     ) -> None:
         self.folder = folder
+        self._folders: tuple[Path, ...] = (folder,)
         self.faults: tuple[PolicyFault, ...] = ()
         self._environ = environ
         self._look_every = look_every
@@ -144,7 +147,7 @@ class PolicyWatcher:
     async def _have_states_changed(self) -> bool:
         """Return whether the files' metadata differs from before, or cannot be read."""
         try:
-            return await self._reader.run(_file_states, self.folder) != self._file_states
+            return await self._reader.run(_file_states, self._folders) != self._file_states
         except (BlockedError, OutOfResourcesError):
             return True
 
@@ -172,9 +175,13 @@ class PolicyWatcher:
         """Read the folder; again if it was written to meanwhile, as a file may be incomplete."""
         for _ in range(_AT_MOST_MS // _QUIET_MS):
             # The states come first: later writes are found at the next comparison.
-            self._file_states = await self._reader.run(_file_states, self.folder)
-            policies, faults = await self._reader.run(_read_all, self.folder, self._environ)
-            if await self._reader.run(_file_states, self.folder) == self._file_states:
+            self._file_states = await self._reader.run(_file_states, self._folders)
+            policies, faults, imported = await self._reader.run(_read_all, self.folder, self._environ)
+            folders, self._folders = self._folders, (self.folder, *imported)
+            if folders != self._folders:
+                # The states do not yet have all folders that were read.
+                continue
+            if await self._reader.run(_file_states, self._folders) == self._file_states:
                 break
             await asyncio.sleep(_QUIET_MS / 1000)
         self.faults = faults
@@ -215,10 +222,12 @@ class PolicyWatcher:
             yield False
 
     async def _notifications(self) -> AsyncGenerator[bool, None]:
-        """Yield as `_events` does, for as long as the path leads to the same folder."""
-        folder = await self._identity()
+        """Yield as `_events` does, for as long as the paths lead to the same folders."""
+        folders = await self._identities()
+        if folders[self.folder] is None:
+            raise FileNotFoundError(self.folder)
         notifications = awatch(
-            self.folder,
+            *(path for path, identity in folders.items() if identity is not None),
             watch_filter=None,
             debounce=_AT_MOST_MS,
             step=_QUIET_MS,
@@ -230,18 +239,18 @@ class PolicyWatcher:
         async with aclosing(notifications):
             async for changes in notifications:
                 yield bool(changes)
-                if await self._identity() != folder:
+                if await self._identities() != folders:
                     return
 
     async def _is_there(self) -> bool:
         try:
-            return await self._identity() is not None
+            return (await self._identities())[self.folder] is not None
         except BlockedError:
             return False
 
-    async def _identity(self) -> tuple[int, int] | None:
-        """Return what the path leads to; None while that is nothing. Raises `BlockedError`."""
-        return await self._reader.run(_identity, self.folder)
+    async def _identities(self) -> Identities:
+        """Return what the paths lead to; None where that is nothing. Raises `BlockedError`."""
+        return await self._reader.run(_identities, self._folders)
 
 
 def _blocked_fault(folder: Path) -> PolicyFault:
@@ -252,11 +261,17 @@ def _blocked_fault(folder: Path) -> PolicyFault:
 
 def _read_all(
     folder: Path, environ: Mapping[str, str] | None
-) -> tuple[PolicySet | None, tuple[PolicyFault, ...]]:
+) -> tuple[PolicySet | None, tuple[PolicyFault, ...], tuple[Path, ...]]:
+    """Return the policies or their faults, and the folders that they import from."""
     try:
-        return read(folder, environ), ()
+        policies = read(folder, environ)
     except PolicyError as broken:
-        return None, broken.faults
+        return None, broken.faults, broken.folders
+    return policies, (), tuple(policies.imported.folders)
+
+
+def _identities(paths: Sequence[Path]) -> Identities:
+    return {path: _identity(path) for path in paths}
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
@@ -267,8 +282,12 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def _file_states(folder: Path) -> FileStates:
+def _file_states(folders: Sequence[Path]) -> FileStates:
     """Return the metadata of the files, which changes when they do."""
+    return tuple(state for folder in folders for state in _states_in(folder))
+
+
+def _states_in(folder: Path) -> FileStates:
     states = []
     try:
         files = find_files(folder)

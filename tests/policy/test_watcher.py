@@ -298,3 +298,51 @@ async def test_reload_now_works_without_a_running_loop(write: Write) -> None:
     write(s=OTHER_SERVICE)
     await watcher.reload_now()
     assert objective(watcher.current.catalog) == 0.99
+
+
+PYRRA = """
+apiVersion: pyrra.dev/v1alpha1
+kind: ServiceLevelObjective
+metadata: {name: search, annotations: {governor/channel: "#search"}}
+spec:
+  target: "99"
+  window: 4w
+  indicator:
+    ratio:
+      errors: {metric: 'http_requests_total{job="search",code=~"5.."}'}
+      total: {metric: 'http_requests_total{job="search"}'}
+"""
+IMPORTING = f"{WORKSPACE}  imports: [{{folder: ../slos}}]\n"
+
+
+@pytest.mark.parametrize("polls", [False, True])
+async def test_a_changed_folder_to_import_is_read(
+    write: Write, follow: Follow, tmp_path: Path, polls: bool
+) -> None:
+    slos = tmp_path / "slos"
+    slos.mkdir()
+    (slos / "search.yaml").write_text(PYRRA, encoding="utf-8")
+    folder = write(w=IMPORTING)
+    look_every = timedelta(seconds=0.1) if polls else timedelta(hours=1)
+    watcher = PolicyWatcher(folder, {}, look_every=look_every, force_polling=polls)
+    listener = await follow(watcher)
+    (slos / "search.yaml").write_text(PYRRA.replace('"99"', '"98"'), encoding="utf-8")
+    catalog = await listener.catalog()
+    assert [(slo.key, float(slo.objective)) for slo in catalog.slos] == [("search/search", 0.98)]
+
+
+async def test_a_folder_to_import_may_come_later_and_its_faults_keep_the_last_good_set(
+    write: Write, follow: Follow, tmp_path: Path
+) -> None:
+    slos = tmp_path / "slos"
+    folder = write(w=WORKSPACE)
+    listener = await follow(watcher_of(folder))
+    write(w=IMPORTING)
+    (fault,) = await listener.fault_set()
+    assert fault.path == "spec.imports[0].folder"
+    slos.mkdir()
+    (slos / "search.yaml").write_text(PYRRA, encoding="utf-8")
+    assert list((await listener.catalog()).services) == ["search"]
+    (slos / "search.yaml").write_text(PYRRA.replace('"99"', '"990"'), encoding="utf-8")
+    (fault,) = await listener.fault_set()
+    assert (Path(fault.file).name, fault.line, fault.path) == ("search.yaml", 6, "spec.target")

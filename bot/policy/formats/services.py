@@ -27,7 +27,7 @@ _KEYS: Final[Mapping[str, KeyPath]] = {
 _POLICY: Final = "policy"
 _SERVICE: Final = "service"
 _ANNOTATIONS = (*_KEYS, _POLICY, _SERVICE)
-_CHANNEL_WAYS = (
+CHANNEL_WAYS = (
     "the annotation governor/channel, a `channel` under `defaults` of `imports` in the Workspace document, "
     "or a Service document of that name"
 )
@@ -116,6 +116,7 @@ class ImportedServices:
     services: list[ImportedService] = field(default_factory=list)
     notes: list[tuple[Reading, Note]] = field(default_factory=list)
     faults: list[ServiceFault] = field(default_factory=list)
+    without_channel: list[str] = field(default_factory=list)
 
     def notes_of(self, reading: Reading) -> tuple[Note, ...]:
         """Return all notes on one document."""
@@ -123,10 +124,16 @@ class ImportedServices:
 
 
 def services_of(
-    readings: Iterable[tuple[Reading, ImportRules]], own: Mapping[str, Collection[str]]
+    readings: Iterable[tuple[Reading, ImportRules]],
+    own: Mapping[str, Collection[str]],
+    *,
+    needs_channel: bool = True,
 ) -> ImportedServices:
-    """Return the services of documents; `own` has the SLOs' names of services that the policies have."""
-    building = _Building(own)
+    """Return the services of documents; `own` has the SLOs' names of services that the policies have.
+
+    Without `needs_channel`, a service without one is no fault.
+    """
+    building = _Building(own, needs_channel=needs_channel)
     for reading, rules in readings:
         for slo in reading.slos:
             building.add(reading, slo, rules)
@@ -146,8 +153,9 @@ class _Entry:
 
 
 class _Building:
-    def __init__(self, own: Mapping[str, Collection[str]]) -> None:
+    def __init__(self, own: Mapping[str, Collection[str]], *, needs_channel: bool) -> None:
         self._own = own
+        self._needs_channel = needs_channel
         self._result = ImportedServices()
         self._entries: dict[tuple[str, str], list[_Entry]] = {}
         self._noted: set[tuple[int, Note]] = set()
@@ -225,8 +233,10 @@ class _Building:
             if place is not None:
                 places["spec", *path] = place
         if "channel" not in spec:
+            self._result.without_channel.append(name)
+        if "channel" not in spec and self._needs_channel:
             message = f"the service {quoted(name)} has no channel"
-            self._result.faults.append(ServiceFault(entries[0].place(), message, _CHANNEL_WAYS))
+            self._result.faults.append(ServiceFault(entries[0].place(), message, CHANNEL_WAYS))
         return spec
 
     def _value(

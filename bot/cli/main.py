@@ -20,8 +20,8 @@ from bot.cli.console import NO, YES, Json, Url, err, fail, out, print_json, run_
 from bot.cli.deployments.deploy import deploy
 from bot.cli.doctor import doctor
 from bot.cli.explain import explain
-from bot.cli.import_slos import import_slos
 from bot.cli.mcp import mcp
+from bot.cli.policies.import_slos import import_slos
 from bot.cli.policies.rules import rules
 from bot.cli.tokens import tokens
 from bot.cli.velocity import velocity
@@ -114,7 +114,8 @@ def sandbox(
 
 
 cli.command()(check)
-cli.command("import")(import_slos)
+# Typer's help shows the type of a list of arguments: the further ones are those that are left.
+cli.command("import", context_settings={"allow_extra_args": True})(import_slos)
 cli.command()(rules)
 
 

@@ -190,13 +190,17 @@ class _Reading:
         self._unread.append(unread)
 
     def _document(self, text: SourceText, node: Node, allowance: Allowance) -> None:
+        if is_recognized(node):
+            self._foreign.append((text, node))
+            return
         if not isinstance(node, MappingNode):
             is_empty = isinstance(node, ScalarNode) and node.value == ""
             message = "the document is empty" if is_empty else "the document is not a mapping"
             self.faults.append(text.fault(node.start_mark, message, "apiVersion, kind, metadata, spec"))
             return
-        fault = is_recognized(node) or _foreign(text, node)
+        fault = _foreign(text, node)
         if fault is True:
+            # A list of Kubernetes may hold documents of several tools.
             self._foreign.append((text, node))
         if isinstance(fault, PolicyFault):
             self._give_up(fault, _text_of(text, node))

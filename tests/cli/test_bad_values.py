@@ -29,6 +29,7 @@ NOBODY = "http://127.0.0.1:9"
 CREDENTIALS = {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_SIGNING_SECRET": "8f742231b10e8888abcd99", "PORT": "0"}
 WORKS = {name: name for name in NAMES} | {
     "check": "check nowhere",
+    "import": "import nowhere",
     "explain": "explain checkout",
     "where": "where checkout",
     "gate": "gate checkout",
@@ -39,7 +40,7 @@ WORKS = {name: name for name in NAMES} | {
     "webhooks redeliver": "webhooks redeliver 1",
 }
 """Each command with words that it takes."""
-ASK_NOBODY = {"key", "schema", "check", "manifest", *GROUPS_ALONE}
+ASK_NOBODY = {"key", "schema", "check", "import", "manifest", *GROUPS_ALONE}
 DATABASE = [
     "migrate",
     "token create",

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from yaml import MappingNode, Node, ScalarNode
+from yaml import MappingNode, Node, ScalarNode, SequenceNode
 
 from bot.policy.faults import quoted
 from bot.policy.formats.reading import ForeignDocument, KeyPath, Reading
@@ -36,8 +36,12 @@ def unrendered(text: str) -> tuple[int, str] | None:
     return None if match is None else (match.start(), _UNRENDERED.format(quoted(match[0])))
 
 
-def is_recognized(node: MappingNode) -> bool:
-    """Return whether one of the readers takes the document for one of its tool."""
+def is_recognized(node: Node) -> bool:
+    """Return whether one of the readers takes the document, or the first of a list, for one of its tool."""
+    if isinstance(node, SequenceNode):
+        node = node.value[0] if node.value else node
+    if not isinstance(node, MappingNode):
+        return False
     return slo_formats().recognizes(_top_level(node))
 
 
@@ -59,6 +63,10 @@ def documents_in(
 
     Raises `TooLargeError`.
     """
+    if isinstance(node, SequenceNode):
+        for each in node.value:
+            yield from documents_in(text, each, allowance, formats)
+        return
     if not isinstance(node, MappingNode) or not formats.may_recognize(_top_level(node)):
         return
     tree = read_foreign_tree(node, allowance)

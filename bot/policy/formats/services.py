@@ -26,7 +26,7 @@ _KEYS: Final[Mapping[str, KeyPath]] = {
 """The annotations that say something of a service, and where a policy document says it."""
 _POLICY: Final = "policy"
 _SERVICE: Final = "service"
-_ANNOTATIONS = (*_KEYS, _POLICY, _SERVICE)
+_ANNOTATIONS = (*_KEYS, _POLICY, _SERVICE, "sli", "window")
 CHANNEL_WAYS = (
     "the annotation governor/channel, a `channel` under `defaults` of `imports` in the Workspace document, "
     "or a Service document of that name"

@@ -14,6 +14,7 @@ from bot.formatting import duration_code
 from bot.policy.faults import dotted, quoted
 from bot.policy.formats.document_fields import Fields, InvalidFieldError, KubernetesMetadata
 from bot.policy.formats.field_values import NoBudgetError, objective, prometheus_duration
+from bot.policy.formats.objectives import burn_alert_line
 from bot.policy.formats.queries import QueryError, ReadSli, events_sli, ratio_sli
 from bot.policy.formats.reading import ForeignDocument, KeyPath, Note, NoteKind, Reading, ReadSlo
 
@@ -324,7 +325,4 @@ def _burn_alerts(spec: Fields, period_s: Decimal) -> Iterator[str]:
             except ArithmeticError:
                 message = f"{quoted(text)} within {duration_code(long)} cannot be a part of a budget"
                 raise InvalidFieldError(alert.path, message) from None
-            yield (
-                f"{{severity: {severity}, burn: {burn:.4g}, "
-                f"long: {duration_code(long)}, short: {duration_code(short)}}}"
-            )
+            yield burn_alert_line(severity, round(burn, 4), long, short)

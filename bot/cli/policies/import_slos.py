@@ -20,9 +20,8 @@ if TYPE_CHECKING:
 
 
 def import_slos(  # noqa: PLR0917 - the command's own options
-    paths: Annotated[
-        list[Path], typer.Argument(metavar="FILE|DIR...", help="Documents, or folders of them.")
-    ],
+    context: typer.Context,
+    path: Annotated[Path, typer.Argument(metavar="FILE|DIR...", help="Documents, or folders of them.")],
     write: Annotated[
         Path | None,
         typer.Option("--write", metavar="DIR", help="Write them here as policies, one file a service."),
@@ -53,7 +52,7 @@ def import_slos(  # noqa: PLR0917 - the command's own options
     rules = _rules(source, channel, window)
     formats = slo_formats()
     with progress("documents read") as show:
-        found = read_files(_files(paths), formats, show)
+        found = read_files(_files([path, *map(Path, context.args)]), formats, show)
     readings = [*formats.read(found.documents, source), *found.refused]
     readings.sort(key=lambda reading: (reading.document.file, reading.document.line))
     if not readings and not found.faults:

@@ -170,7 +170,9 @@ class _Importing:
     ) -> None:
         for text, node in found:
             self._read.add(Path(text.file).resolve())
-            index = next((each for each in nearest if _is_within(text.file, folders[each])), None)
+            # Documents that stand in for others, in a backtest, may lie elsewhere.
+            file = Path(text.file) if _is_within(text.file, self._root) else self._root
+            index = next((each for each in nearest if _is_within(file, folders[each])), None)
             if index is not None:
                 self._document(index, text, node, Allowance(), rules[index])
 
@@ -262,7 +264,9 @@ def _merged(sources: Sequence[ParsedDocument], services: Sequence[ImportedServic
         else source
         for source in sources
     ]
-    return [*merged, *(with_placeholders_checked(_parsed(service)) for service in added.values())]
+    # That a channel is missing is said already, in other words.
+    new = [service for service in added.values() if "channel" in service.spec]
+    return [*merged, *(with_placeholders_checked(_parsed(service)) for service in new)]
 
 
 def _with_slos(source: ParsedDocument, service: ImportedService) -> ParsedDocument:
@@ -342,7 +346,7 @@ def _is_same(first: Path, second: Path) -> bool:
     return first.resolve() == second.resolve()
 
 
-def _is_within(file: str, folder: Path) -> bool:
+def _is_within(file: str | Path, folder: Path) -> bool:
     return Path(file).resolve().is_relative_to(folder.resolve())
 
 

@@ -158,7 +158,8 @@ class _Spec:
         refusal = f"none of its SLOs can be read: {'; '.join(dict.fromkeys(self._left_out.values()))}"
         # What is left out is said already.
         notes = tuple(note for note in notes if note.path not in self._left_out)
-        return Reading(document, title, (), notes, refusal, self._fields.at("slos"), is_unsupported=True)
+        refused_at = next(iter(self._left_out))
+        return Reading(document, title, (), notes, refusal, refused_at, is_unsupported=True)
 
     def _slo(self, fields: Fields) -> tuple[Mapping[str, Any], ReadSli] | None:
         """Return the SLO as the own format has it; None where it is left out, which a note says."""

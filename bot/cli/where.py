@@ -9,6 +9,7 @@ import typer
 from rich.text import Text
 
 from bot.cli.console import Json, Url, out, print_json, service_and_slo
+from bot.deployments.deployment import short_commit
 from bot.formatting import duration_text
 
 _WIDTH = 78
@@ -70,7 +71,7 @@ def _cause(row: Mapping[str, Any]) -> str:
     if row["incident"] is not None:
         return f"incident {row['incident']}, from {_time(row['at'])}: {row['title']}"
     if row["deployment"] is not None:
-        return f"after the deployment of {row['commit']}, {_time(row['at'])} {row['url'] or ''}".rstrip()
+        return f"after the deployment of {short_commit(row['commit'])}, {_time(row['at'])} {row['url'] or ''}".rstrip()
     if row["flag"] is not None:
         return f"after flag {row['flag']} was raised in {row['environment']}, first {_time(row['at'])}"
     return "the rest"

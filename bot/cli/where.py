@@ -71,7 +71,8 @@ def _cause(row: Mapping[str, Any]) -> str:
     if row["incident"] is not None:
         return f"incident {row['incident']}, from {_time(row['at'])}: {row['title']}"
     if row["deployment"] is not None:
-        return f"after the deployment of {short_commit(row['commit'])}, {_time(row['at'])} {row['url'] or ''}".rstrip()
+        commit = short_commit(row["commit"])
+        return f"after the deployment of {commit}, {_time(row['at'])} {row['url'] or ''}".rstrip()
     if row["flag"] is not None:
         return f"after flag {row['flag']} was raised in {row['environment']}, first {_time(row['at'])}"
     return "the rest"

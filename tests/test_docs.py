@@ -208,7 +208,7 @@ def test_what_another_incident_bot_reports_is_taken_by_the_api() -> None:
 
 def test_the_five_values_that_a_first_workspace_changes_are_in_the_example() -> None:
     page = (DOCS / "install.md").read_text(encoding="utf-8")
-    section = page.partition("## 2. Change five values")[2].partition("\n## ")[0]
+    section = page.partition("## 2. Write the first policies")[2].partition("\n## ")[0]
     rows = [row.split("|")[1:3] for row in section.splitlines() if row.startswith("| ")][1:]
     assert len(rows) == 5
     for values, file in rows:

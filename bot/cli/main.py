@@ -22,6 +22,7 @@ from bot.cli.doctor import doctor
 from bot.cli.explain import explain
 from bot.cli.mcp import mcp
 from bot.cli.policies.import_slos import import_slos
+from bot.cli.policies.init import init
 from bot.cli.policies.rules import rules
 from bot.cli.tokens import tokens
 from bot.cli.velocity import velocity
@@ -113,6 +114,7 @@ def sandbox(
     sys.exit(code)
 
 
+cli.command()(init)
 cli.command()(check)
 # Typer's help shows the type of a list of arguments: the further ones are those that are left.
 cli.command("import", context_settings={"allow_extra_args": True})(import_slos)

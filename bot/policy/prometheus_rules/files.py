@@ -18,7 +18,7 @@ _HEADING = (
 )
 
 
-class _Dumper(yaml.SafeDumper):
+class _RuleDumper(yaml.SafeDumper):
     """Writes long texts as blocks, and never an alias."""
 
     def ignore_aliases(self, data: Any) -> bool:
@@ -31,7 +31,7 @@ def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
     return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
 
 
-_Dumper.add_representer(str, _text)
+_RuleDumper.add_representer(str, _text)
 
 
 def rule_file(workspace: str, source: str, groups: Sequence[Group], left_out: Sequence[WithoutRules]) -> str:
@@ -43,7 +43,7 @@ def rule_file(workspace: str, source: str, groups: Sequence[Group], left_out: Se
         for each in left_out:
             lines += _comment(f"- {each.name}: {each.reason}", further="  ")
     text = yaml.dump(
-        {"groups": list(groups)}, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10_000
+        {"groups": list(groups)}, Dumper=_RuleDumper, sort_keys=False, allow_unicode=True, width=10_000
     )
     return "\n".join(lines) + "\n" + text
 

@@ -1,0 +1,1 @@
+"""A first folder of policies, made of the metrics that a Prometheus has already."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bot.budgets.small_budgets import SmallBudget
     from bot.diagnostics.flag_guards import GuardFinding
     from bot.policy.faults import PolicyFault
+    from bot.policy.imported import Imported
     from bot.policy.policy_set import ExpandedCatalog, PolicySet
 
 _TIMEOUT = timedelta(seconds=5)
@@ -58,7 +59,7 @@ def check(
         }
         for request in policies.discovery_requests
     ]
-    services, slos = expanded.catalog.services, expanded.catalog.slos
+    services, slos, imported = expanded.catalog.services, expanded.catalog.slos, policies.imported
     if as_json:
         print_json(
             {
@@ -70,10 +71,17 @@ def check(
                 "silent_sources": dict(measurement.silent),
                 "small_budgets": {each.slo.key: each.words for each in small},
                 "flag_guards": [asdict(each) for each in guards],
+                "imported": {
+                    "documents": len(imported.readings),
+                    "slos": imported.slos,
+                    "omissions": imported.omissions,
+                    "passed_over": [each._asdict() for each in imported.passed_over],
+                },
             }
         )
         return
     out.print(f"{path}: {counted(len(services), 'service')}, {counted(len(slos), 'SLO')}, no faults")
+    _say_imported(imported)
     for row in for_each:
         say(_for_each_line(row))
     for source, problem in measurement.silent.items():
@@ -84,6 +92,23 @@ def check(
         say(f"{each.slo.key}: {each.words}")
     for finding in guards:
         say(f"{finding.slo}: {finding.words}; {finding.fix}")
+
+
+def _say_imported(imported: "Imported") -> None:
+    """Print what became of other tools' documents, if there are any."""
+    if not imported.readings:
+        return
+    documents = counted(len(imported.readings), "document")
+    say(f"{documents} of other tools: {counted(imported.slos, 'SLO')}{_omissions(imported.omissions)}")
+    for file, line, reason in imported.passed_over:
+        say(f"{file}:{line}: passed over: {reason}")
+
+
+def _omissions(count: int) -> str:
+    if not count:
+        return ""
+    verb = "is" if count == 1 else "are"
+    return f"; {counted(count, 'thing')} {verb} not carried over, which `governor import` lists"
 
 
 def _for_each_line(row: dict[str, Any]) -> str:

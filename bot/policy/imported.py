@@ -7,6 +7,7 @@ name the file and line of the other tool's document.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 from yaml import MappingNode, Node
@@ -47,6 +48,14 @@ _DEFAULT_SOURCE = "prometheus"
 _SPECS = TypeAdapter(tuple[ImportSpec, ...])
 
 
+class PassedOver(NamedTuple):
+    """A document that Governor cannot measure: its file, the line, and why in a sentence."""
+
+    file: str
+    line: int
+    reason: str
+
+
 @dataclass(frozen=True, slots=True)
 class Imported:
     """What became of other tools' documents. `folders` are those that were looked into."""
@@ -63,19 +72,24 @@ class Imported:
         return sum(len(reading.slos) for reading in self.readings)
 
     @property
-    def omissions(self) -> list[tuple[Reading, str, int]]:
-        """What is not carried over: the document, a sentence, and its line; what is unsupported first."""
-        refused = [
-            (reading, reading.refusal, reading.document.line_of(reading.refused_at))
+    def passed_over(self) -> list[PassedOver]:
+        """The documents that are right, but hold nothing that can be measured."""
+        return [
+            PassedOver(
+                reading.document.file, reading.document.line_of(reading.refused_at), str(reading.refusal)
+            )
             for reading in self.readings
-            if reading.refusal is not None
+            if reading.is_unsupported
         ]
-        return refused + [
-            (reading, note.message, reading.document.line_of(note.path))
+
+    @property
+    def omissions(self) -> int:
+        """How many things of the documents are not carried over."""
+        return sum(
+            note.kind is NoteKind.OMITTED
             for reading in self.readings
             for note in (self.services.notes_of(reading) if self.services else reading.notes)
-            if note.kind is NoteKind.OMITTED
-        ]
+        )
 
 
 def import_slos(

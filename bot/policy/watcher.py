@@ -22,6 +22,7 @@ from bot.catalog.catalog import Catalog
 from bot.catalog.current import CurrentCatalog
 from bot.policy.faults import PolicyError, PolicyFault
 from bot.policy.folder_reader import BlockedError, FolderReader
+from bot.policy.imported import PassedOver
 from bot.policy.loader import folder_fault, read
 from bot.policy.policy_set import ExpandedCatalog, PolicySet
 from bot.policy.templates.label_values import DiscoveryRequest, LabelKey
@@ -59,6 +60,7 @@ class PolicyWatcher:
     ) -> None:
         self.folder = folder
         self._folders: tuple[Path, ...] = (folder,)
+        self._passed_over: frozenset[PassedOver] = frozenset()
         self.faults: tuple[PolicyFault, ...] = ()
         self._environ = environ
         self._look_every = look_every
@@ -186,8 +188,16 @@ class PolicyWatcher:
             await asyncio.sleep(_QUIET_MS / 1000)
         self.faults = faults
         if policies is not None:
+            self._log_passed_over(policies.imported.passed_over)
             self._policies = policies
             await self._expand(policies)
+
+    def _log_passed_over(self, documents: Sequence[PassedOver]) -> None:
+        """Log each document that is passed over once, for as long as it stays so."""
+        for document in documents:
+            if document not in self._passed_over:
+                log.warning("slo_document_passed_over", **document._asdict())
+        self._passed_over = frozenset(documents)
 
     async def _expand(self, policies: PolicySet) -> None:
         """Put the policies in force, expanded with the known values."""

@@ -176,8 +176,8 @@ def test_what_cannot_be_measured_is_passed_over_and_known(write: Write) -> None:
     plugin = "version: prometheus/v1\nservice: a\nslos:\n- {name: b, objective: 9, sli: {plugin: {id: c}}}\n"
     policies = read(write(w=WORKSPACE, a=SERVICE, s=plugin), {})
     assert keys(policies.expanded({}).catalog) == ["checkout/availability"]
-    ((_, message, line),) = policies.imported.omissions
-    assert (line, "plug-in `c`" in message) == (4, True)
+    ((file, line, reason),) = policies.imported.passed_over
+    assert (Path(file).name, line, "plug-in `c`" in reason) == ("s.yaml", 4, True)
 
 
 def test_names_become_names_of_policies(write: Write) -> None:
@@ -228,8 +228,12 @@ def test_slos_of_one_service_that_group_different_series_are_services_of_their_o
 def test_of_several_labels_the_first_has_services(write: Write) -> None:
     policies = read(write(w=WORKSPACE, s=GROUPED.replace("[route]", "[route, method]")), {})
     assert [request.key.label for request in policies.discovery_requests] == ["route"]
-    ((_, message, _),) = policies.imported.omissions
-    assert message == "each value of `route` gets a service; those of `method` are counted together"
+    assert policies.imported.omissions == 1
+    (reading,) = policies.imported.readings
+    assert policies.imported.services is not None
+    assert [note.message for note in policies.imported.services.notes_of(reading)] == [
+        "each value of `route` gets a service; those of `method` are counted together"
+    ]
 
 
 def test_folders_to_import_are_read_beside_whatever_else_they_hold(write: Write, tmp_path: Path) -> None:

@@ -27,8 +27,10 @@ def as_document(service: ImportedService, services: ImportedServices, readings: 
         if id(reading.document) in documents:
             lines.append(_comment(f"From {reading.document.file}:{reading.document.line}, {reading.title}."))
             lines += _notes(reading, services.notes_of(reading))
-    lines.append(_yaml(value) + "  slos:\n")
-    lines += [_indented(_yaml([slo])) for slo in slos]
+    # A mapping that is empty would be written `{}`.
+    spec = value.pop("spec")
+    lines += [_yaml(value), "spec:\n", _indented(_yaml(spec), 2) if spec else "", "  slos:\n"]
+    lines += [_indented(_yaml([slo]), 4) for slo in slos]
     return "".join(lines)
 
 
@@ -60,8 +62,8 @@ def _yaml(value: Any) -> str:
     return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_WIDTH)
 
 
-def _indented(text: str) -> str:
-    return "".join(f"    {line}\n" for line in text.splitlines())
+def _indented(text: str, by: int) -> str:
+    return "".join(f"{' ' * by}{line}\n" for line in text.removesuffix("\n").split("\n"))
 
 
 class _Dumper(yaml.SafeDumper):

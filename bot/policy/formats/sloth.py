@@ -258,6 +258,9 @@ class _Spec:
             for key in texts:
                 texts[key] |= alert.texts(key)
         self._note_alert_texts(alerting.path, name, texts)
+        if not name and len(silent) < 2:
+            message = "Sloth refuses alerts without a `name`; Governor needs none"
+            self._note(NoteKind.WARNING, alerting.path, message)
         if len(silent) > 1:
             silent = [alerting.path]
         for path in silent:
@@ -277,7 +280,10 @@ class _Spec:
             if others:
                 parts.append(f"the {key} {', '.join(map(quoted, others))}")
             channels += [values[each] for each in others if _CHANNEL.fullmatch(values[each])]
-        if not parts:
+        if len(parts) == bool(name):
+            if name:
+                message = f"the alerts {quoted(name)} are not raised; {_POLICY_ALERTS}"
+                self._note(NoteKind.CHANGED, (*path, "name"), message)
             return
         hint = f"; the channel may be {quoted(channels[0])}" if channels else ""
         message = f"{_joined(parts)} of its alerts; {_POLICY_ALERTS}{hint}"

@@ -1,7 +1,7 @@
 """Writes the generated parts of the documentation: `python -m tests.policy.reference`.
 
-`docs/policies.schema.json` whole, and the tables between the `keys:` marks: in `docs/policies.md` of the kinds
-of document, in `docs/sources.md` of the types of source.
+`docs/policies.schema.json` whole, and the tables between the `keys:` marks: in `docs/policies.md` of the
+kinds of document, in `docs/sources.md` of the types of source.
 """
 
 import json

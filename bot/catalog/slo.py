@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 
+from bot.catalog.source_slis import OtherSli
 from bot.catalog.window import Window
 
 
@@ -45,15 +46,7 @@ class DowntimeSli:
     """Time itself is the event: the window's seconds are the total, recorded downtime the bad part."""
 
 
-@dataclass(frozen=True, slots=True)
-class PluginSli:
-    """What is asked of a source of an installed package: what the policy says, as JSON."""
-
-    source: str
-    text: str
-
-
-SourceSli = CounterSli | LatencySli | PluginSli
+SourceSli = CounterSli | LatencySli | OtherSli
 """What a source counts."""
 Sli = SourceSli | EventsSli | DowntimeSli
 

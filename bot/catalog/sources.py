@@ -39,6 +39,15 @@ class LokiSettings(HttpSettings):
 
 
 @dataclass(frozen=True, slots=True)
+class SqlSettings:
+    """The address of an SQL database, with its credentials."""
+
+    url: str = field(repr=False)
+    timeout: timedelta = timedelta(seconds=30)
+    delay: timedelta = timedelta()
+
+
+@dataclass(frozen=True, slots=True)
 class PluginSettings:
     """A source of a type that an installed package offers, with the settings as they are written."""
 
@@ -46,4 +55,4 @@ class PluginSettings:
     settings: Mapping[str, object] = field(default_factory=dict, repr=False)
 
 
-SourceSettings = PrometheusSettings | LokiSettings | PluginSettings
+SourceSettings = PrometheusSettings | LokiSettings | SqlSettings | PluginSettings

@@ -9,7 +9,7 @@ from bot.budgets.budget import EventCounts
 from bot.budgets.ledger.ledger import Ledger
 from bot.budgets.ledger.rollups import MINUTE, floor, instant, seconds
 from bot.budgets.source import Inspection, Source, SourceError, SourceUnavailableError, buckets_of
-from bot.catalog.slo import CounterSli, DowntimeSli, EventsSli, LatencySli, PluginSli, Slo, SourceSli
+from bot.catalog.slo import CounterSli, DowntimeSli, EventsSli, LatencySli, Slo, SourceSli
 from bot.catalog.window import Span
 from bot.clock import Clock
 from bot.freezes.explanation import Explanation, SourceReply, calculations, decision_text, rule_text
@@ -123,9 +123,9 @@ def _origin(slo: Slo) -> str:
         case LatencySli(source, histogram, match, threshold):
             limit = f"{threshold.total_seconds():g}"
             return f"histogram {histogram}{{{match}}} of {source}; good: at or below {limit} s"
-        case PluginSli(source, text):
-            return f"events of {source}: {text}"
         case EventsSli():
             return "events that are pushed to POST /api/v1/events"
         case DowntimeSli():
             return "seconds of downtime that incidents recorded, each weighed by the share that failed"
+        case _:
+            return slo.sli.description

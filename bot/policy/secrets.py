@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from urllib.parse import unquote, urlsplit
 
 from bot.catalog.catalog import Catalog
-from bot.catalog.sources import PluginSettings, SourceSettings
+from bot.catalog.sources import PluginSettings, SourceSettings, SqlSettings
 
 _SECRET_WORDS = ("token", "key", "secret", "password")
 
@@ -28,6 +29,10 @@ def secrets_of(catalog: Catalog) -> tuple[str, ...]:
 def _secrets_of_source(source: SourceSettings) -> Iterator[str]:
     if isinstance(source, PluginSettings):
         yield from _secret_settings(source.settings)
+        return
+    if isinstance(source, SqlSettings):
+        yield source.url
+        yield unquote(urlsplit(source.url).password or "")
         return
     for field in fields(source):
         value = getattr(source, field.name)

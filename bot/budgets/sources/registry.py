@@ -14,6 +14,7 @@ import aiohttp
 from bot.budgets.source import Source, SourceRefusedError
 from bot.budgets.sources.loki import LokiSource
 from bot.budgets.sources.prometheus.source import PrometheusSource
+from bot.budgets.sources.sql import SqlSource
 from bot.budgets.sources.unopened import UnopenedSource
 from bot.catalog.catalog import Workspace
 from bot.catalog.sources import (
@@ -22,6 +23,7 @@ from bot.catalog.sources import (
     PluginSettings,
     PrometheusSettings,
     SourceSettings,
+    SqlSettings,
 )
 
 
@@ -69,6 +71,8 @@ class SourceRegistry(Mapping[str, Source]):
                 )
             case LokiSettings():
                 return LokiSource(settings, self._session)
+            case SqlSettings():
+                return SqlSource(settings)
             case PluginSettings():
                 return _open_plugin(settings, self._session)
             case _:

@@ -14,7 +14,8 @@ from bot.budgets.sources import registry
 from bot.budgets.sources.one_by_one import OneByOneSource
 from bot.budgets.sources.registry import SourceRegistry
 from bot.catalog.catalog import Catalog
-from bot.catalog.slo import PluginSli, Sli
+from bot.catalog.slo import Sli
+from bot.catalog.source_slis import PluginSli
 from bot.catalog.sources import SOURCE_ENTRY_POINTS
 from bot.catalog.window import Span
 from bot.policy.documents.sources import plugin

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from bot.catalog.catalog import Catalog
 from bot.catalog.error_budget_policy import ErrorBudgetPolicy, OnMissingData
-from bot.catalog.slo import CounterSli, DowntimeSli, EventsSli, LatencySli, PluginSli, Sli
+from bot.catalog.slo import CounterSli, DowntimeSli, EventsSli, LatencySli, Sli
+from bot.catalog.source_slis import PluginSli
 from bot.catalog.teams import Teams
 from bot.catalog.window import CalendarUnit, CalendarWindow
 from bot.policy.loader import load

@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import assert_never
 
 import aiohttp
 
@@ -44,7 +43,7 @@ from bot.budgets.sources.prometheus.histograms import (
 from bot.budgets.sources.prometheus.inspection import inspect
 from bot.budgets.sources.prometheus.selectors import JoinedSelector, families, join, parse
 from bot.budgets.sources.prometheus.variants import narrowed
-from bot.catalog.slo import CounterSli, DowntimeSli, EventsSli, LatencySli, PluginSli, Sli
+from bot.catalog.slo import CounterSli, DowntimeSli, EventsSli, LatencySli, Sli
 from bot.catalog.window import Span
 from bot.pacing import Pacer
 
@@ -318,10 +317,8 @@ def _counters(sli: Sli) -> Counters:
             }
         case EventsSli() | DowntimeSli():
             raise SourceRefusedError("Prometheus counts neither pushed events nor downtime")
-        case PluginSli():
-            raise SourceRefusedError("Prometheus cannot count what this SLI asks for")
         case _:
-            assert_never(sli)
+            raise SourceRefusedError("Prometheus cannot count what this SLI asks for")
 
 
 @lru_cache(maxsize=16_384)

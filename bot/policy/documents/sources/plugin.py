@@ -6,12 +6,12 @@ from typing import Annotated
 
 from pydantic import AfterValidator, ConfigDict, WithJsonSchema
 
-from bot.catalog.slo import PluginSli
+from bot.catalog.source_slis import PluginSli
 from bot.catalog.sources import SOURCE_ENTRY_POINTS, PluginSettings
 from bot.policy.documents.model import Model
 from bot.policy.faults import IT, InvalidValueError, did_you_mean
 
-BUILT_IN_TYPES = ("prometheus", "loki")
+BUILT_IN_TYPES = ("prometheus", "loki", "sql")
 """The types of source that need no further package."""
 
 

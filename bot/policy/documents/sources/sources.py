@@ -13,6 +13,7 @@ from pydantic.json_schema import SkipJsonSchema
 from bot.policy.documents.sources.loki import LokiSliSpec, LokiSourceSpec
 from bot.policy.documents.sources.plugin import BUILT_IN_TYPES, PluginSliSpec, PluginSourceSpec
 from bot.policy.documents.sources.prometheus import PrometheusSourceSpec
+from bot.policy.documents.sources.sql import SqlSliSpec, SqlSourceSpec
 
 SOURCE_TYPES = "source_types"
 """The key of the context under which the types of sources are, by the sources' names."""
@@ -35,6 +36,7 @@ def _tag_of_source(value: object) -> str:
 SourceSpec = Annotated[
     Annotated[PrometheusSourceSpec, Tag(PROMETHEUS)]
     | Annotated[LokiSourceSpec, Tag("(loki)")]
+    | Annotated[SqlSourceSpec, Tag("(sql)")]
     | Annotated[PluginSourceSpec, Tag(PLUGIN)],
     Discriminator(_tag_of_source),
 ]
@@ -56,6 +58,10 @@ def tag_of_sli(value: object) -> str:
     return getattr(value, "tag", PROMETHEUS)
 
 
-OtherSliSpec = Annotated[LokiSliSpec, Tag("(loki)")] | Annotated[SkipJsonSchema[PluginSliSpec], Tag(PLUGIN)]
+OtherSliSpec = (
+    Annotated[LokiSliSpec, Tag("(loki)")]
+    | Annotated[SqlSliSpec, Tag("(sql)")]
+    | Annotated[SkipJsonSchema[PluginSliSpec], Tag(PLUGIN)]
+)
 """What is asked of a source of another type than Prometheus."""
-_TAGS: Mapping[type[BaseModel], str] = {LokiSliSpec: "(loki)", PluginSliSpec: PLUGIN}
+_TAGS: Mapping[type[BaseModel], str] = {LokiSliSpec: "(loki)", SqlSliSpec: "(sql)", PluginSliSpec: PLUGIN}

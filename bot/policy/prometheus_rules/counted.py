@@ -35,17 +35,19 @@ class CountedSli:
     present: str
     part_is_bad: bool = False
     bucket: str | None = None
+    delay: timedelta = timedelta()
+    """How late samples may come: events are counted up to so long ago."""
 
     def events(self, window: timedelta) -> str:
         """Return the expression of all events in a window."""
-        increase = _increase(self.total, window)
+        increase = self._increase(self.total, window)
         if self.bucket is not None:
-            increase = f"{increase} and ignoring (le) {_increase(self.bucket, window)}"
+            increase = f"{increase} and ignoring (le) {self._increase(self.bucket, window)}"
         return f"sum({increase})"
 
     def errors(self, window: timedelta) -> str:
         """Return the expression of the bad events in a window: 0 where no series tells of one."""
-        part = f"sum({_increase(self.part, window)})"
+        part = f"sum({self._increase(self.part, window)})"
         if self.part_is_bad:
             return f"{part} or {_NOTHING}"
         # No good event at all is an outage; no bucket at all is a threshold that the histogram lacks.
@@ -57,8 +59,21 @@ class CountedSli:
         """The expression that has a value, 1, while there is nothing to measure; it has no labels."""
         if WINDOW in self.present:
             query = self.present.replace(WINDOW, duration_code(_QUERY_WIDTH))
-            return f"absent(count(last_over_time(({query})[{LOOKBACK_S}s:1m])))"
-        return f"max(absent_over_time({self.present}[{PRESENT_S}s]))"
+            return f"absent(count(last_over_time(({query})[{LOOKBACK_S}s:1m]{self._offset})))"
+        return f"max(absent_over_time({self.present}[{PRESENT_S}s]{self._offset}))"
+
+    @property
+    def _offset(self) -> str:
+        return f" offset {duration_code(self.delay)}" if self.delay else ""
+
+    def _increase(self, text: str, window: timedelta) -> str:
+        code = duration_code(window)
+        if WINDOW not in text:
+            return f"increase({text}[{code}]{self._offset})"
+        if not self.delay:
+            return text.replace(WINDOW, code)
+        # A subquery of one step looks at the query as it was then.
+        return f"last_over_time(({text.replace(WINDOW, code)})[1m:1m]{self._offset})"
 
 
 def counted(sli: Sli) -> CountedSli:
@@ -83,8 +98,3 @@ def counted(sli: Sli) -> CountedSli:
             )
         case _:
             raise InexpressibleError("its source is not a Prometheus")
-
-
-def _increase(text: str, window: timedelta) -> str:
-    code = duration_code(window)
-    return text.replace(WINDOW, code) if WINDOW in text else f"increase({text}[{code}])"

@@ -9,7 +9,7 @@ Names after https://prometheus.io/docs/practices/rules/: level (the labels), met
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -94,7 +94,7 @@ def _counted(catalog: Catalog, slo: Slo) -> CountedSli:
     settings = catalog.workspace.sources.get(sli.source)
     if settings is not None and not isinstance(settings, PrometheusSettings):
         raise InexpressibleError("its source is not a Prometheus")
-    return sli
+    return sli if settings is None else replace(sli, delay=settings.delay)
 
 
 class _SloRules:

@@ -15,6 +15,7 @@ from bot.catalog.catalog import Catalog
 from bot.catalog.error_budget_policy import ErrorBudgetPolicy, OnMissingData
 from bot.catalog.slo import CounterSli, DowntimeSli, EventsSli, LatencySli, Sli
 from bot.catalog.source_slis import PluginSli
+from bot.catalog.sources import PrometheusSettings
 from bot.catalog.teams import Teams
 from bot.catalog.window import CalendarUnit, CalendarWindow
 from bot.policy.loader import load
@@ -214,6 +215,39 @@ def test_slow_requests_burn_and_series_without_the_bucket_do_not_count(tmp_path:
                 "eval_time": "30m",
                 "exp_samples": [{"labels": "{}", "value": 0.25}],
             }
+        ],
+    }
+    cases = tmp_path / "test.yaml"
+    cases.write_text(
+        yaml.safe_dump({"rule_files": [str(file)], "evaluation_interval": "1m", "tests": [test]})
+    )
+    assert promtool("test", "rules", cases) == ""
+
+
+@pytest.mark.parametrize("kind", SERIES)
+def test_of_a_source_with_a_delay_events_are_counted_up_to_so_long_ago(kind: str, tmp_path: Path) -> None:
+    sli, _ = SERIES[kind]
+    settings = PrometheusSettings("http://localhost:9090", delay=timedelta(minutes=10))
+    catalog = catalog_of(sli, FREEZING)
+    catalog = replace(catalog, workspace=replace(catalog.workspace, sources={"prometheus": settings}))
+    (file,) = written(catalog, tmp_path).values()
+    # All is well for 20 minutes, then everything fails; the newest samples come ten minutes late.
+    counts = {
+        'http_requests_total{service="checkout",code="200"}': "0+60x20 1200x30",
+        'http_requests_total{service="checkout",code="500"}': "0x20 0+60x30",
+        "jobs_total": "0+60x50",
+        "done_total": "0+60x20 1200x30",
+        'http_request_duration_seconds_count{service="checkout"}': "0+60x50",
+        'http_request_duration_seconds_bucket{service="checkout",le="0.3"}': "0+60x20 1200x30",
+    }
+    ratio = "sum(service_slo:errors_per_events:ratio_rate5m)"
+    test = {
+        "interval": "1m",
+        "input_series": [{"series": series, "values": counted} for series, counted in counts.items()],
+        "promql_expr_test": [
+            {"expr": ratio, "eval_time": "29m", "exp_samples": [{"labels": "{}", "value": 0}]},
+            {"expr": ratio, "eval_time": "40m", "exp_samples": [{"labels": "{}", "value": 1}]},
+            {"expr": 'ALERTS{alertname="SloNotMeasured"}', "eval_time": "55m", "exp_samples": []},
         ],
     }
     cases = tmp_path / "test.yaml"

@@ -216,9 +216,9 @@ def _next_steps(folder: Path) -> Sequence[str]:
     return (
         "Next:",
         f"  read the files, and name your teams and who may freeze in {folder / 'workspace.yaml'}",
-        f"  governor check {folder}               whether every SLO can be measured now",
-        f"  governor sandbox --policies {folder}  what the bot makes of them, in the browser",
-        "  docs/install.md                        the first answer in your own Slack",
+        f"  governor check {folder}: whether every SLO can be measured now",
+        f"  governor sandbox --policies {folder}: what the bot makes of them, in the browser",
+        "  docs/install.md: the first answer in your own Slack",
     )
 
 

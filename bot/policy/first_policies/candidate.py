@@ -7,6 +7,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from bot.budgets.evidence import LEDGER_FROM
+from bot.formatting import percent_text
 from bot.policy.first_policies.families import Kind
 
 OBJECTIVES = tuple(map(Decimal, ("99.9", "99.5", "99", "98", "95", "90")))
@@ -18,6 +19,7 @@ _WITHOUT_TRAFFIC = Decimal(99)
 _LATENCY = Decimal(99)
 _LONGEST_NAME = 63
 _HUNDRED = Decimal(100)
+_SHOWN = Decimal("0.0001")
 _SHORTEST, _LONGEST = timedelta(milliseconds=1), timedelta(days=1)
 
 
@@ -66,7 +68,10 @@ def proposed_objective(good: float, total: float, span: timedelta) -> tuple[Deci
             return objective, ""
     loosest = OBJECTIVES[-1]
     if bad > (1 - loosest / _HUNDRED) * _SPENT_AT_MOST:
-        return loosest, f"{float(bad):.1%} failed lately: is this what users meet?"
+        return (
+            loosest,
+            f"{percent_text(bad.quantize(_SHOWN), plain=True)} failed lately: is this what users meet?",
+        )
     met = (each for each in OBJECTIVES if each <= _WITHOUT_TRAFFIC and _is_met(each, bad))
     return next(met, loosest), "little traffic: a few errors decide"
 

@@ -9,7 +9,6 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -22,19 +21,15 @@ from bot.policy.first_policies.candidate import (
     proposed_bound,
     proposed_objective,
     slo_name,
-    slug,
     without_doubles,
 )
 from bot.policy.first_policies.families import FAMILIES, Family, Kind
+from bot.policy.first_policies.services import JOB, ServiceSeries, services
 
 SPANS = (timedelta(days=7), timedelta(days=1), timedelta(hours=1))
 """How far back it is looked; the next shorter one where that is too much for the server."""
 _SPAN = "$span"
-_JOB = "job"
 _PRESENT = timedelta(hours=1)
-_MOSTLY = 0.9
-"""The share of series that must have a label for it to tell services apart; the others are passed over."""
-_UNKNOWN = frozenset({"", "unknown"})
 
 Series = tuple[Mapping[str, str], float]
 
@@ -64,14 +59,6 @@ async def find(api: PrometheusApi, now: datetime) -> tuple[Candidate, ...]:
     return candidates
 
 
-@dataclass(frozen=True, slots=True)
-class _ServiceSeries:
-    """The labels by which a service's series are known."""
-
-    service: str
-    labels: tuple[tuple[str, str], ...]
-
-
 class _Search:
     """The search in one family's metrics."""
 
@@ -86,55 +73,53 @@ class _Search:
     async def candidates(self, without: Collection[str] = ()) -> list[Candidate]:
         """Return the family's candidates but those of the jobs `without`; raises `SourceError`."""
         family = self.family
-        names = dict.fromkeys((*family.by, *family.scope, *family.status, _JOB))
+        names = dict.fromkeys((*family.by, *family.scope, *family.status, JOB))
         answer = await self._series(f"group by ({', '.join(names)}) ({self._selector(family.counter)})")
-        labels = [each for each, _ in answer if each.get(_JOB) not in without]
-        found = await self._found(_places(family, labels), labels)
-        self.jobs = frozenset(each.get(_JOB, "") for each in labels) if found else frozenset()
+        labels = [each for each, _ in answer if each.get(JOB) not in without]
+        found = await self._found(services(family, labels))
+        self.jobs = frozenset(each.get(JOB, "") for each in labels) if found else frozenset()
         return found
 
-    async def _found(
-        self, places: Sequence[_ServiceSeries], labels: Sequence[Mapping[str, str]]
-    ) -> list[Candidate]:
+    async def _found(self, places: Sequence[ServiceSeries]) -> list[Candidate]:
         family = self.family
         if not places:
             return []
         if family.is_gauge:
             return await self._gauges(places)
-        status = next((name for name in family.status if any(each.get(name) for each in labels)), None)
-        found = await self._availabilities(places, status) if status is not None else []
+        with_status = [place for place in places if place.status is not None]
+        found = await self._availabilities(with_status) if with_status else []
         if family.histogram is not None and f"{family.histogram}_bucket" in self._names:
             found += await self._latencies(places, family.histogram)
         return found
 
-    async def _availabilities(self, places: Sequence[_ServiceSeries], status: str) -> list[Candidate]:
-        family, by = self.family, _labels_of(places)
-        counted = f"sum by ({', '.join((*by, status))}) (increase({self._selector(family.counter)}[$span]))"
+    async def _availabilities(self, places: Sequence[ServiceSeries]) -> list[Candidate]:
+        family = self.family
+        by = dict.fromkeys((*_labels_of(places), *(place.status or "" for place in places)))
+        counted = f"sum by ({', '.join(by)}) (increase({self._selector(family.counter)}[$span]))"
         series, span = await self._over_days(counted)
         failed, found = re.compile(family.failed), []
         for place in places:
-            own = [(labels, events) for labels, events in series if _is_at(place, labels)]
-            total = sum(events for _, events in own)
-            bad = sum(events for labels, events in own if failed.fullmatch(labels.get(status, "")))
+            status = place.status or ""
+            total = _sum_at(place, series)
+            bad = _sum_at(place, [each for each in series if failed.fullmatch(each[0].get(status, ""))])
             selector = self._selector(family.counter, place)
             sli = {"total": selector, "bad": _with(selector, f'{status}=~"{family.failed}"')}
             found.append(self._availability(place, sli, total - bad, total, span))
         return found
 
-    async def _latencies(self, places: Sequence[_ServiceSeries], histogram: str) -> list[Candidate]:
+    async def _latencies(self, places: Sequence[ServiceSeries], histogram: str) -> list[Candidate]:
         by = _labels_of(places)
         buckets = self._selector(f"{histogram}_bucket")
         counted = f"sum by ({', '.join((*by, 'le'))}) (increase({buckets}[$span]))"
         series, span = await self._over_days(counted)
         found = []
         for place in places:
-            own = [
-                (labels["le"], events)
-                for labels, events in series
-                if "le" in labels and _is_at(place, labels)
-            ]
-            bounds = [bound for label, events in own if (bound := self._bound(label, events)) is not None]
-            total = max((events for _, events in own), default=0.0)
+            events: dict[str, float] = defaultdict(float)
+            for labels, rise in series:
+                if "le" in labels and place.has(labels):
+                    events[labels["le"]] += rise
+            bounds = [bound for item in events.items() if (bound := self._bound(*item)) is not None]
+            total = max(events.values(), default=0.0)
             proposed = proposed_bound(bounds, total)
             if proposed is None:
                 continue
@@ -156,7 +141,7 @@ class _Search:
             )
         return found
 
-    async def _gauges(self, places: Sequence[_ServiceSeries]) -> list[Candidate]:
+    async def _gauges(self, places: Sequence[ServiceSeries]) -> list[Candidate]:
         metric, by = self._selector(self.family.counter), ", ".join(_labels_of(places))
         good, span = await self._over_days(f"sum by ({by}) (sum_over_time({metric}[$span]))")
         total, _ = await self._over_days(f"sum by ({by}) (count_over_time({metric}[$span]))")
@@ -172,7 +157,7 @@ class _Search:
         return found
 
     def _availability(
-        self, place: _ServiceSeries, sli: Mapping[str, str], good: float, total: float, span: timedelta
+        self, place: ServiceSeries, sli: Mapping[str, str], good: float, total: float, span: timedelta
     ) -> Candidate:
         objective, note = proposed_objective(good, total, span)
         return Candidate(
@@ -188,7 +173,7 @@ class _Search:
             note=note,
         )
 
-    def _latency_sli(self, place: _ServiceSeries, histogram: str, bound: Bound) -> Mapping[str, str]:
+    def _latency_sli(self, place: ServiceSeries, histogram: str, bound: Bound) -> Mapping[str, str]:
         match = ",".join(self._matchers(place))
         if self.family.unit_s == 1:
             return {"histogram": histogram, "match": match, "threshold": duration_code(bound.time)}
@@ -207,11 +192,11 @@ class _Search:
             return None
         return Bound(label, timedelta(seconds=round(seconds, 6)), events)
 
-    def _selector(self, metric: str, place: _ServiceSeries | None = None) -> str:
+    def _selector(self, metric: str, place: ServiceSeries | None = None) -> str:
         matchers = self._matchers(place)
         return f"{metric}{{{','.join(matchers)}}}" if matchers else metric
 
-    def _matchers(self, place: _ServiceSeries | None) -> list[str]:
+    def _matchers(self, place: ServiceSeries | None) -> list[str]:
         own = (
             [f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in place.labels]
             if place
@@ -247,52 +232,12 @@ def _numbers(answer: Sequence[Mapping[str, Any]]) -> Iterator[Series]:
                     yield series["metric"], max(0.0, value)
 
 
-def _places(family: Family, series: Sequence[Mapping[str, str]]) -> list[_ServiceSeries]:
-    """Return the services, by the label that tells them apart and by scope where one name is several."""
-    by = _distinguishing(family.by, series)
-    if by is None:
-        return []
-    scopes: dict[str, set[tuple[tuple[str, str], ...]]] = defaultdict(set)
-    for labels in series:
-        value = labels.get(by, "")
-        if value not in _UNKNOWN:
-            scopes[value].add(tuple((name, labels[name]) for name in family.scope if labels.get(name)))
-    found = []
-    for value, several in sorted(scopes.items()):
-        for scope in sorted(several):
-            within = scope if len(several) > 1 else ()
-            service = slug(*(text for _, text in within), value)
-            if service:
-                found.append(_ServiceSeries(service, (*within, (by, value))))
-    return _with_own_names(found)
-
-
-def _with_own_names(places: Sequence[_ServiceSeries]) -> list[_ServiceSeries]:
-    """Return the places whose name no earlier one has: two of one name would be one service in a policy."""
-    names: dict[str, _ServiceSeries] = {}
-    for place in places:
-        names.setdefault(place.service, place)
-    return list(names.values())
-
-
-def _distinguishing(names: Sequence[str], series: Sequence[Mapping[str, str]]) -> str | None:
-    """Return the first label that the series have and that has several values; else the first they have."""
-    values = {name: [labels[name] for labels in series if labels.get(name)] for name in names}
-    common = [name for name, texts in values.items() if texts and len(texts) >= _MOSTLY * len(series)]
-    several = (name for name in common if len(set(values[name])) > 1)
-    return next(several, common[0] if common else None)
-
-
-def _labels_of(places: Sequence[_ServiceSeries]) -> list[str]:
+def _labels_of(places: Sequence[ServiceSeries]) -> list[str]:
     return list(dict.fromkeys(name for place in places for name, _ in place.labels))
 
 
-def _is_at(place: _ServiceSeries, labels: Mapping[str, str]) -> bool:
-    return all(labels.get(name) == value for name, value in place.labels)
-
-
-def _sum_at(place: _ServiceSeries, series: Sequence[Series]) -> float:
-    return sum(value for labels, value in series if _is_at(place, labels))
+def _sum_at(place: ServiceSeries, series: Sequence[Series]) -> float:
+    return sum(value for labels, value in series if place.has(labels))
 
 
 def _with(selector: str, matcher: str) -> str:

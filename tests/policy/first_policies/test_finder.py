@@ -233,3 +233,16 @@ async def test_days_that_are_too_much_for_the_server_become_one_day() -> None:
     assert found.span == timedelta(days=1)
     # 3,600 requests a day are 108,000 in the window: enough for 99.9%.
     assert found.objective == Decimal("99.9")
+
+
+async def test_all_of_them_together_are_found_as_each_by_itself(tmp_path: Path) -> None:
+    every = {series: rise for family in (HTTP, *FAMILIES.values()) for series, rise in family.items()}
+    found = await found_in(tmp_path, every)
+    objectives = {key: each.objective for key, each in found.items()}
+    alone = {key: objective for family in EXPECTED.values() for key, (objective, _) in family.items()}
+    assert objectives == alone | {
+        "checkout/availability": Decimal("99.9"),
+        "checkout/latency": Decimal(99),
+        "search/availability": Decimal(99),
+        "search/latency": Decimal(90),
+    }

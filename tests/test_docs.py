@@ -61,7 +61,17 @@ async def test_the_commands_of_every_page_work_word_for_word_in_a_fresh_environm
             environ = {name: value for name, value in shell.environ.items() if name != "POLICIES_DIR"}
             shell = Shell(tmp_path / page.removesuffix(".md").replace("/", "-"), environ)
             shutil.copytree(ROOT / "policies", shell.folder / "policies")
+            write_slos(page, shell.folder / "slos")
             assert (await shell.run(Block("sh", "governor migrate"))) == (0, "the database is up to date\n")
+
+
+def write_slos(page: str, folder: Path) -> None:
+    """Write the documents of other tools that a page shows, which its commands read."""
+    for tool in ("sloth", "pyrra"):
+        for block in blocks(DOCS / page):
+            if block.info == f"yaml {tool}":
+                folder.mkdir(exist_ok=True)
+                (folder / f"{tool}.yaml").write_text(block.text, encoding="utf-8")
 
 
 def check_what_was_installed(environment: Path) -> None:

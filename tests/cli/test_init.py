@@ -8,16 +8,18 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from aiohttp import ClientSession, encode_basic_auth, web
 
 from bot.policy.loader import load
+from tests.policy.first_policies.test_finder import answering
 from tests.policy.first_policies.usual_metrics import GAUGES, HTTP, openmetrics
-from tests.support.servers import running_prometheus
+from tests.support.servers import free_port, running_prometheus
 
 NOBODY = "http://127.0.0.1:9"
 _ANSWERS_WITHIN_S = 60
@@ -135,6 +137,60 @@ async def test_a_server_without_such_metrics_is_told_what_was_looked_for(tmp_pat
     assert done.returncode == 1
     assert "none of these" in done.stderr
     assert "http_server_requests_seconds_count" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "said"),
+    [
+        (200, "<html>Welcome</html>", "does not answer as Prometheus does"),
+        (401, "Unauthorized", "the credentials were refused: Unauthorized"),
+        (503, "no healthy upstream", "no healthy upstream"),
+    ],
+)
+async def test_a_server_that_answers_otherwise_is_named_with_what_it_said(
+    status: int, text: str, said: str, tmp_path: Path
+) -> None:
+    async with answering(status, text) as url:
+        done = await governor("--prometheus", url, "--yes", cwd=tmp_path)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert url in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+async def test_what_the_environment_has_to_log_in_is_sent(tmp_path: Path) -> None:
+    async with shop(tmp_path) as url, guarded(url, {"Bearer hush", encode_basic_auth("me", "hush")}) as door:
+        refused = await governor("--prometheus", door, "--json", cwd=tmp_path)
+        token = await governor("--prometheus", door, "--json", cwd=tmp_path, PROMETHEUS_TOKEN="hush")
+        login = {"PROMETHEUS_USERNAME": "me", "PROMETHEUS_PASSWORD": "hush"}
+        basic = await governor("--prometheus", door, "--json", cwd=tmp_path, **login)
+    assert (refused.returncode, token.returncode, basic.returncode) == (2, 0, 0)
+    assert "the credentials were refused" in refused.stderr
+
+
+@asynccontextmanager
+async def guarded(url: str, allowed: Collection[str]) -> AsyncIterator[str]:
+    """Serve what a server answers to those who log in."""
+
+    async def answer(request: web.Request) -> web.Response:
+        if request.headers.get("Authorization") not in allowed:
+            return web.Response(status=401, text="Unauthorized")
+        async with (
+            ClientSession() as session,
+            session.request(request.method, f"{url}{request.rel_url}", data=await request.post()) as inner,
+        ):
+            return web.Response(status=inner.status, body=await inner.read())
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    port = free_port()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", port).start()
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        await runner.cleanup()
 
 
 class Terminal:

@@ -18,7 +18,14 @@ _HEADING = (
 )
 
 
-class _RuleDumper(yaml.SafeDumper):
+if yaml.__with_libyaml__:
+    # Writes the same, ten times as fast.
+    from yaml import CSafeDumper as BaseDumper
+else:
+    from yaml import SafeDumper as BaseDumper  # type: ignore[assignment] # one stands in for the other
+
+
+class _RuleDumper(BaseDumper):
     """Writes long texts as blocks, and never an alias."""
 
     def ignore_aliases(self, data: Any) -> bool:
@@ -27,7 +34,7 @@ class _RuleDumper(yaml.SafeDumper):
         return True
 
 
-def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+def _text(dumper: _RuleDumper, value: str) -> yaml.ScalarNode:
     return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
 
 

@@ -1,9 +1,10 @@
 """Windows over which an SLO is judged: rolling ones and calendar ones. Pure; no clock."""
 
+from calendar import monthrange
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import assert_never
+from typing import Final, assert_never
 from zoneinfo import ZoneInfo
 
 
@@ -26,6 +27,7 @@ class CalendarUnit(StrEnum):
     WEEK = "week"
     MONTH = "month"
     QUARTER = "quarter"
+    YEAR = "year"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +46,21 @@ class RollingWindow:
         return self.length
 
 
+_FIRST_MONDAY: Final = datetime(1970, 1, 5)  # noqa: DTZ001 - local time of the window's zone
+_FIRST_OF_YEAR: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - local time of the window's zone
+
+
 @dataclass(frozen=True, slots=True)
 class CalendarWindow:
-    """The current week (from Monday), month or quarter in a time zone; it begins at local midnight."""
+    """The current week (from Monday), month, quarter or year in a time zone; it begins at local midnight.
+
+    With `start`, a local time without a zone, periods begin so many units after it, or before it: months from
+    the 15th at noon, years from October. A month that lacks the day has its last day instead.
+    """
 
     unit: CalendarUnit
     time_zone: str = "UTC"
+    start: datetime | None = None
 
     def span(self, now: datetime) -> Span:
         """Return the part of the current period that has passed: from its start to `now`."""
@@ -62,29 +73,60 @@ class CalendarWindow:
     def period(self, now: datetime) -> Span:
         """Return the full period that contains `now`."""
         zone = ZoneInfo(self.time_zone)
-        local = now.astimezone(zone)
-        midnight = local.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None, fold=0)
+        index = self._periods_until(now.astimezone(zone).replace(tzinfo=None))
+        # Clocks that were changed meanwhile may have moved the start past `now`, or the end before it.
+        while self._start_of(index, zone) > now:
+            index -= 1
+        while self._start_of(index + 1, zone) <= now:
+            index += 1
+        return Span(self._start_of(index, zone), self._start_of(index + 1, zone))
+
+    @property
+    def _anchor(self) -> datetime:
+        if self.start is not None:
+            return self.start
+        return _FIRST_MONDAY if self.unit is CalendarUnit.WEEK else _FIRST_OF_YEAR
+
+    @property
+    def _months(self) -> int:
+        """The months of a period, 0 for weeks."""
         match self.unit:
             case CalendarUnit.WEEK:
-                first = midnight - timedelta(days=midnight.weekday())
-                next_first = first + timedelta(days=7)
+                return 0
             case CalendarUnit.MONTH:
-                first = midnight.replace(day=1)
-                next_first = _months_later(first, 1)
+                return 1
             case CalendarUnit.QUARTER:
-                first = midnight.replace(day=1, month=3 * ((midnight.month - 1) // 3) + 1)
-                next_first = _months_later(first, 3)
+                return 3
+            case CalendarUnit.YEAR:
+                return 12
             case _:
                 assert_never(self.unit)
-        return Span(_utc(first, zone), _utc(next_first, zone))
+
+    def _periods_until(self, local: datetime) -> int:
+        """Return about how many periods lie between the first one's start and a local time."""
+        anchor = self._anchor
+        if not self._months:
+            return (local - anchor) // _WEEK
+        return ((local.year - anchor.year) * 12 + local.month - anchor.month) // self._months
+
+    def _start_of(self, index: int, zone: ZoneInfo) -> datetime:
+        """Return when the period of this index begins; that of index 0 begins at the anchor."""
+        anchor = self._anchor
+        if not self._months:
+            return _utc(anchor + index * _WEEK, zone)
+        return _utc(_months_later(anchor, index * self._months), zone)
 
 
 Window = RollingWindow | CalendarWindow
 
+_WEEK: Final = timedelta(days=7)
 
-def _months_later(first: datetime, months: int) -> datetime:
-    index = first.year * 12 + first.month - 1 + months
-    return first.replace(year=index // 12, month=index % 12 + 1)
+
+def _months_later(local: datetime, months: int) -> datetime:
+    """Return the same day and time so many months later, the last day of a month that lacks the day."""
+    index = local.year * 12 + local.month - 1 + months
+    year, month = index // 12, index % 12 + 1
+    return local.replace(year=year, month=month, day=min(local.day, monthrange(year, month)[1]))
 
 
 def _utc(naive: datetime, zone: ZoneInfo) -> datetime:

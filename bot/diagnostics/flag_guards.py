@@ -8,13 +8,28 @@ from datetime import datetime, timedelta
 from bot.budgets.ledger.rollups import MINUTE, ceil, instant, seconds
 from bot.budgets.small_budgets import events_a_day
 from bot.budgets.source import NoSeriesError, Source, SourceError
+from bot.budgets.sources.prometheus.selectors import addends
 from bot.budgets.variant_counts import narrowed_slis
 from bot.catalog.catalog import Catalog, Service
-from bot.catalog.slo import CounterSli, EventsSli, LatencySli, Sli, Slo, SourceSli
+from bot.catalog.slo import (
+    CounterSli,
+    CounterSlicesSli,
+    EventsSli,
+    GaugeSli,
+    GaugeSlicesSli,
+    LatencySli,
+    NativeHistogramSli,
+    RatioSli,
+    Sli,
+    Slo,
+    SourceSli,
+)
 from bot.catalog.variants import Variants
 from bot.catalog.window import Span
 from bot.flags.guard_traffic import idle_guard
 from bot.formatting import listed
+from bot.policy.documents.promql_shapes import check_selector
+from bot.policy.faults import InvalidValueError
 
 _LENGTH = timedelta(hours=1)
 _AT_ONCE = 4
@@ -117,15 +132,34 @@ async def _is_there(source: Source, sli: Sli, span: Span) -> bool:
 
 async def _known_values(source: Source, sli: SourceSli, variants: Variants, span: Span) -> str:
     """Return which values the label has, as far as the source can be asked about the SLI's series."""
-    if isinstance(sli, LatencySli):
-        match = f"{sli.histogram}_count{{{sli.match}}}"
-    elif not isinstance(sli, CounterSli) or "$window" in sli.total:
+    match = _series_of(sli)
+    if match is None:
         return ""
-    else:
-        match = sli.total
     values = await source.label_values(variants.label, match, span)
     shown = [f'"{value}"' for value in sorted(values)[:_MOST_VALUES]]
     return f" (it has {listed(shown)})" if shown else ""
+
+
+def _series_of(sli: SourceSli) -> str | None:
+    """Return a selector of all of an SLI's series; None where a query counts them."""
+    match sli:
+        case LatencySli(histogram=histogram, match=match):
+            return f"{histogram}_count{{{match}}}"
+        case NativeHistogramSli(histogram=histogram, match=match):
+            return f"{histogram}{{{match}}}"
+        case CounterSli(total=text) | CounterSlicesSli(counters=CounterSli(total=text)):
+            return _first_selector(text)
+        case RatioSli(query=text) | GaugeSli(query=text) | GaugeSlicesSli(query=text):
+            return _first_selector(text)
+        case _:
+            return None
+
+
+def _first_selector(text: str) -> str | None:
+    try:
+        return check_selector(addends(text)[0])
+    except InvalidValueError:
+        return None
 
 
 async def _idle_guards(

@@ -9,9 +9,22 @@ from bot.budgets.budget import EventCounts
 from bot.budgets.ledger.ledger import Ledger
 from bot.budgets.ledger.rollups import MINUTE, floor, instant, seconds
 from bot.budgets.source import Inspection, Source, SourceError, SourceUnavailableError, buckets_of
-from bot.catalog.slo import CounterSli, DowntimeSli, EventsSli, LatencySli, Slo, SourceSli
+from bot.catalog.slo import (
+    CounterSli,
+    CounterSlicesSli,
+    DowntimeSli,
+    EventsSli,
+    GaugeSli,
+    GaugeSlicesSli,
+    LatencySli,
+    NativeHistogramSli,
+    RatioSli,
+    Slo,
+    SourceSli,
+)
 from bot.catalog.window import Span
 from bot.clock import Clock
+from bot.formatting import duration_code, percent_text
 from bot.freezes.explanation import Explanation, SourceReply, calculations, decision_text, rule_text
 from bot.freezes.hold import HoldKind
 from bot.freezes.status import ServiceStatus
@@ -117,15 +130,33 @@ def _reply(name: str, inspection: Inspection, span: Span, asked_at: datetime, to
 def _origin(slo: Slo) -> str:
     """Return in words what is counted, and by whom."""
     match slo.sli:
-        case CounterSli(source, total, bad, good):
-            other = f"bad: {bad}" if bad is not None else f"good: {good}"
-            return f"counters of {source}; total: {total}; {other}"
-        case LatencySli(source, histogram, match, threshold):
+        case CounterSli(source):
+            text = f"counters of {source}; {_counters(slo.sli)}"
+        case CounterSlicesSli(counters, of, good_when):
+            share = f"{good_when.operator} {percent_text(good_when.number, plain=True)}"
+            slices = f"slices of {duration_code(of)} by counters of {counters.source}"
+            text = f"{slices}; good: share of good events {share}; {_counters(counters)}"
+        case LatencySli(source, histogram, match, threshold) | NativeHistogramSli(
+            source, histogram, match, threshold
+        ):
+            kind = "native histogram" if isinstance(slo.sli, NativeHistogramSli) else "histogram"
             limit = f"{threshold.total_seconds():g}"
-            return f"histogram {histogram}{{{match}}} of {source}; good: at or below {limit} s"
+            text = f"{kind} {histogram}{{{match}}} of {source}; good: at or below {limit} s"
+        case RatioSli(source, query):
+            text = f"samples of {source}, each bad by its value: {query}"
+        case GaugeSli(source, query, good_when):
+            text = f"samples of {source}: {query}; good: {good_when}"
+        case GaugeSlicesSli(source, query, of, good_when):
+            text = f"slices of {duration_code(of)} by means of {source}: {query}; good: {good_when}"
         case EventsSli():
-            return "events that are pushed to POST /api/v1/events"
+            text = "events that are pushed to POST /api/v1/events"
         case DowntimeSli():
-            return "seconds of downtime that incidents recorded, each weighed by the share that failed"
+            text = "seconds of downtime that incidents recorded, each weighed by the share that failed"
         case _:
-            return slo.sli.description
+            text = slo.sli.description
+    return text
+
+
+def _counters(sli: CounterSli) -> str:
+    other = f"bad: {sli.bad}" if sli.bad is not None else f"good: {sli.good}"
+    return f"total: {sli.total}; {other}"

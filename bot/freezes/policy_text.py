@@ -109,4 +109,5 @@ def _percent(fraction: object) -> str:
 def _window(window: Window) -> str:
     if isinstance(window, RollingWindow):
         return f"the last {duration_text(window.length)}"
-    return f"the calendar {window.unit} ({window.time_zone})"
+    start = "" if window.start is None else f" from {window.start:%Y-%m-%d %H:%M}"
+    return f"the calendar {window.unit}{start} ({window.time_zone})"

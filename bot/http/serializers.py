@@ -281,9 +281,14 @@ def instant(when: datetime | None) -> str | None:
 
 
 def window_text(window: Window) -> str:
-    """Return a window as policies write it: `30d`, or `calendar month (Europe/London)`."""
+    """Return a window as policies write it: `30d`, or `calendar month (Europe/London)`.
+
+    With a start of its own: `calendar month from 2020-01-15T12:30 (Europe/London)`.
+    """
     match window:
         case RollingWindow(length):
             return duration_code(length)
-        case CalendarWindow(unit, time_zone):
+        case CalendarWindow(unit, time_zone, None):
             return f"calendar {unit} ({time_zone})"
+        case CalendarWindow(unit, time_zone, start):
+            return f"calendar {unit} from {start:%Y-%m-%dT%H:%M} ({time_zone})"

@@ -24,10 +24,10 @@ from bot.catalog.error_budget_policy import (
 from bot.catalog.gates import GateUnavailable
 from bot.catalog.rotation import Rotation
 from bot.catalog.selection import ServiceSelection
-from bot.catalog.slo import CounterSli, DowntimeSli, EventsSli, LatencySli, Sli, Slo
+from bot.catalog.slo import DowntimeSli, EventsSli, Sli, Slo
 from bot.catalog.teams import Team, Teams, each_once
 from bot.catalog.variants import Variants
-from bot.catalog.window import CalendarUnit, CalendarWindow, RollingWindow, Window
+from bot.catalog.window import RollingWindow, Window
 from bot.policy.digests import digests_of
 from bot.policy.documents import documents, objectives
 from bot.policy.documents import workspace as workspace_documents
@@ -286,17 +286,11 @@ def _variants(spec: documents.ServiceSpec) -> Variants | None:
 
 
 def _window(window: objectives.AnyWindow) -> Window:
-    if isinstance(window, objectives.CalendarWindowSpec):
-        return CalendarWindow(CalendarUnit(window.calendar), window.time_zone)
-    return RollingWindow(window)
+    return window.window() if isinstance(window, objectives.CalendarWindowSpec) else RollingWindow(window)
 
 
 def _sli(sli: objectives.SliSpec) -> Sli:
     if sli.source is None:
         return EventsSli() if sli.events is not None else DowntimeSli()
-    source, counters = sli.source
-    if not isinstance(counters, objectives.PrometheusSliSpec):
-        return counters.sli(source)
-    if counters.histogram is not None and counters.threshold is not None:
-        return LatencySli(source, counters.histogram, counters.match or "", counters.threshold)
-    return CounterSli(source, counters.total or "", counters.bad, counters.good)
+    source, spec = sli.source
+    return spec.sli(source)

@@ -5,7 +5,7 @@ The schemas allow `${NAME}` and `%{label}` anywhere, since editors check the tex
 
 import re
 import zoneinfo
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cache, partial
 from typing import Annotated
@@ -49,6 +49,7 @@ _GITHUB_TEAM = r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}"
 _GITHUB_NAME = r"[^\s\x00-\x1f\x7f-\x9f](?:[^\x00-\x1f\x7f-\x9f]{0,99})"
 _MOST_SERVICES = 10_000
 _MOST_BAD_EVENTS = 1_000
+_FIRST_START_YEAR, _LAST_START_YEAR = 1970, 2200
 _PEOPLE = "a user group such as @sre, or a person's id such as U012AB3CD"
 
 
@@ -120,8 +121,25 @@ def _whole_number(value: object, most: int) -> int:
     return number
 
 
+def _local_start(value: object) -> datetime:
+    allowed = "a local time to the minute without a zone, such as 2020-01-21T12:30; the zone is `timeZone`"
+    try:
+        start = datetime.fromisoformat(value.strip()) if isinstance(value, str) else None
+    except ValueError:
+        start = None
+    if start is None:
+        raise InvalidValueError(f"{IT} is not a time", allowed)
+    if start.tzinfo is not None:
+        raise InvalidValueError(f"{IT} names a time zone", allowed)
+    if start.second or start.microsecond:
+        raise InvalidValueError(f"{IT} lies within a minute", allowed)
+    if not _FIRST_START_YEAR <= start.year <= _LAST_START_YEAR:
+        raise InvalidValueError(f"{IT} is out of range", f"from {_FIRST_START_YEAR} to {_LAST_START_YEAR}")
+    return start
+
+
 def _slo_window(value: object) -> timedelta:
-    if isinstance(value, str) and value.strip().lower() in {"week", "month", "quarter"}:
+    if isinstance(value, str) and value.strip().lower() in {"week", "month", "quarter", "year"}:
         raise InvalidValueError(f"{IT} is not a duration", "a duration such as 30d, or {calendar: month}")
     return duration_between(value, "30s", "400d")
 
@@ -267,6 +285,9 @@ Share = Annotated[Decimal, _fraction("1e-9", "1", "above 0%, at most 100%"), Per
 
 SloWindow = Annotated[
     timedelta, PlainValidator(_slo_window), WithJsonSchema(_text(CANONICAL_FORM, "30d", "4w"))
+]
+LocalStart = Annotated[
+    datetime, PlainValidator(_local_start), WithJsonSchema(_text(None, "2020-01-21T12:30", "2020-10-01"))
 ]
 EvaluationInterval = Annotated[timedelta, *_duration("1s", "1d", "60s")]
 Timeout = Annotated[timedelta, *_duration("100ms", "5m", "30s")]

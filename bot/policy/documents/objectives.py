@@ -5,17 +5,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Discriminator, Field, Tag, ValidationInfo, model_validator
 
-from bot.policy.documents.fields import (
-    Histogram,
-    Latency,
-    Match,
-    Objective,
-    Query,
-    SloWindow,
-    Slug,
-    TimeZone,
-)
+from bot.catalog.window import CalendarUnit, CalendarWindow
+from bot.policy.documents.fields import LocalStart, Objective, SloWindow, Slug, TimeZone
 from bot.policy.documents.model import BrokenRule, Model
+from bot.policy.documents.sources.prometheus_sli import PrometheusSliSpec
 from bot.policy.documents.sources.sources import (
     PROMETHEUS,
     SOURCE_TYPES,
@@ -35,10 +28,16 @@ BUILT_IN_SLIS = ("downtime", "events")
 class CalendarWindowSpec(Model):
     """The current calendar period; the budget is whole again when the next one begins."""
 
-    calendar: Literal["week", "month", "quarter"]
-    """Which period: `week` (from Monday), `month` or `quarter`."""
+    calendar: Literal["week", "month", "quarter", "year"]
+    """Which period: `week` (from Monday), `month`, `quarter` or `year`."""
     time_zone: TimeZone = "UTC"
     """IANA time zone whose midnight begins the period."""
+    start: LocalStart | None = None
+    """A local time at which a period begins, such as `2020-01-21T12:30`; others follow it, and precede it."""
+
+    def window(self) -> CalendarWindow:
+        """Return the window as a plain value."""
+        return CalendarWindow(CalendarUnit(self.calendar), self.time_zone, self.start)
 
 
 def _window_form(value: object) -> str:
@@ -53,51 +52,6 @@ AnyWindow = Annotated[
 
 class NoSettings(Model):
     """An empty mapping, written `{}`."""
-
-
-class PrometheusSliSpec(Model):
-    """Counters (`total` with `bad` or `good`), or a latency `histogram` with a `threshold`."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "oneOf": [
-                {"required": ["total", "bad"]},
-                {"required": ["total", "good"]},
-                {"required": ["histogram", "threshold"]},
-            ]
-        }
-    )
-
-    total: Query | None = None
-    """All events: a series selector, or a full query that counts them in `$window`."""
-    bad: Query | None = None
-    """The events that failed, written like `total`. Instead of `good`."""
-    good: Query | None = None
-    """The events that succeeded, written like `total`. Instead of `bad`."""
-    histogram: Histogram | None = None
-    """Name of a histogram metric without `_bucket`. Instead of `total`."""
-    match: Match | None = None
-    """Label matchers that select the histogram's series, without braces."""
-    threshold: Latency | None = None
-    """Events of the histogram at or below this are good; best a bucket's bound. 1ms to 1d."""
-
-    def broken_rules(self) -> Iterator[BrokenRule]:
-        """Check that the keys make exactly one of the two forms."""
-        forms = "{total, bad}, {total, good} or {histogram, match, threshold}"
-        counters = [key for key in ("total", "bad", "good") if getattr(self, key) is not None]
-        latency = [key for key in ("histogram", "match", "threshold") if getattr(self, key) is not None]
-        if counters and latency:
-            yield BrokenRule((latency[0],), f"`{latency[0]}` does not go with `{counters[0]}`", forms)
-        elif {"bad", "good"} <= set(counters):
-            yield BrokenRule(("good",), "`good` and `bad` exclude each other", forms)
-        elif counters and (self.total is None or len(counters) == 1):
-            missing = "`total`" if self.total is None else "one of `bad` and `good`"
-            yield BrokenRule((), f"{missing} is missing", forms)
-        elif latency and (self.histogram is None or self.threshold is None):
-            missing = "histogram" if self.histogram is None else "threshold"
-            yield BrokenRule((), f"`{missing}` is missing", forms)
-        elif not counters and not latency:
-            yield BrokenRule((), "this names nothing to measure", forms)
 
 
 SourceSliSpec = Annotated[
@@ -152,7 +106,7 @@ class SloSpec(Model):
     objective: Objective
     """The share of events that must be good, in percent, strictly between 0 and 100."""
     window: AnyWindow
-    """Rolling time (30s to 400d), or `{calendar: …}` for a calendar period."""
+    """Rolling time (30s to 400d), or `{calendar: …}` for a calendar period: week, month, quarter or year."""
     sli: SliSpec
     """How it is measured. Exactly one key: `events`, `downtime`, or a source's name."""
     error_budget_policy: Slug | None = None

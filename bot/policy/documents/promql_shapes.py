@@ -6,6 +6,7 @@ of selectors: https://prometheus.io/docs/prometheus/latest/querying/basics/
 
 import re
 
+from bot.budgets.sources.prometheus.selectors import addends
 from bot.policy.faults import IT, InvalidValueError
 
 METRIC = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
@@ -16,27 +17,33 @@ _MATCHER = rf"(?:{LABEL}|{TEXT})\s*(?:=~|!~|!=|=)\s*(?:{TEXT})"
 _MATCHERS = rf"\s*(?:(?:{_MATCHER}|{TEXT})\s*(?:,\s*(?:{_MATCHER}|{TEXT})\s*)*,?\s*)?"
 _SELECTOR = re.compile(rf"\s*(?=[^\s])(?:{METRIC})?\s*(?:\{{(?P<within>{_MATCHERS})\}})?\s*")
 WINDOW = re.compile(r"\$window(?![A-Za-z0-9_])")
+_MOST_ADDENDS = 20
 _CLOSING = {")": "(", "]": "[", "}": "{"}
 
 FORMS = (
-    'either a series selector, such as http_requests_total{service="checkout"}, '
+    'either a series selector, such as http_requests_total{service="checkout"}, a sum of several, '
     "or a full query that counts the events in $window, such as "
     'sum(increase(http_requests_total{service="checkout"}[$window]))'
 )
 
 
 def check_query(text: str) -> str:
-    """Return the text if it is a plain selector or a full query with `$window`."""
+    """Return the text if it is a plain selector, a sum of several, or a full query with `$window`."""
     if WINDOW.search(text):
-        if not is_balanced(text):
-            raise InvalidValueError(f"a bracket or a quote in {IT} is not closed", FORMS)
-        return text
-    match = _SELECTOR.fullmatch(text)
-    if match is None:
-        raise InvalidValueError(f"{IT} is neither a series selector nor a query with $window", FORMS)
-    if text.lstrip().startswith("{") and not (match["within"] or "").strip():
-        raise InvalidValueError(f"{IT} selects every series", FORMS)
-    return text.strip()
+        return check_expression(text)
+    selectors = addends(text)
+    if len(selectors) > _MOST_ADDENDS:
+        raise InvalidValueError(f"{IT} adds more than {_MOST_ADDENDS} selectors", FORMS)
+    return " + ".join(map(_checked_selector, selectors))
+
+
+def check_expression(text: str) -> str:
+    """Return the text if it can be a query: a selector, or anything whose brackets and quotes are closed."""
+    if not text.strip():
+        raise InvalidValueError("this is empty", "a series selector or a query")
+    if not is_balanced(text):
+        raise InvalidValueError(f"a bracket or a quote in {IT} is not closed", FORMS)
+    return text
 
 
 def check_selector(text: str) -> str:
@@ -44,7 +51,7 @@ def check_selector(text: str) -> str:
     if WINDOW.search(text):
         example = 'a series selector, such as http_requests_total{env="production"}'
         raise InvalidValueError("a query with $window does not go here", example)
-    return check_query(text)
+    return _checked_selector(text)
 
 
 def check_match(text: str) -> str:
@@ -65,6 +72,15 @@ def check_histogram(text: str) -> str:
     if text.endswith("_bucket"):
         raise InvalidValueError(f"{IT} is one series of the histogram", f"{example}, without `_bucket`")
     return text
+
+
+def _checked_selector(text: str) -> str:
+    match = _SELECTOR.fullmatch(text)
+    if match is None:
+        raise InvalidValueError(f"{IT} is neither a series selector nor a query with $window", FORMS)
+    if text.lstrip().startswith("{") and not (match["within"] or "").strip():
+        raise InvalidValueError(f"{IT} selects every series", FORMS)
+    return text.strip()
 
 
 def is_balanced(text: str) -> bool:

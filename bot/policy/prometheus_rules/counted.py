@@ -8,12 +8,25 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from bot.budgets.sources.prometheus.api import WINDOW
-from bot.budgets.sources.prometheus.histograms import boundary_pattern
+from bot.budgets.sources.prometheus.histograms import boundary_pattern, native_counters
 from bot.budgets.sources.prometheus.promql import LOOKBACK_S, PRESENT_S
-from bot.catalog.slo import CounterSli, DowntimeSli, EventsSli, LatencySli, Sli
+from bot.budgets.sources.prometheus.selectors import addends
+from bot.catalog.slo import (
+    CounterSli,
+    CounterSlicesSli,
+    DowntimeSli,
+    EventsSli,
+    GaugeSli,
+    GaugeSlicesSli,
+    LatencySli,
+    NativeHistogramSli,
+    RatioSli,
+    Sli,
+)
 from bot.formatting import duration_code
 
 _NOTHING = "vector(0)"
+_ADDEND = "governor_addend"
 _QUERY_WIDTH = timedelta(minutes=5)
 
 
@@ -40,14 +53,14 @@ class CountedSli:
 
     def events(self, window: timedelta) -> str:
         """Return the expression of all events in a window."""
-        increase = self._increase(self.total, window)
         if self.bucket is not None:
-            increase = f"{increase} and ignoring (le) {self._increase(self.bucket, window)}"
-        return f"sum({increase})"
+            counting = f"{self._increase(self.total, window)} and ignoring (le) {self._increase(self.bucket, window)}"
+            return f"sum({counting})"
+        return self._summed(self.total, window)
 
     def errors(self, window: timedelta) -> str:
         """Return the expression of the bad events in a window: 0 where no series tells of one."""
-        part = f"sum({self._increase(self.part, window)})"
+        part = self._summed(self.part, window)
         if self.part_is_bad:
             return f"{part} or {_NOTHING}"
         # No good event at all is an outage; no bucket at all is a threshold that the histogram lacks.
@@ -60,11 +73,27 @@ class CountedSli:
         if WINDOW in self.present:
             query = self.present.replace(WINDOW, duration_code(_QUERY_WIDTH))
             return f"absent(count(last_over_time(({query})[{LOOKBACK_S}s:1m]{self._offset})))"
-        return f"max(absent_over_time({self.present}[{PRESENT_S}s]{self._offset}))"
+        absent = (
+            f"absent_over_time({selector}[{PRESENT_S}s]{self._offset})" for selector in addends(self.present)
+        )
+        return " or ".join(f"max({each})" for each in absent)
 
     @property
     def _offset(self) -> str:
         return f" offset {duration_code(self.delay)}" if self.delay else ""
+
+    def _summed(self, text: str, window: timedelta) -> str:
+        """Return the expression of what a selector, a sum of several, or a query counted in a window.
+
+        Of a sum, an addend without a series counts nothing, as long as another has one.
+        """
+        if WINDOW in text or len(selectors := addends(text)) == 1:
+            return f"sum({self._increase(text, window)})"
+        parts = " or ".join(
+            f'label_replace(sum({self._increase(each.strip(), window)}), "{_ADDEND}", "{place}", "", "")'
+            for place, each in enumerate(selectors)
+        )
+        return f"sum({parts})"
 
     def _increase(self, text: str, window: timedelta) -> str:
         code = duration_code(window)
@@ -90,6 +119,13 @@ def counted(sli: Sli) -> CountedSli:
             bucket = f'{sli.histogram}_bucket{{{within}le=~"{boundary_pattern(sli.threshold)}"}}'
             total = f"{sli.histogram}_count{{{match}}}"
             return CountedSli(sli.source, total, bucket, bucket, bucket=bucket)
+        case NativeHistogramSli():
+            total, good = native_counters(sli)
+            return CountedSli(sli.source, total, good, total)
+        case RatioSli() | GaugeSli() | CounterSlicesSli() | GaugeSlicesSli():
+            raise InexpressibleError(
+                "its events are samples or slices of time, which these rules do not count"
+            )
         case EventsSli():
             raise InexpressibleError("its events are pushed to the bot, and Prometheus has none of them")
         case DowntimeSli():

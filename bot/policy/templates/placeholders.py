@@ -24,7 +24,7 @@ _MENTION = re.compile(r"%\{(?P<name>[A-Za-z_][^{}]*)(?P<end>\}?)")
 _QUOTED = re.compile(rf"(?P<matches>(?:=~|!~)\s*)?(?P<text>{TEXT})")
 # The characters of Go's regexp.QuoteMeta: the patterns of Prometheus are Go's.
 _IN_PATTERNS = re.compile(r"[\\.+*?()|\[\]{}^$]")
-_QUERIES = frozenset({"total", "bad", "good", "match", "histogram"})
+_QUERIES = frozenset({"total", "bad", "good", "match", "histogram", "ratio", "gauge"})
 
 
 class Spelling(Enum):

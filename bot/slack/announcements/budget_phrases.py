@@ -7,7 +7,7 @@ from typing import assert_never
 from bot.budgets.budget import HOUR, SHOWN_BURN_WINDOWS, Budget, SloState, allowed_minutes
 from bot.catalog.error_budget_policy import UnmetRequirement
 from bot.catalog.slo import DowntimeSli
-from bot.catalog.window import CalendarWindow, RollingWindow, Window
+from bot.catalog.window import CalendarUnit, CalendarWindow, RollingWindow, Window
 from bot.formatting import (
     budget_text,
     burn_rate_text,
@@ -54,14 +54,27 @@ def objective_text(budget: Budget) -> str:
 
 
 def window_text(window: Window) -> str:
-    """Return the window of an SLO: `30 d`, `this month`."""
+    """Return the window of an SLO: `30 d`, `this month`, `this month (from day 15)`."""
     match window:
         case RollingWindow(length):
             return duration_text(length)
-        case CalendarWindow(unit):
-            return f"this {unit}"
+        case CalendarWindow(unit, _, start):
+            return f"this {unit}" if start is None else f"this {unit} (from {_first_day(unit, start)})"
         case _:
             assert_never(window)
+
+
+def _first_day(unit: CalendarUnit, start: datetime) -> str:
+    """Return the day on which periods begin: `Tuesday`, `day 15`, `21 January`."""
+    match unit:
+        case CalendarUnit.WEEK:
+            return f"{start:%A}"
+        case CalendarUnit.MONTH:
+            return f"day {start.day}"
+        case CalendarUnit.QUARTER | CalendarUnit.YEAR:
+            return f"{start.day} {start:%B}"
+        case _:
+            assert_never(unit)
 
 
 def remaining_amount(budget: Budget) -> str:

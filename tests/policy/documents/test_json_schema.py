@@ -60,7 +60,7 @@ def service(**slo: object) -> dict[str, object]:
         SERVICE | {"spec": {"channel": "#checkout", "chanel": "#checkout"}},
         service(window=30),
         service(window="1:30"),
-        service(window={"calendar": "year"}),
+        service(window={"calendar": "decade"}),
         service(objective="most"),
         service(sli={}),
         service(sli={"events": {}, "downtime": {}}),
@@ -135,7 +135,7 @@ def test_shipped_files_point_editors_at_the_schema(file: Path) -> None:
 def test_the_documented_examples_load(tmp_path: Path) -> None:
     blocks = reference.GUIDE.read_text().split("```yaml\n")[1:]
     examples = [block.partition("```")[0] for block in blocks if block.startswith("apiVersion")]
-    assert len(examples) == 5
+    assert len(examples) == 7
     for index, example in enumerate(examples):
         file = tmp_path / f"{index}.yaml"
         file.write_text(example)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bot.catalog.catalog import Catalog
 from bot.catalog.error_budget_policy import ErrorBudgetPolicy, OnMissingData
-from bot.catalog.slo import CounterSli, DowntimeSli, EventsSli, LatencySli, Sli
+from bot.catalog.slo import CounterSli, DowntimeSli, EventsSli, LatencySli, RatioSli, Sli
 from bot.catalog.source_slis import PluginSli
 from bot.catalog.sources import PrometheusSettings
 from bot.catalog.teams import Teams
@@ -127,7 +127,9 @@ def test_a_calendar_window_has_burn_alerts_and_no_sum_of_its_budget(tmp_path: Pa
     assert promtool("check", "rules", file) == ""
 
 
-@pytest.mark.parametrize("sli", [EventsSli(), DowntimeSli(), PluginSli("lake", "{}")])
+@pytest.mark.parametrize(
+    "sli", [EventsSli(), DowntimeSli(), PluginSli("lake", "{}"), RatioSli("prometheus", "share")]
+)
 def test_what_no_prometheus_measures_is_left_out_with_the_reason(sli: Sli) -> None:
     exported = export(catalog_of(sli))
     assert not exported.groups

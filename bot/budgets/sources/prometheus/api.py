@@ -85,6 +85,15 @@ class PrometheusApi:
         """Call `query` or `query_range` and return the series; raises `SourceError`."""
         return _result(_answer(*await self._ask(endpoint, form)))
 
+    async def value(self, query: str, time: str) -> float | None:
+        """Return the value of a query that has one series, None where it has none; raises `SourceError`."""
+        for series in await self.query("query", {"query": query, "time": time}):
+            try:
+                return float(series["value"][1])
+            except (KeyError, IndexError, TypeError, ValueError) as error:
+                raise InvalidAnswerError(MALFORMED) from error
+        return None
+
     async def query_range(self, form: Mapping[str, str]) -> list[RangeSeries]:
         """Evaluate a query at many times; raises `SourceError`."""
         status, body = await self._ask("query_range", form)

@@ -24,6 +24,9 @@ Series = dict[int, float]
 Counters = Mapping[str, str]
 """The selectors of one SLI by name; SLIs that are counted together use the same names."""
 
+_FURTHER = "+"
+"""Stands in the names of a sum's further addends: `total`, `total+2`, `total+3`."""
+
 _MOST_GAP = 3
 """The most steps between two runs of steps that are joined into one query."""
 
@@ -33,6 +36,43 @@ _LAST_DIGITS = 1e-12
 _EMPTY: Series = {}
 _NAME = "counter"
 _TOTAL = "total"
+
+
+def named(name: str, selectors: Sequence[str]) -> dict[str, str]:
+    """Return a counter that is the sum of selectors, each under a name of its own."""
+    return {
+        name + (f"{_FURTHER}{place}" if place > 1 else ""): text for place, text in enumerate(selectors, 1)
+    }
+
+
+def sum_of(name: str) -> str:
+    """Return the name of the counter of which the one of this name is an addend."""
+    return name.partition(_FURTHER)[0]
+
+
+def is_further(name: str) -> bool:
+    """Return whether the counter of this name is an addend of another, and not its first."""
+    return _FURTHER in name
+
+
+def totals(counters: Iterable[str]) -> list[str]:
+    """Return the names of the addends of all events."""
+    return [name for name in counters if sum_of(name) == _TOTAL]
+
+
+def total_of(name: str, counters: Counters) -> str | None:
+    """Return the selector of all events of the metric, or at least the place, of one of the counters."""
+    wholes = totals(counters)
+    metric = _metric(counters[name])
+    same = [whole for whole in wholes if _metric(counters[whole]) == metric]
+    place = _TOTAL + name.removeprefix(sum_of(name))
+    best = next(iter([*same, *(whole for whole in (place, _TOTAL) if whole in wholes)]), None)
+    return best if sum_of(name) != _TOTAL else name
+
+
+def _metric(text: str) -> str:
+    selector = parse(text)
+    return text if selector is None else selector.metric
 
 
 class CounterQueries(Protocol):

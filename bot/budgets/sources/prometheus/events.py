@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from bot.budgets.source import BucketColumns, InvalidAnswerError
-from bot.budgets.sources.prometheus.counters import Counters, Series
+from bot.budgets.sources.prometheus.counters import Counters, Series, is_further, sum_of
 from bot.catalog.slo import CounterSli, LatencySli, Sli
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -34,6 +34,7 @@ def _total_and_bad(sli: Sli, counters: Counters, counts: Mapping[str, Series]) -
     for name, series in counts.items():
         if series and min(series.values()) < 0:
             raise InvalidAnswerError(f"{counters[name]} answered a negative number of events")
+    counts = _added_up(counts)
     total = counts["total"]
     if isinstance(sli, LatencySli):
         _check_below(counts["good"], total, "there are more quick events than events in all")
@@ -44,9 +45,26 @@ def _total_and_bad(sli: Sli, counters: Counters, counts: Mapping[str, Series]) -
     return total, _rest(total, other) if name == "good" else other
 
 
+def _added_up(counts: Mapping[str, Series]) -> Mapping[str, Series]:
+    """Return what each sum of counters counted."""
+    if not any(map(is_further, counts)):
+        return counts
+    sums: dict[str, Series] = {}
+    for name, series in counts.items():
+        into = sums.setdefault(sum_of(name), {})
+        for start, events in series.items():
+            into[start] = into.get(start, 0.0) + events
+    return sums
+
+
 def instant(at_s: int) -> datetime:
     """Return the time of a second since the epoch."""
     return _EPOCH + timedelta(seconds=at_s)
+
+
+def seconds(at: datetime) -> int:
+    """Return the whole seconds since the epoch."""
+    return (at - _EPOCH) // timedelta(seconds=1)
 
 
 def _check_below(part: Series, whole: Series, fault: str) -> None:

@@ -4,7 +4,7 @@ During a rolling deployment some pods may have other buckets than the rest. The 
 in its `_count` and in no bucket that counts: all of them would be slow. So the steps in which one was scraped
 are left out, and an SLI that has one now is unmeasurable.
 
-Native histograms have no series `…_count` and `…_bucket` at all:
+Native histograms have no series `…_count` and `…_bucket` at all; their events are counted by functions:
 https://prometheus.io/docs/specs/native_histograms/
 """
 
@@ -15,8 +15,9 @@ from datetime import timedelta
 from typing import Any
 
 from bot.bounded_body import quotable
-from bot.budgets.sources.prometheus.api import PrometheusApi
-from bot.catalog.slo import LatencySli
+from bot.budgets.sources.prometheus.api import WINDOW, PrometheusApi
+from bot.budgets.sources.prometheus.bounds import spellings
+from bot.catalog.slo import LatencySli, NativeHistogramSli
 
 _SHORTEST_LOOKBACK_S = 300
 """Longer than the usual time between two scrapes."""
@@ -27,14 +28,26 @@ _CLASSIC = re.compile(r"\s*([a-zA-Z_:][a-zA-Z0-9_:]*)_(?:count|bucket)\s*(\{.*)?
 
 def boundary_pattern(threshold: timedelta) -> str:
     """Return the `le` label as a pattern, escaped for a query: "1" in the text format, else "1.0"."""
-    seconds = threshold.total_seconds()
-    texts = dict.fromkeys((repr(seconds), f"{seconds:.17g}" if seconds.is_integer() else repr(seconds)))
+    texts = spellings(repr(threshold.total_seconds()))
     return "|".join(re.escape(text) for text in texts).replace("\\", r"\\")
 
 
 def without_bucket(total: str, good: str, step_s: int, by: str = "") -> str:
     """Return the query for how many series of `total` have events, but no series of `good`."""
     return f"count{by} ({_counting(total, step_s)} unless ignoring(le) {_last(good, step_s)})"
+
+
+def native_counters(sli: NativeHistogramSli) -> tuple[str, str]:
+    """Return the queries for all events and the good ones of a native histogram in `$window`.
+
+    A threshold within a bucket takes a part of that bucket's events, as `histogram_fraction` estimates it.
+    """
+    match = sli.match.strip().rstrip(",")
+    events = f"sum(increase({sli.histogram}{{{match}}}[{WINDOW}]))"
+    total = f"histogram_count({events})"
+    # Without events there is no fraction, but NaN.
+    fraction = f"histogram_fraction(-Inf, {sli.threshold.total_seconds():g}, {events})"
+    return total, f"({fraction} * {total}) >= 0"
 
 
 async def bucket_fault(
@@ -65,8 +78,8 @@ async def native_fault(api: PrometheusApi, selector: str, at: int) -> str | None
     if not await _number(api, f"count({native})", at):
         return None
     return (
-        f"{classic[1]} is a native histogram, whose buckets cannot be counted; "
-        "let Prometheus keep the classic buckets as well (always_scrape_classic_histograms)"
+        f"{classic[1]} is a native histogram, which has no series of buckets; write `native: true` beside "
+        "`histogram`, or let Prometheus keep the classic buckets as well (always_scrape_classic_histograms)"
     )
 
 

@@ -1,13 +1,12 @@
 """What a server says of one SLI when somebody asks: the queries as sent, series, and the newest sample."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 
-from bot.budgets.source import Answer, Inspection, InvalidAnswerError, SourceError
+from bot.budgets.source import Answer, Inspection, SourceError
 from bot.budgets.sources.prometheus import promql
-from bot.budgets.sources.prometheus.api import MALFORMED, WINDOW, PrometheusApi
-from bot.budgets.sources.prometheus.counters import Counters
+from bot.budgets.sources.prometheus.api import PrometheusApi
 from bot.budgets.sources.prometheus.events import instant
 from bot.budgets.sources.sent_queries import sent_queries
 from bot.catalog.slo import Sli
@@ -18,16 +17,22 @@ ReadTogether = Callable[[list[Sli], Span, timedelta], Awaitable[list[Answer]]]
 
 
 async def inspect(
-    api: PrometheusApi, read: ReadTogether, sli: Sli, counters: Counters, *, span: Span, step: timedelta
+    api: PrometheusApi, read: ReadTogether, sli: Sli, selectors: Sequence[str], *, span: Span, step: timedelta
 ) -> Inspection:
-    """Read one SLI as the evaluation does, and ask for its series besides; errors are the answer."""
+    """Read one SLI as the evaluation does, and ask for its series besides; errors are the answer.
+
+    `selectors` are those of all its events, none where a query counts them.
+    """
     answer: Answer
-    series, newest = None, None
+    series: int | None = None
+    newest: datetime | None = None
     with sent_queries() as queries:
         try:
             (answer,) = await read([sli], span, step)
-            if WINDOW not in counters["total"]:
-                series, newest = await _series(api, counters["total"], span.end, step)
+            for selector in selectors:
+                count, sample = await _series(api, selector, span.end, step)
+                series = count + (series or 0)
+                newest = min(newest, sample) if newest and sample else newest or sample
         except SourceError as error:
             answer = error
     return Inspection(tuple(queries), answer, series, newest)
@@ -40,15 +45,5 @@ async def _series(
     step_s, time = int(step.total_seconds()), f"{at.timestamp():.0f}"
     (present,) = promql.present(selector, step_s).values()
     (newest,) = promql.newest(selector, step_s).values()
-    count, sample = await asyncio.gather(_value(api, present, time), _value(api, newest, time))
+    count, sample = await asyncio.gather(api.value(present, time), api.value(newest, time))
     return int(count or 0), None if sample is None else instant(int(sample))
-
-
-async def _value(api: PrometheusApi, query: str, time: str) -> float | None:
-    """Return the one value of a query; None where it has none."""
-    for series in await api.query("query", {"query": query, "time": time}):
-        try:
-            return float(series["value"][1])
-        except (KeyError, IndexError, TypeError, ValueError) as error:
-            raise InvalidAnswerError(MALFORMED) from error
-    return None

@@ -3,7 +3,8 @@
 https://prometheus.io/docs/prometheus/latest/querying/basics/#time-series-selectors
 
 `http_requests_total{service="a"}` and the same with `"b"` become `http_requests_total{service=~"a|b"}`,
-summed `by (service)`. Pure; no clock, no I/O.
+summed `by (service)`. The bound of a bucket (`le`) is a number: `"5"` and `"5.0"` are the same. Pure; no
+clock, no I/O.
 """
 
 import re
@@ -13,10 +14,13 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from math import prod
 
+from bot.budgets.sources.prometheus.bounds import BOUND, bound_of, spellings
+
 _METRIC = re.compile(r"\s*([a-zA-Z_:][a-zA-Z0-9_:]*)\s*")
 _MATCHER = re.compile(
     r"""\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*(=~|!~|!=|=)\s*("(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`[^`]*`)\s*(?:,|(?=\}))"""
 )
+_TOKEN = re.compile(r"""(?s)"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`[^`]*`|.""")
 _END = re.compile(r"\s*\}\s*$")
 _ESCAPE = re.compile(r"\\(.)")
 _ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\", '"': '"', "'": "'"}
@@ -76,6 +80,17 @@ class JoinedSelector:
     values: tuple[tuple[str, ...], ...]
 
 
+def addends(text: str) -> list[str]:
+    """Return the parts of a sum: what stands between the `+` that are in no quotes."""
+    parts = [""]
+    for token in _TOKEN.findall(text):
+        if token == "+":  # noqa: S105 - a piece of a query
+            parts.append("")
+        else:
+            parts[-1] += token
+    return parts
+
+
 @lru_cache(maxsize=_MOST_KNOWN)
 def parse(text: str) -> Selector | None:
     """Return the parsed selector; None for anything that is not a plain selector."""
@@ -91,7 +106,7 @@ def parse(text: str) -> Selector | None:
             value = _unquoted(match[3])
             if value is None:
                 return None
-            matchers.append(Matcher(match[1], match[2], value, f"{match[1]}{match[2]}{match[3]}"))
+            matchers.append(_matcher(match[1], match[2], value, f"{match[1]}{match[2]}{match[3]}"))
             position = match.end()
         if not _END.match(text, position):
             return None
@@ -116,17 +131,21 @@ def is_part_of(part: str, whole: str) -> bool:
 def join(selectors: tuple[str, ...]) -> JoinedSelector:
     """Return one selector for several of the same shape; a single one keeps its text."""
     if len(set(selectors)) == 1:
-        return JoinedSelector(selectors[0], (), ((),) * len(selectors))
+        return JoinedSelector(_of_any_spelling(selectors[0]), (), ((),) * len(selectors))
     parsed = [_parsed(text) for text in selectors]
     by = _varying([selector.values for selector in parsed])
     values = tuple(tuple(selector.values[label] for label in by) for selector in parsed)
     matchers = [
-        f'{matcher.label}=~"{_pattern({selector.values[matcher.label] for selector in parsed})}"'
+        _joined(matcher.label, {selector.values[matcher.label] for selector in parsed})
         if matcher.label in by
         else matcher.text
         for matcher in parsed[0].matchers
     ]
     return JoinedSelector(f"{parsed[0].metric}{{{','.join(matchers)}}}", by, values)
+
+
+def _joined(label: str, values: set[str]) -> str:
+    return f'{label}=~"{_pattern(label, values)}"'
 
 
 def families(members: Sequence[tuple[str, ...]], at_most: int) -> list[list[int]]:
@@ -188,9 +207,27 @@ def _varying(values: Sequence[Mapping[str, str]]) -> tuple[str, ...]:
     )
 
 
-def _pattern(values: set[str]) -> str:
+def _matcher(label: str, operator: str, value: str, text: str) -> Matcher:
+    """Return a matcher; one of a bucket's bound matches the number, however it is spelt."""
+    if label == BOUND and operator in ("=", "!=") and bound_of(value) is not None:
+        value = bound_of(value) or value
+        matches = "=~" if operator == "=" else "!~"
+        text = f'{label}{matches}"{_pattern(label, {value})}"'
+    return Matcher(label, operator, value, text)
+
+
+def _of_any_spelling(text: str) -> str:
+    """Return a selector whose bound of a bucket is matched as a number; any other text as it is."""
+    selector = parse(text)
+    if selector is None or not any(matcher.label == BOUND for matcher in selector.matchers):
+        return text
+    return f"{selector.metric}{{{','.join(matcher.text for matcher in selector.matchers)}}}"
+
+
+def _pattern(label: str, values: set[str]) -> str:
     """Return a pattern that matches these values and no other, escaped for a query."""
-    pattern = "|".join(_META.sub(r"\\\g<0>", value) for value in sorted(values))
+    texts = [text for value in sorted(values) for text in (spellings(value) if label == BOUND else (value,))]
+    pattern = "|".join(_META.sub(r"\\\g<0>", text) for text in texts)
     return pattern.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n").replace("\r", r"\r")
 
 

@@ -3,9 +3,11 @@
 import asyncio
 import math
 from collections import defaultdict
-from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
 from functools import lru_cache
+from itertools import zip_longest
+from typing import NamedTuple
 
 import aiohttp
 
@@ -24,6 +26,7 @@ from bot.budgets.source import (
 )
 from bot.budgets.sources.prometheus import promql
 from bot.budgets.sources.prometheus.api import WINDOW, PrometheusApi
+from bot.budgets.sources.prometheus.bounds import BOUND, bound_of
 from bot.budgets.sources.prometheus.counters import (
     CounterQueries,
     Counters,
@@ -32,18 +35,28 @@ from bot.budgets.sources.prometheus.counters import (
     find_ended,
     find_last,
     find_late,
+    total_of,
+    totals,
 )
-from bot.budgets.sources.prometheus.events import events, has_bad, instant
+from bot.budgets.sources.prometheus.events import events, has_bad, instant, seconds
 from bot.budgets.sources.prometheus.histograms import (
-    boundary_pattern,
     bucket_fault,
     native_fault,
     without_bucket,
 )
 from bot.budgets.sources.prometheus.inspection import inspect
-from bot.budgets.sources.prometheus.selectors import JoinedSelector, families, join, parse
+from bot.budgets.sources.prometheus.questions import (
+    CountableSli,
+    counted_sli,
+    counters_of,
+    grouped,
+    selectors_of,
+)
+from bot.budgets.sources.prometheus.samples import SampledSli, read_samples
+from bot.budgets.sources.prometheus.selectors import JoinedSelector, join
+from bot.budgets.sources.prometheus.slices import as_slices, slices_span
 from bot.budgets.sources.prometheus.variants import narrowed
-from bot.catalog.slo import CounterSli, DowntimeSli, EventsSli, LatencySli, Sli
+from bot.catalog.slo import CounterSlicesSli, LatencySli, Sli
 from bot.catalog.window import Span
 from bot.pacing import Pacer
 
@@ -52,9 +65,15 @@ _MOST_POINTS = 10_000
 
 _SUBQUERY_STEP_S = 60
 _PART = "governor_part"
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST_S = 253_000_000_000
 """No answer holds later seconds, which are in the year 9987."""
+
+
+class _Ended(NamedTuple):
+    """A selector without series at the end of a span, and its newest sample in seconds; or a query."""
+
+    text: str
+    last: int | None
 
 
 class PrometheusSource:
@@ -91,7 +110,7 @@ class PrometheusSource:
 
     def groups(self, slis: Sequence[Sli], at_most: int) -> list[list[Sli]]:
         """Divide SLIs into groups that are read together; those of a group differ only in label values."""
-        return _grouped(tuple(slis), at_most)
+        return grouped(tuple(slis), at_most)
 
     async def read(self, sli: Sli, span: Span, step: timedelta) -> Sequence[Bucket]:
         """Return the events of one SLI; see `read_together`."""
@@ -102,17 +121,28 @@ class PrometheusSource:
 
     async def read_together(self, slis: Sequence[Sli], span: Span, step: timedelta) -> list[Answer]:
         """Return the events of `span` in buckets of width `step` for SLIs of one group; see the port."""
-        width_s = int(step.total_seconds())
-        steps = range(_seconds(span.start), _seconds(span.end), width_s)
-        counters = [_counters(sli) for sli in slis]
+        if isinstance(slis[0], SampledSli):
+            sampled = [sli for sli in slis if isinstance(sli, SampledSli)]
+            bounds = range(seconds(span.start), seconds(span.end))
+            return await read_samples(self._api, self._query_range, sampled, bounds, step)
+        counted = [counted_sli(sli) for sli in slis]
+        if not isinstance(slis[0], CounterSlicesSli):
+            return await self._read_counters(counted, span, step)
+        slices = slices_span(span, slis[0].of)
+        answers = await self._read_counters(counted, slices, slis[0].of)
+        return [
+            as_slices(sli, answer, span, step)
+            for sli, answer in zip(slis, answers, strict=True)
+            if isinstance(sli, CounterSlicesSli)
+        ]
+
+    async def _read_counters(self, slis: Sequence[CountableSli], span: Span, step: timedelta) -> list[Answer]:
+        """Return the events of SLIs that count them as they are."""
+        steps = range(seconds(span.start), seconds(span.end), int(step.total_seconds()))
+        counters = [counters_of(sli) for sli in slis]
         counts = await self._count(counters, steps)
-        totals = [selectors["total"] for selectors in counters]
-        ended = await self._find_ended(totals, counts, steps)
-        late: dict[int, int] = {}
-        last: dict[int, int | None] = {}
-        if WINDOW not in totals[0]:
-            last = dict(zip(sorted(ended), await self._find_last(totals, ended, steps), strict=True))
-            late = await find_late(self._evaluate, totals, [series["total"] for series in counts], steps)
+        ended = await self._find_ended(counters, counts, steps)
+        late = await self._find_late(counters, counts, steps)
         lacking: list[Series] = [{} for _ in slis]
         if isinstance(slis[0], LatencySli):
             lacking = await self._without_bucket(counters, counts, steps)
@@ -127,8 +157,7 @@ class PrometheusSource:
                     selectors,
                     counted,
                     steps,
-                    has_ended=index in ended,
-                    last=last.get(index),
+                    ended=ended.get(index),
                     lacks_bucket=bool(lacking[index].get(steps[-1])),
                 )
             except SourceUnavailableError:
@@ -147,10 +176,10 @@ class PrometheusSource:
     async def inspect(self, sli: Sli, span: Span, step: timedelta) -> Inspection:
         """Return what is sent for one SLI and what the server says to it; see the port."""
         try:
-            counters = _counters(sli)
+            selectors = selectors_of(sli)
         except SourceRefusedError as error:
             return Inspection((), error)
-        return await inspect(self._api, self.read_together, sli, counters, span=span, step=step)
+        return await inspect(self._api, self.read_together, sli, selectors, span=span, step=step)
 
     async def label_values(self, label: str, match: str | None, span: Span) -> Sequence[str]:
         """Return the values of a label; see the port.
@@ -158,7 +187,7 @@ class PrometheusSource:
         Prometheus returns a value for up to about three hours after its last sample: until it has moved
         the series out of memory.
         """
-        parameters = {"start": str(_seconds(span.start)), "end": str(_seconds(span.end))}
+        parameters = {"start": str(seconds(span.start)), "end": str(seconds(span.end))}
         if match is not None:
             parameters["match[]"] = match
         return await self._api.label_values(label, parameters)
@@ -170,40 +199,57 @@ class PrometheusSource:
         counted: Sequence[Bucket],
         steps: range,
         *,
-        has_ended: bool,
-        last: int | None,
+        ended: _Ended | None,
         lacks_bucket: bool,
     ) -> None:
         """Raise `SourceError` if it is not known at the end of the steps what happens."""
-        if has_ended:
-            total = counters["total"]
-            native = None if WINDOW in total else await native_fault(self._api, total, steps.stop)
+        if ended is not None:
+            is_query = WINDOW in ended.text
+            native = None if is_query else await native_fault(self._api, ended.text, steps.stop)
             if native is not None:
                 raise UnmeasurableError(native, counted)
-            what = "the query has had no value for an hour:" if WINDOW in total else "no series match"
-            raise NoSeriesError(f"{what} {total}", counted, None if last is None else instant(last))
+            what = "the query has had no value for an hour:" if is_query else "no series match"
+            last = None if ended.last is None else instant(ended.last)
+            raise NoSeriesError(f"{what} {ended.text}", counted, last)
         if isinstance(sli, LatencySli) and lacks_bucket:
             fault = await bucket_fault(self._api, sli, counters, steps.stop, steps.step)
             raise UnmeasurableError(fault, counted)
 
     async def _find_ended(
-        self, totals: Sequence[str], counts: Sequence[Mapping[str, Series]], steps: range
-    ) -> set[int]:
-        """Return the indices of the SLIs whose events have no series at the end of the steps."""
-        found = [series["total"] for series in counts]
-        if WINDOW not in totals[0]:
-            return await find_ended(self._evaluate, totals, found, steps)
-        return {
-            index
-            for index, query in enumerate(totals)
-            if not found[index] and not await self._had_value(query, steps)
-        }
+        self, counters: Sequence[Counters], counts: Sequence[Mapping[str, Series]], steps: range
+    ) -> dict[int, _Ended]:
+        """Return what counts the events and has no series at the end of the steps, by the SLI's index."""
+        found: dict[int, _Ended] = {}
+        for name in totals(counters[0]):
+            texts, events = [texts[name] for texts in counters], [series[name] for series in counts]
+            last: Sequence[int | None] = ()
+            if WINDOW not in texts[0]:
+                ended = sorted(await find_ended(self._evaluate, texts, events, steps))
+                last = await find_last(self._evaluate, [texts[index] for index in ended], steps)
+            else:
+                ended = [
+                    index
+                    for index, query in enumerate(texts)
+                    if not events[index] and not await self._had_value(query, steps)
+                ]
+            for index, newest in zip_longest(ended, last):
+                found.setdefault(index, _Ended(texts[index], newest))
+        return found
 
-    async def _find_last(
-        self, totals: Sequence[str], ended: Collection[int], steps: range
-    ) -> list[int | None]:
-        """Return the newest samples of the SLIs that have ended, in the order of their indices."""
-        return await find_last(self._evaluate, [totals[index] for index in sorted(ended)], steps)
+    async def _find_late(
+        self, counters: Sequence[Counters], counts: Sequence[Mapping[str, Series]], steps: range
+    ) -> dict[int, int]:
+        """Return the newest sample, in seconds, of what counts the events of an SLI, by its index.
+
+        Of those that have one at the end of the steps there is none; of a sum, its latest addend counts.
+        """
+        late: dict[int, int] = {}
+        for name in totals(counters[0]):
+            texts, events = [texts[name] for texts in counters], [series[name] for series in counts]
+            if WINDOW not in texts[0]:
+                for index, newest in (await find_late(self._evaluate, texts, events, steps)).items():
+                    late[index] = min(newest, late.get(index, newest))
+        return late
 
     async def _had_value(self, query: str, steps: range) -> bool:
         """Return whether a full query, which may have no value where nothing happens, had one in an hour."""
@@ -245,10 +291,11 @@ class PrometheusSource:
         """Evaluate queries: those of one SLI in one request, those of several SLIs in one request a part."""
         answers: list[dict[tuple[str, str], Series]] = [{} for _ in counters]
         joined = {name: join(tuple(selectors[name] for selectors in counters)) for name in counters[0]}
-        total = joined["total"].text if "total" in joined else ""
+        totals_by_name = {name: total_of(name, counters[0]) for name in joined}
+        total = {name: "" if whole is None else joined[whole].text for name, whole in totals_by_name.items()}
         if not any(selector.by for selector in joined.values()):
             parts = {
-                f"{name} {part}": query.replace(promql.TOTAL, total)
+                f"{name} {part}": query.replace(promql.TOTAL, total[name])
                 for name, selector in joined.items()
                 for part, query in queries(selector.text, steps.step).items()
             }
@@ -262,14 +309,15 @@ class PrometheusSource:
                     answer.setdefault((name, part), {}).update(values)
             return answers
         requests = {
-            (name, part): query.replace(promql.TOTAL, total)
+            (name, part): query.replace(promql.TOTAL, total[name])
             for name, selector in joined.items()
             for part, query in queries(selector.text, steps.step, _by(selector)).items()
         }
         results = await asyncio.gather(*(self._query_range(query, steps) for query in requests.values()))
         for (name, part), result in zip(requests, results, strict=True):
             for index, series in _assigned(result, joined[name]):
-                answers[index].setdefault((name, part), {}).update(series)
+                others = answers[index].get((name, part), {})
+                answers[index][name, part] = _added(series, others, latest=part == promql.NEWEST)
         return answers
 
     async def _evaluate_sum(self, query: str, steps: range) -> Series:
@@ -298,56 +346,16 @@ class PrometheusSource:
         return answer
 
 
-@lru_cache(maxsize=65_536)
-def _counters(sli: Sli) -> Counters:
-    """Return the counters of an SLI; raises `SourceRefusedError` for an SLI of another kind."""
-    match sli:
-        case CounterSli():
-            other = sli.bad if sli.bad is not None else sli.good
-            if other is None:
-                raise SourceRefusedError("the SLI names neither the bad events nor the good ones")
-            return {"total": sli.total, "other": other}
-        case LatencySli():
-            match = sli.match.strip().rstrip(",")
-            braces = f"{match}," if match else ""
-            boundary = boundary_pattern(sli.threshold)
-            return {
-                "total": f"{sli.histogram}_count{{{match}}}",
-                "good": f'{sli.histogram}_bucket{{{braces}le=~"{boundary}"}}',
-            }
-        case EventsSli() | DowntimeSli():
-            raise SourceRefusedError("Prometheus counts neither pushed events nor downtime")
-        case _:
-            raise SourceRefusedError("Prometheus cannot count what this SLI asks for")
-
-
-@lru_cache(maxsize=16_384)
-def _group_key(sli: Sli) -> Hashable | None:
-    """Return what SLIs that may be read together have in common; None for one that is read alone."""
-    try:
-        counters = _counters(sli)
-    except SourceRefusedError:
-        return None
-    parsed = {name: parse(text) for name, text in counters.items()}
-    if None in parsed.values():
-        return None
-    return tuple((name, selector.shape) for name, selector in parsed.items() if selector is not None)
-
-
-@lru_cache(maxsize=64)
-def _grouped(slis: tuple[Sli, ...], at_most: int) -> list[list[Sli]]:
-    """Cache the groups: at each evaluation the SLIs are the same."""
-    slis_by_key: dict[Hashable, list[Sli]] = defaultdict(list)
-    for sli in dict.fromkeys(slis):
-        slis_by_key[_group_key(sli) or sli].append(sli)
-    groups: list[list[Sli]] = []
-    for alike in slis_by_key.values():
-        if len(alike) == 1:
-            groups.append(alike)
-            continue
-        members = [tuple(_counters(sli).values()) for sli in alike]
-        groups += [[alike[index] for index in group] for group in families(members, at_most)]
-    return groups
+def _added(series: Series, others: Series, *, latest: bool) -> Series:
+    """Return both together, in order: another spelling of the same bucket. Of times, take the later."""
+    if not others:
+        return series
+    both = [(start, series.get(start), others.get(start)) for start in sorted({*series, *others})]
+    return {
+        start: max(values) if latest else sum(values)
+        for start, one, other in both
+        if (values := [value for value in (one, other) if value is not None])
+    }
 
 
 def _by(selector: JoinedSelector) -> str:
@@ -362,8 +370,13 @@ def _assigned(
     for index, label_values in enumerate(selector.values):
         owners[label_values].append(index)
     for labels, series in result:
-        for index in owners.get(tuple(labels.get(label, "") for label in selector.by), ()):
+        for index in owners.get(tuple(_value(labels, label) for label in selector.by), ()):
             yield index, series
+
+
+def _value(labels: Mapping[str, str], label: str) -> str:
+    value = labels.get(label, "")
+    return bound_of(value) or value if label == BOUND else value
 
 
 @lru_cache(maxsize=64)
@@ -381,7 +394,3 @@ def _values(samples: Sequence[tuple[int, float]], steps: range) -> Series:
     if not all(map(math.isfinite, values.values())):
         raise InvalidAnswerError("the answer holds NaN or infinity")
     return values if are_expected else {start: values[start] for start in values if start in starts}
-
-
-def _seconds(at: datetime) -> int:
-    return (at - _EPOCH) // timedelta(seconds=1)

@@ -9,7 +9,18 @@ from dataclasses import replace
 
 from bot.budgets.source import SourceRefusedError
 from bot.budgets.sources.prometheus.api import WINDOW
-from bot.catalog.slo import CounterSli, LatencySli, Sli
+from bot.budgets.sources.prometheus.samples import is_selector
+from bot.budgets.sources.prometheus.selectors import addends
+from bot.catalog.slo import (
+    CounterSli,
+    CounterSlicesSli,
+    GaugeSli,
+    GaugeSlicesSli,
+    LatencySli,
+    NativeHistogramSli,
+    RatioSli,
+    Sli,
+)
 
 _META = re.compile(r"[\\.+*?()|\[\]{}^$]")
 
@@ -20,14 +31,14 @@ def narrowed(sli: Sli, label: str, value: str, *, others: bool = False) -> Sli:
     Raises `SourceRefusedError` for an SLI that Prometheus does not count.
     """
     match sli:
-        case CounterSli(total=total, bad=bad, good=good):
-            return replace(
-                sli,
-                total=_narrowed_query(total, label, value, others),
-                bad=bad and _narrowed_query(bad, label, value, others),
-                good=good and _narrowed_query(good, label, value, others),
-            )
-        case LatencySli(match=match):
+        case CounterSli():
+            return _narrowed_counters(sli, label, value, others)
+        case CounterSlicesSli(counters=counters):
+            return replace(sli, counters=_narrowed_counters(counters, label, value, others))
+        case RatioSli(query=query) | GaugeSli(query=query) | GaugeSlicesSli(query=query):
+            narrow = _narrowed_selector if is_selector(query) else _narrowed_result
+            return replace(sli, query=narrow(query, label, value, others))
+        case LatencySli(match=match) | NativeHistogramSli(match=match):
             own = match.strip().rstrip(",")
             matcher = _matcher(label, value, others)
             return replace(sli, match=f"{own},{matcher}" if own else matcher)
@@ -35,10 +46,23 @@ def narrowed(sli: Sli, label: str, value: str, *, others: bool = False) -> Sli:
             raise SourceRefusedError("its events carry no labels")
 
 
+def _narrowed_counters(sli: CounterSli, label: str, value: str, others: bool) -> CounterSli:
+    return replace(
+        sli,
+        total=_narrowed_query(sli.total, label, value, others),
+        bad=sli.bad and _narrowed_query(sli.bad, label, value, others),
+        good=sli.good and _narrowed_query(sli.good, label, value, others),
+    )
+
+
 def _narrowed_query(text: str, label: str, value: str, others: bool) -> str:
     if WINDOW in text:
         return _narrowed_result(text, label, value, others)
-    text, matcher = text.rstrip(), _matcher(label, value, others)
+    return " + ".join(_narrowed_selector(part, label, value, others) for part in addends(text))
+
+
+def _narrowed_selector(text: str, label: str, value: str, others: bool) -> str:
+    text, matcher = text.strip(), _matcher(label, value, others)
     if not text.endswith("}"):
         return f"{text}{{{matcher}}}"
     within = text[:-1].rstrip().rstrip(",")

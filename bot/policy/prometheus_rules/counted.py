@@ -54,8 +54,8 @@ class CountedSli:
     def events(self, window: timedelta) -> str:
         """Return the expression of all events in a window."""
         if self.bucket is not None:
-            counting = f"{self._increase(self.total, window)} and ignoring (le) {self._increase(self.bucket, window)}"
-            return f"sum({counting})"
+            has_bucket = f"ignoring (le) {self._increase(self.bucket, window)}"
+            return f"sum({self._increase(self.total, window)} and {has_bucket})"
         return self._summed(self.total, window)
 
     def errors(self, window: timedelta) -> str:

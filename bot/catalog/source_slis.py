@@ -17,6 +17,42 @@ class SqlSli:
 
 
 @dataclass(frozen=True, slots=True)
+class DatadogSloSli:
+    """The good and total events of a metric-based SLO of Datadog."""
+
+    source: str
+    slo: str
+
+    @property
+    def description(self) -> str:
+        """What is counted, in words."""
+        return f"the SLO {self.slo} of {self.source}"
+
+
+@dataclass(frozen=True, slots=True)
+class JsonSli:
+    """A request, sent by POST where it has a `body`, and JMESPath expressions that find the counts.
+
+    `buckets` finds a list in the answer, `time`, `total` and either `bad` or `good` what each entry holds.
+    """
+
+    source: str
+    path: str
+    body: str | None
+    buckets: str
+    time: str
+    total: str
+    bad: str | None = None
+    good: str | None = None
+
+    @property
+    def description(self) -> str:
+        """What is counted, in words."""
+        part = f"bad: {self.bad}" if self.bad is not None else f"good: {self.good}"
+        return f"{self.path} of {self.source}; buckets: {self.buckets}; total: {self.total}; {part}"
+
+
+@dataclass(frozen=True, slots=True)
 class PluginSli:
     """What is asked of a source of an installed package: what the policy says, as JSON."""
 
@@ -29,5 +65,5 @@ class PluginSli:
         return f"events of {self.source}: {self.text}"
 
 
-OtherSli = SqlSli | PluginSli
+OtherSli = SqlSli | DatadogSloSli | JsonSli | PluginSli
 """What is asked of a source of another type than Prometheus, in a form of its own."""

@@ -47,6 +47,24 @@ class SqlSettings:
     delay: timedelta = timedelta()
 
 
+@dataclass(frozen=True)
+class JsonSettings(HttpSettings):
+    """A server that answers JSON; `check` is the path that shows whether it answers."""
+
+    check: str = "/"
+
+
+@dataclass(frozen=True, slots=True)
+class DatadogSettings:
+    """The address of Datadog's API, and the keys of an account."""
+
+    url: str
+    api_key: str = field(repr=False)
+    application_key: str = field(repr=False)
+    timeout: timedelta = timedelta(seconds=30)
+    delay: timedelta = timedelta(minutes=2)
+
+
 @dataclass(frozen=True, slots=True)
 class PluginSettings:
     """A source of a type that an installed package offers, with the settings as they are written."""
@@ -55,4 +73,6 @@ class PluginSettings:
     settings: Mapping[str, object] = field(default_factory=dict, repr=False)
 
 
-SourceSettings = PrometheusSettings | LokiSettings | SqlSettings | PluginSettings
+SourceSettings = (
+    PrometheusSettings | LokiSettings | SqlSettings | JsonSettings | DatadogSettings | PluginSettings
+)

@@ -126,7 +126,7 @@ class HttpApi:
         own = options.get("headers", {})
         async with self._session.request(
             method,
-            URL(f"{self._url}{path}", encoded=True),
+            URL(f"{self._url}{path}"),
             **{**options, "headers": {**self._headers, **own}},
             timeout=aiohttp.ClientTimeout(total=self._timeout_s),
             allow_redirects=False,

@@ -12,6 +12,8 @@ from typing import assert_never
 import aiohttp
 
 from bot.budgets.source import Source, SourceRefusedError
+from bot.budgets.sources.datadog import DatadogSource
+from bot.budgets.sources.json_http import JsonSource
 from bot.budgets.sources.loki import LokiSource
 from bot.budgets.sources.prometheus.source import PrometheusSource
 from bot.budgets.sources.sql import SqlSource
@@ -19,6 +21,8 @@ from bot.budgets.sources.unopened import UnopenedSource
 from bot.catalog.catalog import Workspace
 from bot.catalog.sources import (
     SOURCE_ENTRY_POINTS,
+    DatadogSettings,
+    JsonSettings,
     LokiSettings,
     PluginSettings,
     PrometheusSettings,
@@ -71,6 +75,10 @@ class SourceRegistry(Mapping[str, Source]):
                 )
             case LokiSettings():
                 return LokiSource(settings, self._session)
+            case JsonSettings():
+                return JsonSource(settings, self._session)
+            case DatadogSettings():
+                return DatadogSource(settings, self._session)
             case SqlSettings():
                 return SqlSource(settings)
             case PluginSettings():

@@ -47,13 +47,11 @@ def events_of(
     unknown: set[int] = set()
     for index, row in enumerate(rows):
         if index >= most:
-            raise AnswerTooLargeError(f"the query returns more than {most:,} rows: group it by time")
+            raise AnswerTooLargeError(f"the answer has more than {most:,} rows: group them by time")
         time_s = _seconds(row[at])
         if not span.start.timestamp() <= time_s < span.end.timestamp():
             message = f"a row is of {instant(time_s).isoformat()}, outside of the time that was asked for"
-            raise InvalidAnswerError(
-                f"{message}: a `bucket` may be rounded down to `:width_s` seconds at most"
-            )
+            raise InvalidAnswerError(f"{message}: times may be rounded down to the bucket's width at most")
         start = int(time_s // width) * width
         if row[whole] is None:
             unknown.add(start)

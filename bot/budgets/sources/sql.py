@@ -19,16 +19,15 @@ from sqlalchemy.sql.elements import TextClause
 from bot.bounded_body import quotable
 from bot.budgets.source import (
     AnswerTooLargeError,
-    NoSeriesError,
     SourceError,
     SourceRefusedError,
     SourceUnavailableError,
-    buckets_of,
 )
 from bot.budgets.sources.counts import second
 from bot.budgets.sources.one_by_one import OneByOneSource, Reading
 from bot.budgets.sources.rows import events_of, most_rows
 from bot.budgets.sources.sent_queries import record_sent
+from bot.budgets.sources.silence import read_unless_silent
 from bot.catalog.slo import Sli
 from bot.catalog.source_slis import SqlSli
 from bot.catalog.sources import SqlSettings
@@ -43,7 +42,6 @@ _TIME = DateTime(timezone=True)
 _MOST_CONCURRENT = 4
 _SQLITE_STEPS = 10_000
 """After how many instructions SQLite asks whether it may go on."""
-_QUIET = timedelta(hours=1)
 _GRACE_S = 2.0
 """How much longer than the database's own time limit we wait: its error says more than ours."""
 
@@ -78,14 +76,11 @@ class SqlSource(OneByOneSource):
     async def _read(self, sli: Sli, span: Span, step: timedelta) -> Reading:
         if not isinstance(sli, SqlSli):
             raise SourceRefusedError("a database is asked by {sql: …}")
-        reading = await self._query(sli.sql, span, step)
-        quiet_since = span.end - _QUIET
-        if not buckets_of(reading) or max(bucket.start for bucket in buckets_of(reading)) < quiet_since:
-            hour = Span(min(span.start, quiet_since), span.end)
-            if span.start <= quiet_since or not buckets_of(await self._query(sli.sql, hour, step)):
-                message = "the query returned no row for the last hour"
-                raise NoSeriesError(message, buckets_of(reading))
-        return reading
+
+        async def read(part: Span) -> Reading:
+            return await self._query(sli.sql, part, step)
+
+        return await read_unless_silent(read, span, step, "the query returned no row for the last hour")
 
     async def _query(self, sql: str, span: Span, step: timedelta) -> Reading:
         statement = _statement(sql, self._engine.dialect.name)
@@ -99,7 +94,7 @@ class SqlSource(OneByOneSource):
             rows = await result.fetchmany(limit + 1)
             await result.close()
         if len(rows) > limit:
-            raise AnswerTooLargeError(f"the query returns more than {limit:,} rows: group it by time")
+            raise AnswerTooLargeError(f"the answer has more than {limit:,} rows: group them by time")
         return events_of(columns, rows, span, step)
 
     async def _limit(self, connection: AsyncConnection) -> None:

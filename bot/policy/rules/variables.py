@@ -13,7 +13,7 @@ from bot.policy.rules.validation import ParsedDocument
 from bot.policy.rules.workspaces import main_workspace
 from bot.policy.yaml.substitution import is_own
 
-_OF_SOURCES = frozenset({"url", "bearerToken", "tenant"})
+_OF_SOURCES = frozenset({"url", "bearerToken", "tenant", "apiKey", "applicationKey"})
 """The keys of a source that are secrets or addresses."""
 _MAPPINGS_OF_SOURCES = frozenset({"basicAuth", "headers"})
 _ALLOWED = (

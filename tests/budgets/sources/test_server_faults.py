@@ -18,9 +18,12 @@ from bot.budgets.source import (
     SourceRefusedError,
     SourceUnavailableError,
 )
+from bot.budgets.sources.datadog import DatadogSource
+from bot.budgets.sources.json_http import JsonSource
 from bot.budgets.sources.loki import LokiSource
 from bot.catalog.slo import CounterSli, Sli
-from bot.catalog.sources import LokiSettings
+from bot.catalog.source_slis import DatadogSloSli, JsonSli
+from bot.catalog.sources import DatadogSettings, JsonSettings, LokiSettings
 from bot.catalog.window import Span
 from tests.support.clock import MINUTE, NOW
 from tests.support.monitoring.serving import Handler, always, serving
@@ -34,9 +37,21 @@ def _loki(url: str, session: aiohttp.ClientSession) -> Source:
     return LokiSource(LokiSettings(url, timeout=SOON), session)
 
 
+def _json(url: str, session: aiohttp.ClientSession) -> Source:
+    return JsonSource(JsonSettings(url, timeout=SOON), session)
+
+
+def _datadog(url: str, session: aiohttp.ClientSession) -> Source:
+    return DatadogSource(DatadogSettings(url, "a", "b", SOON), session)
+
+
 _LOGS = "sum(count_over_time({app='a'}[$window]))"
+_HITS = "sum:hits{*}.as_count()"
 SOURCES: dict[str, tuple[OpenSource, Sli]] = {
     "loki": (_loki, CounterSli("logs", _LOGS, bad=_LOGS)),
+    "json": (_json, JsonSli("shop", "/?{start}{end}", None, "points", "time", "total", "bad")),
+    "datadog": (_datadog, CounterSli("dd", _HITS, bad=_HITS)),
+    "datadog's SLO": (_datadog, DatadogSloSli("dd", "abc")),
 }
 
 

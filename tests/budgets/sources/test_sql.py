@@ -175,7 +175,7 @@ async def test_more_rows_than_time_has_minutes_are_not_read(url: str) -> None:
     )
     error = await read(url, sql)
     assert isinstance(error, AnswerTooLargeError)
-    assert str(error) == "the query returns more than 5 rows: group it by time"
+    assert str(error) == "the answer has more than 5 rows: group them by time"
 
 
 async def test_an_hour_without_rows_is_missing_data(url: str) -> None:

@@ -10,6 +10,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Discriminator, Tag
 from pydantic.json_schema import SkipJsonSchema
 
+from bot.policy.documents.sources.datadog import DatadogSliSpec, DatadogSourceSpec
+from bot.policy.documents.sources.json_http import JsonSliSpec, JsonSourceSpec
 from bot.policy.documents.sources.loki import LokiSliSpec, LokiSourceSpec
 from bot.policy.documents.sources.plugin import BUILT_IN_TYPES, PluginSliSpec, PluginSourceSpec
 from bot.policy.documents.sources.prometheus import PrometheusSourceSpec
@@ -37,6 +39,8 @@ SourceSpec = Annotated[
     Annotated[PrometheusSourceSpec, Tag(PROMETHEUS)]
     | Annotated[LokiSourceSpec, Tag("(loki)")]
     | Annotated[SqlSourceSpec, Tag("(sql)")]
+    | Annotated[JsonSourceSpec, Tag("(json)")]
+    | Annotated[DatadogSourceSpec, Tag("(datadog)")]
     | Annotated[PluginSourceSpec, Tag(PLUGIN)],
     Discriminator(_tag_of_source),
 ]
@@ -61,7 +65,15 @@ def tag_of_sli(value: object) -> str:
 OtherSliSpec = (
     Annotated[LokiSliSpec, Tag("(loki)")]
     | Annotated[SqlSliSpec, Tag("(sql)")]
+    | Annotated[JsonSliSpec, Tag("(json)")]
+    | Annotated[DatadogSliSpec, Tag("(datadog)")]
     | Annotated[SkipJsonSchema[PluginSliSpec], Tag(PLUGIN)]
 )
 """What is asked of a source of another type than Prometheus."""
-_TAGS: Mapping[type[BaseModel], str] = {LokiSliSpec: "(loki)", SqlSliSpec: "(sql)", PluginSliSpec: PLUGIN}
+_TAGS: Mapping[type[BaseModel], str] = {
+    LokiSliSpec: "(loki)",
+    SqlSliSpec: "(sql)",
+    JsonSliSpec: "(json)",
+    DatadogSliSpec: "(datadog)",
+    PluginSliSpec: PLUGIN,
+}

@@ -21,6 +21,7 @@ from bot.cli.deployments.deploy import deploy
 from bot.cli.doctor import doctor
 from bot.cli.explain import explain
 from bot.cli.mcp import mcp
+from bot.cli.policies.convert import convert
 from bot.cli.policies.import_slos import import_slos
 from bot.cli.policies.init import init
 from bot.cli.policies.rules import rules
@@ -119,6 +120,7 @@ cli.command()(check)
 # Typer's help shows the type of a list of arguments: the further ones are those that are left.
 cli.command("import", context_settings={"allow_extra_args": True})(import_slos)
 cli.command()(rules)
+cli.command()(convert)
 
 
 @cli.command()

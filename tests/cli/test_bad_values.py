@@ -30,6 +30,7 @@ CREDENTIALS = {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_SIGNING_SECRET": "8f742231b10
 WORKS = {name: name for name in NAMES} | {
     "check": "check nowhere",
     "import": "import nowhere",
+    "convert": "convert nowhere --to openslo",
     "explain": "explain checkout",
     "where": "where checkout",
     "gate": "gate checkout",
@@ -40,7 +41,7 @@ WORKS = {name: name for name in NAMES} | {
     "webhooks redeliver": "webhooks redeliver 1",
 }
 """Each command with words that it takes."""
-ASK_NOBODY = {"key", "schema", "check", "import", "manifest", *GROUPS_ALONE}
+ASK_NOBODY = {"key", "schema", "check", "import", "convert", "manifest", *GROUPS_ALONE}
 DATABASE = [
     "migrate",
     "token create",
@@ -263,6 +264,8 @@ def test_run_says_why_it_cannot_start(
         ("backtest --since soon", "write one such as 90d"),
         ("deploy import --since soon", "--since: "),
         ("rules --wirte x", "did you mean --write"),
+        ("convert", "--to"),
+        ("convert --to sloth", "openslo"),
         ("sandbox --speed fast", "write a number"),
         ("sandbox --speed inf", "less than or equal to 1000"),
         ("sandbox --policies nowhere", "there is no folder nowhere"),
@@ -282,7 +285,7 @@ def test_a_wrong_word_is_refused_with_the_right_one(line: str, right: str, refus
 
 
 @pytest.mark.parametrize("folder", ["nowhere", "/etc/hostname"])
-@pytest.mark.parametrize("command", ["check", "rules"])
+@pytest.mark.parametrize("command", ["check", "rules", "convert --to openslo"])
 def test_policies_that_cannot_be_read_are_faults(command: str, folder: str, refused: Refused) -> None:
     assert f"in {folder}" in refused(f"{command} {folder}", 1)
 

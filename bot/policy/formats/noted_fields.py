@@ -174,7 +174,7 @@ class NotedFields:
 
 def as_number(value: object) -> Decimal | None:
     """Return a finite number, also one written as text; None for what is none."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal | str):
         return None
     if isinstance(value, float) and not math.isfinite(value):
         return None

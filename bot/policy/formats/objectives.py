@@ -35,7 +35,8 @@ def percent(fields: NotedFields, key: str, *, is_percent: bool = False) -> str:
     if not 0 < share < 100:
         message = f"an objective of {plain(share)}% decides nothing: it must lie between 0 and 100%"
         raise fields.refusal(key, message)
-    if len(share.normalize().as_tuple().digits) > _MOST_DIGITS or share < Decimal("1e-12"):
+    decimals = len(plain(share).partition(".")[2])
+    if max(len(share.normalize().as_tuple().digits), decimals) > _MOST_DIGITS:
         raise fields.refusal(key, f"{fields.where(key)} has more than {_MOST_DIGITS} digits")
     return f"{plain(share)}%"
 

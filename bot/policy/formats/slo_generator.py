@@ -7,7 +7,6 @@ The longest becomes the window of the SLO.
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
@@ -65,20 +64,15 @@ class SloGeneratorReader:
         """Return what becomes of documents that it recognizes; SLOs refer to a shared configuration."""
         all_notes = [DocumentNotes(document) for document in documents]
         shared = [each for each in all_notes if _is_shared({str(key) for key in each.document.value})]
-        readings = []
+        slos: dict[int, ReadSlo | RefusedDocumentError] = {}
         for notes in all_notes:
-            try:
-                slos = () if notes in shared else (self._slo(notes, shared, source),)
-                if notes in shared:
-                    _read_shared(notes)
-            except RefusedDocumentError as error:
-                readings.append(_refused(notes, error))
-                continue
-            notes.note_unread(_UNKNOWN)
-            readings.append(Reading(notes.document, _title(notes), slos, tuple(notes.notes)))
-        # Policies are read by the SLOs that name them, so that notes of a configuration may come later.
-        return [replace(each, notes=tuple(notes.notes)) if each.refusal is None else each
-                for each, notes in zip(readings, all_notes, strict=True)]  # fmt: skip
+            if notes not in shared:
+                try:
+                    slos[id(notes)] = self._slo(notes, shared, source)
+                except RefusedDocumentError as error:
+                    slos[id(notes)] = error
+        # Policies are read by the SLOs that name them, so that the configurations come last.
+        return [_finished(notes, slos.get(id(notes))) for notes in all_notes]
 
     def _slo(self, notes: DocumentNotes, shared: Sequence[DocumentNotes], source: str) -> ReadSlo:
         root = notes.root
@@ -90,9 +84,10 @@ class SloGeneratorReader:
         service, name, labels = _names(metadata)
         spec.ignore("description", "exporters")
         sli = self._sli(spec)
+        objective = percent(spec, "goal")
         window = _window(spec, shared)
         named = {"window": window} if window is not None else {}
-        slo = {"name": name, "objective": percent(spec, "goal"), **named, "sli": {source: sli.spec}}
+        slo = {"name": name, "objective": objective, **named, "sli": {source: sli.spec}}
         annotations = metadata.take("annotations")
         texts = annotations if isinstance(annotations, dict) else {}
         return ReadSlo(
@@ -287,9 +282,23 @@ def _read_shared(notes: DocumentNotes) -> None:
         message = f"the connection is not carried over; the Workspace needs `{lines}`"
         backends.note(NoteKind.OMITTED, name, message)
     policies = root.mapping("error_budget_policies")
-    if policies is not None:
-        # Each SLO says what it takes of its policy.
-        root.ignore("error_budget_policies")
+    unread = {path[:2] for path in notes.unread()} if policies is not None else set()
+    for name in policies.value if policies is not None else ():
+        if policies is not None and (*policies.path, name) in unread:
+            policies.note(NoteKind.OMITTED, name, "no SLO that can be read names this error budget policy")
+            policies.ignore(name)
+
+
+def _finished(notes: DocumentNotes, found: ReadSlo | RefusedDocumentError | None) -> Reading:
+    if isinstance(found, RefusedDocumentError):
+        return _refused(notes, found)
+    try:
+        if found is None:
+            _read_shared(notes)
+    except RefusedDocumentError as error:
+        return _refused(notes, error)
+    notes.note_unread(_UNKNOWN)
+    return Reading(notes.document, _title(notes), () if found is None else (found,), tuple(notes.notes))
 
 
 def _refused(notes: DocumentNotes, error: RefusedDocumentError) -> Reading:

@@ -8,7 +8,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-# VALID from bot.policy.documents.objectives import SloSpec
+from bot.policy.documents.objectives import SloSpec
 from bot.policy.formats.openslo.reader import OpenSloReader
 from bot.policy.formats.reading import ForeignDocument, NoteKind, Outcome
 from tests.policy.formats.foreign import needs_trial, notes, read_all, read_slo, refusal, trial_files
@@ -50,7 +50,7 @@ def sli(text: str) -> Any:
 
 def valid(read: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return an SLO that a policy may hold."""
-    # VALID SloSpec.model_validate({"window": "30d", **read, "name": "x"})
+    SloSpec.model_validate({"window": "30d", **read, "name": "x"})
     return read
 
 

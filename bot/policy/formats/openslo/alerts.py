@@ -99,9 +99,15 @@ def burn_alert(spec: NotedFields) -> str | None:
     kind, operator = condition.text("kind"), condition.text("op")
     threshold = condition.number("threshold")
     long, after = _length(condition, "lookbackWindow"), _length(condition, "alertAfter")
-    if kind != "burnrate" or operator in ("lt", "lte") or threshold is None or threshold <= 0 or long is None:
+    if (
+        kind != "burnrate"
+        or operator not in (None, "gt", "gte")
+        or threshold is None
+        or threshold <= 0
+        or long is None
+    ):
         what = f"a condition on `{kind}`" if kind != "burnrate" else "this condition on the burn rate"
-        condition.note(NoteKind.OMITTED, None, f"{what} cannot be an alert in Governor")
+        spec.note(NoteKind.OMITTED, None, f"{what} cannot be an alert in Governor")
         return None
     return burn_alert_line(severity, threshold, long, after)
 

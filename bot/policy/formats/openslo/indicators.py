@@ -15,7 +15,7 @@ from bot.durations import parse_duration
 from bot.policy.formats.noted_fields import NotedFields
 from bot.policy.formats.objectives import plain
 from bot.policy.formats.openslo.counters import counters_of, has_placeholder, increase_of, over
-from bot.policy.formats.openslo.metric_sources import GOVERNOR, Metric, metric_of
+from bot.policy.formats.openslo.metric_sources import GOVERNOR, LOKI, Metric, metric_of
 from bot.policy.formats.openslo.objects import OpenSloObjects
 from bot.policy.formats.openslo.windows import slice_length
 from bot.policy.formats.queries import RATIO_WINDOW, QueryError, ReadSli, events_sli, ratio_sli
@@ -26,6 +26,7 @@ _DIGITS: Final = 15
 _AS_RATIO: Final = (
     "the events cannot be counted one by one from these queries; the mean over time of their ratio counts"
 )
+_LINES: Final = "of Loki only occurrences are counted: by `total`, and by `good` or `bad`"
 _SAMPLED: Final = "the ratio is asked for once a minute over the last {}, not once a slice"
 
 
@@ -70,6 +71,8 @@ def ratio_indicator(
         raise ratio.refusal(None, "its queries are asked of different sources", is_unsupported=True)
     if part.type == GOVERNOR:
         return Indicator({part.query: {}})
+    if part.type == LOKI:
+        return _lines(ratio, parts, method)
     read = _read(ratio, total.query, bad=bad.query if bad else None, good=good.query if good else None)
     _say(ratio, read)
     if method is BudgetingMethod.RATIO_TIMESLICES and slices is not None:
@@ -94,6 +97,7 @@ def threshold_indicator(
 ) -> Indicator:
     """Return the SLI of a threshold metric: a gauge that an objective compares with its value."""
     metric = metric_of(threshold, objects, source)
+    _only_prometheus(threshold, metric)
     slices = _slices(objective, method)
     operator, number = _condition(objective)
     if has_placeholder(metric.query):
@@ -110,6 +114,19 @@ def threshold_indicator(
         message = "each moment weighs the same, in whichever slice it lies"
         objective.note(NoteKind.CHANGED, "timeSliceWindow", message)
     return Indicator({metric.source: {"gauge": query, "goodWhen": f"{operator} {number}"}})
+
+
+def _lines(ratio: NotedFields, parts: dict[str, Metric], method: BudgetingMethod) -> Indicator:
+    """Return the SLI of queries that count the lines of logs."""
+    if method is not BudgetingMethod.OCCURRENCES or "total" not in parts or len(parts) != 2:
+        raise ratio.refusal(None, _LINES, is_unsupported=True)
+    spec = {key: over(metric.query, "$window") for key, metric in parts.items()}
+    return Indicator({parts["total"].source: spec})
+
+
+def _only_prometheus(fields: NotedFields, metric: Metric) -> None:
+    if metric.type == LOKI:
+        raise fields.refusal(None, _LINES, is_unsupported=True)
 
 
 def _whole(
@@ -160,6 +177,7 @@ def _raw(
         raise ratio.refusal("rawType", f"{ratio.where('rawType')} must be `success` or `failure`")
     if metric.type == GOVERNOR:
         return Indicator({metric.query: {}})
+    _only_prometheus(ratio, metric)
     window = slices[0] if slices and method is BudgetingMethod.RATIO_TIMESLICES else None
     try:
         read = ratio_sli(over(metric.query, window) if window else metric.query, is_good=kind == "success")

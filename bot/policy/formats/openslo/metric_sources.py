@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from bot.policy.faults import quoted
 from bot.policy.formats.noted_fields import NotedFields
-from bot.policy.formats.openslo.counters import is_promql
+from bot.policy.formats.openslo.counters import WINDOW, has_placeholder, is_promql
 from bot.policy.formats.openslo.objects import OSKO, OpenSloObjects
 from bot.policy.formats.reading import NoteKind
 from bot.policy.formats.values import name_of
@@ -15,6 +16,7 @@ from bot.policy.formats.values import name_of
 PROMETHEUS: Final = "prometheus"
 GOVERNOR: Final = "governor"
 """The type of metrics that are pushed to Governor, or that it measures itself."""
+LOKI: Final = "loki"
 _PROMETHEUS_TYPES: Final = frozenset(
     {
         "prometheus",
@@ -37,7 +39,7 @@ _QUERY_KEYS: Final = ("query", "promql", "expr")
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """What is asked of a source: `type` is `prometheus` or `governor`, `source` the source's name."""
+    """What is asked of a source: `type` is `prometheus`, `loki` or `governor`, `source` the source's name."""
 
     type: str
     source: str
@@ -87,6 +89,8 @@ def _alpha(fields: NotedFields, source: str) -> Metric:
     kind, language = fields.required_text("source"), fields.text("queryType")
     query = fields.required_text("query")
     _check_type(fields, "source", kind)
+    if _plain(kind) == LOKI:
+        return Metric(LOKI, source, query, fields)
     if language is not None and language.casefold() != "promql":
         message = f"its query is in {language}, and Governor asks Prometheus in PromQL"
         raise fields.refusal("queryType", message, is_unsupported=True)
@@ -102,15 +106,20 @@ def _asked(fields: NotedFields, kind: str, key: str, source: str) -> Metric:
     if not keys:
         raise spec.refusal(None, f"{spec.where('query')} is missing")
     query = spec.required_text(keys[0])
+    if _plain(kind) == LOKI and not has_placeholder(query):
+        message = (
+            f"a query of Loki has to count the lines of a time window, `[{WINDOW}]`: {quoted(query)} does not"
+        )
+        raise spec.refusal(keys[0], message)
     for name in spec.value:
         if name != keys[0]:
             spec.ignore(name)
             spec.note(NoteKind.OMITTED, name, f"`{name}` is not known beside a query of Prometheus")
-    return Metric(PROMETHEUS, source, query, spec)
+    return Metric(LOKI if _plain(kind) == LOKI else PROMETHEUS, source, query, spec)
 
 
 def _check_type(fields: NotedFields, key: str, kind: str) -> None:
-    if _plain(kind) not in _PROMETHEUS_TYPES:
+    if _plain(kind) not in _PROMETHEUS_TYPES | {LOKI}:
         message = f"its numbers are in `{kind}`, and Governor has no source of that type"
         raise fields.refusal(key, message, is_unsupported=True)
 
@@ -148,12 +157,13 @@ def note_connection(name: str, spec: NotedFields) -> None:
     kind = spec.text("type") or ""
     spec.ignore("description")
     details = _details(spec.take("connectionDetails"))
-    if _plain(kind) not in _PROMETHEUS_TYPES:
+    if _plain(kind) not in _PROMETHEUS_TYPES | {LOKI}:
         message = f"Governor has no source of the type `{kind}`"
-        spec.note(NoteKind.OMITTED, "type", message)
+        spec.note(NoteKind.OMITTED, None, message)
         return
     url = next((details[key] for key in ("url", "address", "endpoint", "host") if key in details), None)
-    settings = {"url": url.rstrip("/") if isinstance(url, str) and url.startswith("http") else "…"}
+    settings = {"type": LOKI} if _plain(kind) == LOKI else {}
+    settings["url"] = url.rstrip("/") if isinstance(url, str) and url.startswith("http") else "…"
     lines = json.dumps({name_of(name) or name: settings}, ensure_ascii=False).replace('"', "")
     others = ", ".join(f"`{key}`" for key, value in details.items() if value is not url)
     rest = f"; {others} belong there too, credentials as `${{NAME}}`" if others else ""

@@ -45,11 +45,12 @@ class OpenSloReader:
 
 
 def _slo(notes: DocumentNotes, objects: OpenSloObjects, source: str) -> Reading:
-    document, title = notes.document, _title(notes)
+    document, title, used = notes.document, _title(notes), set(objects.used)
     try:
         _check_version(notes)
         return Reading(document, title, slos_of(notes.root, objects, source))
     except RefusedDocumentError as error:
+        objects.used = used
         return _refused(document, title, error)
 
 

@@ -13,6 +13,7 @@ from bot.policy.formats.openslo.indicators import (
     threshold_indicator,
 )
 from bot.policy.formats.openslo.objects import V1ALPHA, OpenSloObjects
+from bot.policy.formats.openslo.own_annotations import OWN, own_name, own_sli, own_window
 from bot.policy.formats.openslo.windows import window_of
 from bot.policy.formats.reading import NoteKind, ReadSlo
 from bot.policy.formats.values import NAME_AT_MOST, name_of
@@ -26,20 +27,24 @@ def slos_of(root: NotedFields, objects: OpenSloObjects, source: str) -> tuple[Re
     """Return the SLOs of one document; raises `RefusedDocumentError`."""
     spec = root.required_mapping("spec")
     metadata = root.required_mapping("metadata")
-    name = metadata.required_text("name")
+    name = own_name(metadata) or metadata.required_text("name")
     service = spec.required_text("serviceRef" if "serviceRef" in spec else "service")
     spec.ignore("description")
     _warn_of_mixture(root, spec)
     labels, annotations = texts(metadata, "labels"), texts(metadata, "annotations")
-    metadata.ignore("displayName", "namespace")
+    namespace = metadata.text("namespace")
+    if namespace:
+        labels = {"namespace": namespace, **labels}
+    metadata.ignore("name", "displayName")
+    annotations = {key: text for key, text in annotations.items() if key not in OWN}
     method = _method(spec)
     objectives = spec.mappings("objectives")
     if not objectives:
         raise spec.refusal("objectives", "the SLO has no objective")
     _refuse_composite(objectives)
     # What is not measured at all is the first thing to know.
-    indicators = [_indicator(spec, each, method, objects, source) for each in objectives]
-    window = window_of(spec)
+    indicators = [_indicator(root, each, method, objects, source) for each in objectives]
+    window = own_window(metadata, spec) or window_of(spec)
     named = {"window": window} if window is not None else {}
     slos = [
         ReadSlo(
@@ -130,12 +135,15 @@ def _refuse_composite(objectives: Sequence[NotedFields]) -> None:
 
 
 def _indicator(
-    spec: NotedFields, objective: NotedFields, method: BudgetingMethod, objects: OpenSloObjects, source: str
+    root: NotedFields, objective: NotedFields, method: BudgetingMethod, objects: OpenSloObjects, source: str
 ) -> Indicator:
     if "ratioMetrics" in objective:
         return ratio_indicator(objective.required_mapping("ratioMetrics"), objective, method, objects, source)
-    sli = _sli(spec, objects)
+    metadata, sli = root.required_mapping("metadata"), _sli(root.required_mapping("spec"), objects)
     sli.ignore("description")
+    own = own_sli(metadata, sli, objective, method)
+    if own is not None:
+        return Indicator(own)
     ratio, threshold = sli.mapping("ratioMetric"), sli.mapping("thresholdMetric")
     if ratio is not None and threshold is not None:
         raise sli.refusal("thresholdMetric", "`ratioMetric` and `thresholdMetric` exclude each other")

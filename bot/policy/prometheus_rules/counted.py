@@ -8,30 +8,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from bot.budgets.sources.prometheus.api import WINDOW
-from bot.budgets.sources.prometheus.histograms import boundary_pattern, native_counters
 from bot.budgets.sources.prometheus.promql import LOOKBACK_S, PRESENT_S
 from bot.budgets.sources.prometheus.selectors import addends
-from bot.catalog.slo import (
-    CounterSli,
-    CounterSlicesSli,
-    DowntimeSli,
-    EventsSli,
-    GaugeSli,
-    GaugeSlicesSli,
-    LatencySli,
-    NativeHistogramSli,
-    RatioSli,
-    Sli,
-)
 from bot.formatting import duration_code
 
 _NOTHING = "vector(0)"
 _ADDEND = "governor_addend"
 _QUERY_WIDTH = timedelta(minutes=5)
-
-
-class InexpressibleError(Exception):
-    """An SLI that no rule can measure; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,34 +86,3 @@ class CountedSli:
             return text.replace(WINDOW, code)
         # A subquery of one step looks at the query as it was then.
         return f"last_over_time(({text.replace(WINDOW, code)})[1m:1m]{self._offset})"
-
-
-def counted(sli: Sli) -> CountedSli:
-    """Return how a source counts the SLI; raises `InexpressibleError` for what no rule can measure."""
-    match sli:
-        case CounterSli(source, total, bad, good):
-            part = bad if bad is not None else good
-            if part is None:
-                raise InexpressibleError("it names neither the bad events nor the good ones")
-            return CountedSli(source, total, part, total, part_is_bad=bad is not None)
-        case LatencySli():
-            match = sli.match.strip().rstrip(",")
-            within = f"{match}," if match else ""
-            bucket = f'{sli.histogram}_bucket{{{within}le=~"{boundary_pattern(sli.threshold)}"}}'
-            total = f"{sli.histogram}_count{{{match}}}"
-            return CountedSli(sli.source, total, bucket, bucket, bucket=bucket)
-        case NativeHistogramSli():
-            total, good = native_counters(sli)
-            return CountedSli(sli.source, total, good, total)
-        case RatioSli() | GaugeSli() | CounterSlicesSli() | GaugeSlicesSli():
-            raise InexpressibleError(
-                "its events are samples or slices of time, which these rules do not count"
-            )
-        case EventsSli():
-            raise InexpressibleError("its events are pushed to the bot, and Prometheus has none of them")
-        case DowntimeSli():
-            raise InexpressibleError(
-                "it counts the minutes of recorded incidents, which Prometheus does not have"
-            )
-        case _:
-            raise InexpressibleError("its source is not a Prometheus")

@@ -20,8 +20,9 @@ from bot.catalog.slo import Slo
 from bot.catalog.sources import PrometheusSettings
 from bot.catalog.window import RollingWindow
 from bot.formatting import duration_code
-from bot.policy.prometheus_rules.counted import CountedSli, InexpressibleError, counted
 from bot.policy.prometheus_rules.evidence import evidence_for, lower_bound
+from bot.policy.prometheus_rules.expressions import Expressed, InexpressibleError, expressed
+from bot.policy.prometheus_rules.sampled import CountedSamples
 from bot.policy.prometheus_rules.texts import burn_annotations, missing_annotations
 
 BURN_ALERT = "ErrorBudgetBurn"
@@ -76,7 +77,7 @@ def export(catalog: Catalog, left_out: Sequence[WithoutRules] = ()) -> ExportedR
         for slo in sorted(service.slos, key=lambda each: each.name):
             policy = service.policy_for(slo)
             try:
-                sli = _counted(catalog, slo)
+                sli = _expressed(catalog, slo, policy)
             except InexpressibleError as error:
                 left_out.append(WithoutRules(slo.key, str(error), getattr(slo.sli, "source", None)))
                 continue
@@ -88,19 +89,23 @@ def export(catalog: Catalog, left_out: Sequence[WithoutRules] = ()) -> ExportedR
     return ExportedRules({source: groups[source] for source in sorted(groups)}, left_out)
 
 
-def _counted(catalog: Catalog, slo: Slo) -> CountedSli:
+def _expressed(catalog: Catalog, slo: Slo, policy: ErrorBudgetPolicy) -> Expressed:
     """Return how a Prometheus counts the SLO's events; raises `InexpressibleError` where none does."""
-    sli = counted(slo.sli)
+    sli = expressed(slo.sli)
     settings = catalog.workspace.sources.get(sli.source)
     if settings is not None and not isinstance(settings, PrometheusSettings):
         raise InexpressibleError("its source is not a Prometheus")
+    shortest = min((alert.short for alert in policy.burn_alerts), default=_BASE)
+    if isinstance(sli, CountedSamples) and sli.every > min(shortest, _BASE):
+        code = duration_code(sli.every)
+        raise InexpressibleError(f"its slices of {code} are longer than the shortest window")
     return sli if settings is None else replace(sli, delay=settings.delay)
 
 
 class _SloRules:
     """The rules of one SLO."""
 
-    def __init__(self, service: Service, slo: Slo, policy: ErrorBudgetPolicy, sli: CountedSli) -> None:
+    def __init__(self, service: Service, slo: Slo, policy: ErrorBudgetPolicy, sli: Expressed) -> None:
         self._service = service
         self._slo = slo
         self._policy = policy

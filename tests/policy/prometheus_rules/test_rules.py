@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,16 @@ from hypothesis import strategies as st
 
 from bot.catalog.catalog import Catalog
 from bot.catalog.error_budget_policy import ErrorBudgetPolicy, OnMissingData
-from bot.catalog.slo import CounterSli, DowntimeSli, EventsSli, LatencySli, RatioSli, Sli
+from bot.catalog.slo import (
+    Condition,
+    CounterSli,
+    CounterSlicesSli,
+    DowntimeSli,
+    EventsSli,
+    LatencySli,
+    Operator,
+    Sli,
+)
 from bot.catalog.source_slis import PluginSli
 from bot.catalog.sources import PrometheusSettings
 from bot.catalog.teams import Teams
@@ -127,9 +137,12 @@ def test_a_calendar_window_has_burn_alerts_and_no_sum_of_its_budget(tmp_path: Pa
     assert promtool("check", "rules", file) == ""
 
 
-@pytest.mark.parametrize(
-    "sli", [EventsSli(), DowntimeSli(), PluginSli("lake", "{}"), RatioSli("prometheus", "share")]
-)
+COUNTERS = CounterSli("prometheus", "requests_total", bad="failed_total")
+AT_LEAST_99 = Condition(Operator.AT_LEAST, Decimal("0.99"))
+LONG_SLICES = CounterSlicesSli(COUNTERS, timedelta(minutes=10), AT_LEAST_99)
+
+
+@pytest.mark.parametrize("sli", [EventsSli(), DowntimeSli(), PluginSli("lake", "{}"), LONG_SLICES])
 def test_what_no_prometheus_measures_is_left_out_with_the_reason(sli: Sli) -> None:
     exported = export(catalog_of(sli))
     assert not exported.groups

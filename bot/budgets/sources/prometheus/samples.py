@@ -39,7 +39,7 @@ RATIO_WINDOW: Final = "5m"
 
 _SAMPLED_S: Final = 60
 _PART: Final = "governor_part"
-_TOTAL, _BAD, _GOOD, _OUTSIDE, _NEWEST = "total", "bad", "good", "outside", "newest"
+TOTAL, BAD, GOOD, _OUTSIDE, _NEWEST = "total", "bad", "good", "outside", "newest"
 _ROUNDING: Final = 0.000_001
 
 
@@ -89,9 +89,9 @@ def _events(
             f"the share of bad events, not percent: {sli.query}"
         )
     cells: dict[int, Cell] = {}
-    good, width = series.get(_GOOD, {}), int(step.total_seconds())
-    shares = series.get(_BAD, {}) if isinstance(sli, RatioSli) else None
-    for at, total in sorted(series.get(_TOTAL, {}).items()):
+    good, width = series.get(GOOD, {}), int(step.total_seconds())
+    shares = series.get(BAD, {}) if isinstance(sli, RatioSli) else None
+    for at, total in sorted(series.get(TOTAL, {}).items()):
         start = bucket_of(at, width)
         if span.start <= start < span.stop:
             bad = total - good.get(at, 0.0) if shares is None else shares.get(at, 0.0)
@@ -113,7 +113,7 @@ async def _at_the_end(
             last = None if newest is None else instant(int(newest))
             return NoSeriesError(f"no series match {sli.query}", counted, last)
         return LateReading(counted, instant(int(newest))) if newest < end - promql.LATE_S else counted
-    if not any(at > end - promql.LOOKBACK_S for at in series.get(_TOTAL, ())):
+    if not any(at > end - promql.LOOKBACK_S for at in series.get(TOTAL, ())):
         lately = f"count(last_over_time({_evaluated(sli.query)}[{promql.LOOKBACK_S}s:{_SAMPLED_S}s]))"
         if await api.value(lately, str(end)) is None:
             return NoSeriesError(f"the query has had no value for an hour: {sli.query}", counted)
@@ -130,29 +130,29 @@ def _steps(span: range, every: int, width: int) -> range:
 def _parts(sli: SampledSli, step: int) -> Mapping[str, str]:
     """Return the queries whose values count an SLI's events in steps; each has one series, without labels."""
     every = interval_s(sli)
-    parts = _at_once(sli)
+    parts = at_once(sli)
     if step > every:
         return {name: f"sum_over_time(({query})[{_within(step)}:{every}s])" for name, query in parts.items()}
     # Of events long ago it does not matter when the newest sample came.
     return parts | ({_NEWEST: f"max(timestamp({sli.query}))"} if is_selector(sli.query) else {})
 
 
-def _at_once(sli: SampledSli) -> dict[str, str]:
+def at_once(sli: SampledSli) -> dict[str, str]:
     """Return the queries whose values count the events of one moment, or of the slice that ends then."""
     # NaN is no sample: it compares as false with anything.
     known = f"({_evaluated(sli.query)} >= -Inf)"
     match sli:
         case RatioSli():
             return {
-                _TOTAL: f"count({known})",
-                _BAD: f"sum(clamp_max(clamp_min({known}, 0), 1))",
+                TOTAL: f"count({known})",
+                BAD: f"sum(clamp_max(clamp_min({known}, 0), 1))",
                 _OUTSIDE: f"count(abs({known} - 0.5) > {0.5 + _ROUNDING})",
             }
         case GaugeSli(good_when=good_when):
-            return {_TOTAL: f"count({known})", _GOOD: f"count({known} {good_when})"}
+            return {TOTAL: f"count({known})", GOOD: f"count({known} {good_when})"}
         case GaugeSlicesSli(good_when=good_when):
             mean = f"({_mean(sli, known)} >= -Inf)"
-            return {_TOTAL: f"count({mean})", _GOOD: f"count({mean} {good_when})"}
+            return {TOTAL: f"count({mean})", GOOD: f"count({mean} {good_when})"}
         case _:
             assert_never(sli)
 

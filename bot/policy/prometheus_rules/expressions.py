@@ -1,0 +1,61 @@
+"""What rules can count of an SLI, and why they cannot where they cannot. Pure; no clock, no I/O.
+
+InexpressibleError    no rule can measure the SLI; the message says why
+"""
+
+from bot.budgets.sources.prometheus.histograms import boundary_pattern, native_counters
+from bot.catalog.slo import (
+    CounterSli,
+    CounterSlicesSli,
+    DowntimeSli,
+    EventsSli,
+    GaugeSli,
+    GaugeSlicesSli,
+    LatencySli,
+    NativeHistogramSli,
+    RatioSli,
+    Sli,
+)
+from bot.policy.prometheus_rules.counted import CountedSli
+from bot.policy.prometheus_rules.sampled import CountedSamples, sampled, slices
+
+Expressed = CountedSli | CountedSamples
+
+
+class InexpressibleError(Exception):
+    """An SLI that no rule can measure; the message says why."""
+
+
+def expressed(sli: Sli) -> Expressed:
+    """Return the expressions that count an SLI's events; raises `InexpressibleError`."""
+    match sli:
+        case CounterSli():
+            return _counters(sli)
+        case LatencySli():
+            match = sli.match.strip().rstrip(",")
+            within = f"{match}," if match else ""
+            bucket = f'{sli.histogram}_bucket{{{within}le=~"{boundary_pattern(sli.threshold)}"}}'
+            total = f"{sli.histogram}_count{{{match}}}"
+            return CountedSli(sli.source, total, bucket, bucket, bucket=bucket)
+        case NativeHistogramSli():
+            total, good = native_counters(sli)
+            return CountedSli(sli.source, total, good, total)
+        case RatioSli() | GaugeSli() | GaugeSlicesSli():
+            return sampled(sli)
+        case CounterSlicesSli():
+            return slices(sli, _counters(sli.counters))
+        case EventsSli():
+            raise InexpressibleError("its events are pushed to the bot, and Prometheus has none of them")
+        case DowntimeSli():
+            raise InexpressibleError(
+                "it counts the minutes of recorded incidents, which Prometheus does not have"
+            )
+        case _:
+            raise InexpressibleError("its source is not a Prometheus")
+
+
+def _counters(sli: CounterSli) -> CountedSli:
+    part = sli.bad if sli.bad is not None else sli.good
+    if part is None:
+        raise InexpressibleError("it names neither the bad events nor the good ones")
+    return CountedSli(sli.source, sli.total, part, sli.total, part_is_bad=sli.bad is not None)

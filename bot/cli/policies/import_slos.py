@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from bot.policy.formats.services import ImportedService, ImportedServices, ImportRules
 
 
+_NAMED = 5
+"""How many services without a channel are named."""
+
+
 def import_slos(  # noqa: PLR0917 - the command's own options
     context: typer.Context,
     path: Annotated[Path, typer.Argument(metavar="FILE|DIR...", help="Documents, or folders of them.")],
@@ -178,7 +182,8 @@ def _print(
     whole = f"{counted(len(services.services), 'service')}, {counted(total, 'SLO')}"
     say(f"{counted(len(readings), 'document')}: {parts or 'none can be read'}; {whole}")
     if services.without_channel:
-        names = ", ".join(services.without_channel)
+        first, more = services.without_channel[:_NAMED], len(services.without_channel) - _NAMED
+        names = ", ".join(first) + (f" and {more} more" if more > 0 else "")
         say(f"no channel is named for {names}: it takes {CHANNEL_WAYS}; `--channel` names one for all")
     if faults:
         err.print(f"{counted(len(faults), 'fault')}", style="red")

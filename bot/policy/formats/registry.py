@@ -53,9 +53,10 @@ class SloFormats:
 def slo_formats(environ: Mapping[str, str] | None = None) -> SloFormats:
     """Return the formats of this installation; documents that name variables get those of `environ`."""
     own: list[FormatReader] = [SlothReader(), PyrraReader(), OpenSloReader(), SloGeneratorReader(environ)]
-    return SloFormats([*own, *(reader() for reader in _added_readers())])
+    return SloFormats([*own, *(reader() for reader in added_readers())])
 
 
 @cache
-def _added_readers() -> tuple[type[FormatReader], ...]:
+def added_readers() -> tuple[type[FormatReader], ...]:
+    """Return the readers that installed packages add."""
     return tuple(point.load() for point in entry_points(group=ENTRY_POINTS))

@@ -22,6 +22,7 @@ def dependency_faults(
     `may_be_unread` returns whether a name may be in a document that could not be read.
     """
     services = services_of(sources)
+    is_complete = are_all_known(services)
     for source in services.values():
         named = list(names_in(spec_of(source).get("dependsOn"), ("spec", "dependsOn")))
         seen: set[str] = set()
@@ -31,7 +32,7 @@ def dependency_faults(
             elif name in seen:
                 yield source.fault(path, f"{IT} is in this list twice", "each once")
             seen.add(name)
-        if are_all_known(services):
+        if is_complete:
             yield from unknown_services(source, named, services, may_be_unread)
         known = [
             (("metadata", "name"), source),

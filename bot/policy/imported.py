@@ -38,6 +38,7 @@ from bot.policy.templates.templates import with_placeholders_checked, with_sampl
 from bot.policy.yaml.source_text import SourceText
 from bot.policy.yaml.tree import Allowance, NodePosition, TooLargeError, Tree
 from bot.policy.yaml.yaml_files import (
+    LARGEST_IMPORT_BYTES,
     UnreadableFileError,
     find_files,
     read_text,
@@ -204,7 +205,7 @@ class _Importing:
 
     def _file(self, index: int, file: Path, rules: ImportRules) -> None:
         try:
-            text = read_text(file)
+            text = read_text(file, LARGEST_IMPORT_BYTES)
         except UnreadableFileError as unreadable:
             self._faults.append(unreadable.fault)
             return
@@ -274,7 +275,7 @@ def _merged(sources: Sequence[ParsedDocument], services: Sequence[ImportedServic
     added = {service.name: service for service in services}
     merged = [
         _with_slos(source, added.pop(source.name))
-        if source.kind == "Service" and source.name in added and not added[source.name].spec
+        if source.kind == "Service" and source.name in added and added[source.name].is_own
         else source
         for source in sources
     ]

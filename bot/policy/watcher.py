@@ -248,9 +248,15 @@ class PolicyWatcher:
         )
         async with aclosing(notifications):
             async for changes in notifications:
-                yield bool(changes)
+                # In other folders anything may be written to: whether it is a document is looked at.
+                yield any(self._is_of_policies(path) for _, path in changes)
                 if await self._identities() != folders:
                     return
+
+    def _is_of_policies(self, path: str) -> bool:
+        """Return whether a path, as the system tells it, lies in the folder of policies itself."""
+        folder, changed = self.folder.absolute().parts, Path(path).absolute().parts
+        return changed[: len(folder)] == folder and ".." not in changed[len(folder) :]
 
     async def _is_there(self) -> bool:
         try:

@@ -346,3 +346,26 @@ async def test_a_folder_to_import_may_come_later_and_its_faults_keep_the_last_go
     (slos / "search.yaml").write_text(PYRRA.replace('"99"', '"990"'), encoding="utf-8")
     (fault,) = await listener.fault_set()
     assert (Path(fault.file).name, fault.line, fault.path) == ("search.yaml", 6, "spec.target")
+
+
+async def test_other_files_in_a_folder_to_import_change_nothing(
+    write: Write, follow: Follow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "search.yaml").write_text(PYRRA, encoding="utf-8")
+    folder = write(w=f"{WORKSPACE}  imports: [{{folder: ..}}]\n")
+    watcher = PolicyWatcher(folder, {}, look_every=timedelta(hours=1))
+    listener = await follow(watcher)
+    reads: asyncio.Queue[Path] = asyncio.Queue()
+
+    def counted(path: Path, environ: Any) -> PolicySet:
+        reads.put_nowait(path)
+        return read(path, environ)
+
+    monkeypatch.setattr("bot.policy.watcher.read", counted)
+    for written in (97, 98):
+        (tmp_path / "governor.db").write_bytes(b"rows")
+        # A notice of its own, not one with what follows.
+        await asyncio.sleep(0.4)
+        (tmp_path / "search.yaml").write_text(PYRRA.replace('"99"', f'"{written}"'), encoding="utf-8")
+        assert [float(slo.objective) * 100 for slo in (await listener.catalog()).slos] == [written]
+    assert reads.qsize() == 2

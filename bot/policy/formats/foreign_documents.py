@@ -16,10 +16,10 @@ from bot.policy.yaml.source_text import SourceText
 from bot.policy.yaml.tree import Allowance, Tree, read_foreign_tree
 
 _HELM: Final = re.compile(
-    r"\{\{-?\s*(?:\$?\.(?:Values|Release|Chart|Capabilities|Files|Template)\b|/\*|"
-    r"(?:include|template|define|block|range|with|if|else|end|tpl|toYaml|required|default|lookup)\b)"
-    r"[^\n}]{0,200}\}{0,2}"
+    r"\{\{(?:[^\n}]{0,200}[\s$(])?\$?\.(?:Values|Release|Chart|Capabilities|Files|Template)\b[^\n}]{0,200}\}{0,2}|"
+    r"\{\{-?\s*(?:include|tpl|toYaml|required|lookup)\b[^\n}]{0,200}\}{0,2}"
 )
+"""What only Helm fills in: Sloth's `{{.window}}`, and the templates of Prometheus' alerts, look alike."""
 _TOOLS = re.compile(r"prometheus/v1\b|sloth\.slok\.dev/|pyrra\.dev/|openslo/v|sre\.google\.com/")
 _COMMENT = re.compile(r"^\s*#.*$", re.MULTILINE)
 _UNRENDERED = "this is a template of Helm, {}, that was not filled in; read what `helm template` prints"

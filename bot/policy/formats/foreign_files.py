@@ -12,7 +12,13 @@ from bot.policy.formats.reading import ForeignDocument, Reading
 from bot.policy.formats.registry import SloFormats
 from bot.policy.yaml.source_text import SourceText
 from bot.policy.yaml.tree import Allowance, TooLargeError
-from bot.policy.yaml.yaml_files import UnreadableFileError, compose, compose_quickly, read_text
+from bot.policy.yaml.yaml_files import (
+    LARGEST_IMPORT_BYTES,
+    UnreadableFileError,
+    compose,
+    compose_quickly,
+    read_text,
+)
 
 TOO_LARGE = "aliases repeat too many values from here on; do they nest?"
 
@@ -43,7 +49,7 @@ def read_files(
 
 def _read(file: Path, formats: SloFormats, found: ForeignFiles) -> None:
     try:
-        text = read_text(file)
+        text = read_text(file, LARGEST_IMPORT_BYTES)
     except UnreadableFileError as unreadable:
         found.faults.append(unreadable.fault)
         return

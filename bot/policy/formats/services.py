@@ -92,10 +92,11 @@ class PlacedSlo:
 class ImportedService:
     """A Service document made of other tools' documents. `places` has those of values, by their paths in it.
 
-    Where the policies have a Service of that name, `spec` is empty: the SLOs are added to it.
+    Where the policies have a Service of that name (`is_own`), `spec` is empty: the SLOs are added to it.
     """
 
     name: str
+    is_own: bool
     labels: Mapping[str, str]
     spec: Mapping[str, Any]
     slos: Sequence[PlacedSlo]
@@ -211,7 +212,7 @@ class _Building:
         else:
             labels = self._labels(entries)
             spec = self._spec(name, entries, places)
-        self._result.services.append(ImportedService(name, labels, spec, slos, places))
+        self._result.services.append(ImportedService(name, is_own, labels, spec, slos, places))
 
     def _spec(self, name: str, entries: Sequence[_Entry], places: dict[KeyPath, Place]) -> dict[str, Any]:
         for_each = entries[0].for_each

@@ -24,6 +24,8 @@ from bot.policy.yaml.tree import MAX_DEPTH
 
 MAX_BYTES = 1_048_576
 """The size limit of one file."""
+LARGEST_IMPORT_BYTES = 16 * MAX_BYTES
+"""That of a file of other tools, such as a list of all SLOs in a cluster."""
 _AMBIGUOUS = re.compile(r"[\t\r?!%]|[|>]\S*#")
 """Where these occur, libyaml may accept what PyYAML's own parser refuses."""
 _SUFFIXES = (".yaml", ".yml")
@@ -84,20 +86,20 @@ def _unreadable(error: OSError, message: str, file: str | None = None) -> Except
     return UnreadableFileError(PolicyFault(file or str(error.filename), start, start, "", "", message))
 
 
-def read_text(file: Path) -> SourceText:
-    """Read one regular file, or what a link to one leads to.
+def read_text(file: Path, most_bytes: int = MAX_BYTES) -> SourceText:
+    """Read one regular file of at most so many bytes, or what a link to one leads to.
 
     Raises `UnreadableFileError` and `OutOfResourcesError`.
     """
     try:
-        content = _content(file)
+        content = _content(file, most_bytes)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise _unreadable(error, f"the file cannot be read: {reason}", str(file)) from error
-    if len(content) > MAX_BYTES:
+    if len(content) > most_bytes:
         message = "the file is too large"
         raise UnreadableFileError(
-            PolicyFault(str(file), 1, 1, "", "", message, f"at most {MAX_BYTES:,} bytes")
+            PolicyFault(str(file), 1, 1, "", "", message, f"at most {most_bytes:,} bytes")
         )
     try:
         return SourceText(str(file), content.decode("utf-8-sig"))
@@ -108,7 +110,7 @@ def read_text(file: Path) -> SourceText:
         raise UnreadableFileError(text.fault(len(before), message, "text in UTF-8")) from error
 
 
-def _content(file: Path) -> bytes:
+def _content(file: Path, most_bytes: int) -> bytes:
     """Return the content up to a byte more than is allowed; raises `UnreadableFileError` and `OSError`."""
     # Opening a pipe waits for its writer unless told not to.
     descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -118,7 +120,7 @@ def _content(file: Path) -> bytes:
             raise UnreadableFileError(
                 PolicyFault(str(file), 1, 1, "", "", message, "a file, or a link to one")
             )
-        return stream.read(MAX_BYTES + 1)
+        return stream.read(most_bytes + 1)
 
 
 class _Bounded(Composer):

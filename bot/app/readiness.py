@@ -15,6 +15,7 @@ from bot.app.notices.webhooks import Webhooks
 from bot.app.slack import Slack
 from bot.app.task_readiness import ImportReadiness, TaskReadiness
 from bot.budgets.budget import Budget, SloState
+from bot.budgets.ledger.lateness import LATE
 from bot.clock import Clock
 from bot.deployments.backfill.imports import DeploymentImports
 from bot.http.health import Probe, ReadinessCheck
@@ -145,8 +146,29 @@ class ReadinessChecks:
     async def sources(self) -> ReadinessCheck:
         """Whether every SLO can be measured now."""
         failing = sorted(budget.slo.key for budget in self._unmeasured())
-        detail = {"failing_slos": len(failing), "failing": failing[:_SHOWN_SLOS]}
+        late = self._late()
+        detail = {
+            "failing_slos": len(failing),
+            "failing": failing[:_SHOWN_SLOS],
+            "late_slos": len(late),
+            "late": dict(itertools.islice(late.items(), _SHOWN_SLOS)),
+        }
         return ReadinessCheck("sources", ok=not failing, vital=False, detail=detail)
+
+    def _late(self) -> dict[str, dict[str, object]]:
+        """Return the SLOs whose figures are minutes old, though they are read: their events come late."""
+        now = self._clock.now()
+        shown = self._watcher.current.workspace.evaluate_every + LATE
+        return {
+            budget.slo.key: {
+                "as_of": budget.as_of.isoformat(),
+                "late_seconds": round((now - budget.as_of).total_seconds()),
+                "problem": budget.problem,
+            }
+            for budgets in list(self._evaluator.latest.values())
+            for budget in budgets
+            if budget.is_known and budget.as_of is not None and now - budget.as_of > shown
+        }
 
     def _unmeasured(self) -> list[Budget]:
         return [

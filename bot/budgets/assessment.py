@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from bot.budgets.budget import SHOWN_BURN_WINDOWS, Budget, EventCounts, assess
 from bot.budgets.downtime import window_and_recent
+from bot.budgets.ledger.lateness import lateness_text
 from bot.budgets.ledger.ledger import Ledger
 from bot.budgets.ledger.rollups import base_width
 from bot.budgets.ledger.state import LedgerState, ReadFault
@@ -91,13 +92,14 @@ def _budget(
     slo, as_of = request.slo, _as_of(request.slo, state, now)
     events, *others = counts or (None,)
     problem = _staleness(slo, state, now, evaluate_every)
+    late = None if isinstance(slo.sli, EventsSli) else lateness_text(state)
     return assess(
         slo,
         events=events,
         recent={} if events is None else dict(zip(request.recent, others, strict=True)),
         as_of=as_of,
         stale=problem is not None,
-        problem=problem or _never_counted(slo, state),
+        problem=problem or _never_counted(slo, state) or late,
         invalid=state.fault is ReadFault.INVALID,
         alerts=request.alerts,
         policy=request.policy,

@@ -9,6 +9,22 @@ SOURCE_ENTRY_POINTS = "governor.sources"
 
 
 @dataclass(frozen=True, slots=True)
+class GoogleAuth:
+    """Sign in with Google's application default credentials."""
+
+
+@dataclass(frozen=True, slots=True)
+class AwsAuth:
+    """Sign in with Amazon's default credentials: which service is asked, in which region."""
+
+    region: str
+    service: str = "aps"
+
+
+CloudAuth = GoogleAuth | AwsAuth
+
+
+@dataclass(frozen=True, slots=True)
 class PrometheusSettings:
     """The address of a Prometheus-compatible server, and what requests to it must carry."""
 
@@ -19,6 +35,11 @@ class PrometheusSettings:
     timeout: timedelta = timedelta(seconds=30)
     delay: timedelta = timedelta()
     """How long after its time a sample may come."""
+    params: Mapping[str, str] = field(default_factory=dict)
+    ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
+    auth: CloudAuth | None = None
 
 
 @dataclass(frozen=True)

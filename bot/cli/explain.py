@@ -67,6 +67,10 @@ def explanation_lines(body: Mapping[str, Any]) -> Iterator[str]:
         yield f"           to   {_time(ledger['counted_to'], zone)}"
     if ledger["read_at"]:
         yield f"           read {_time(ledger['read_at'], zone)}"
+    if ledger.get("delay_s"):
+        yield f"           up to {ledger['delay_s']} s late by the source's `delay`"
+    if ledger.get("late"):
+        yield from _wrapped(f"           {ledger['late']}")
     if ledger["problem"]:
         yield from _wrapped(f"           the last read failed: {ledger['problem']}")
     if body["source"]:

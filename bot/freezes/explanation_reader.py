@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from bot.budgets.budget import EventCounts
 from bot.budgets.ledger.ledger import Ledger
 from bot.budgets.ledger.rollups import MINUTE, floor, instant, seconds
-from bot.budgets.source import Inspection, Source, SourceError, SourceUnavailableError, buckets_of
+from bot.budgets.source import Inspection, Source, SourceError, SourceUnavailableError, buckets_of, delay_of
 from bot.catalog.slo import (
     CounterSli,
     CounterSlicesSli,
@@ -85,11 +85,11 @@ class ExplanationReader:
         )
 
     async def _ask(self, slo: Slo) -> SourceReply | None:
-        """Ask the source about the last ten whole minutes; None for an SLI without a source."""
+        """Ask the source about the last ten whole minutes that it knows; None for an SLI without a source."""
         if not isinstance(slo.sli, SourceSli):
             return None
         now = self._clock.now()
-        end = instant(floor(seconds(now), MINUTE))
+        end = instant(floor(seconds(now - delay_of(self._sources.get(slo.sli.source))), MINUTE))
         span, began = Span(end - _ASKED, end), time.monotonic()
         inspection = await self._inspect(slo.sli, span)
         took = timedelta(seconds=time.monotonic() - began)

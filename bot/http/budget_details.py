@@ -8,6 +8,7 @@ from pydantic import AwareDatetime
 
 from bot.budgets.adjustments.effects import effects_of, recorded_of
 from bot.budgets.budget import EventCounts
+from bot.budgets.ledger.lateness import lateness_text
 from bot.freezes.explanation import Calculation, Explanation, SourceReply, Term, count_text, number_text
 from bot.freezes.explanation_reader import ExplanationReader, UnknownSloError
 from bot.freezes.status import StatusReader, UnknownServiceError
@@ -56,6 +57,10 @@ class LedgerAnswer(Answer):
     read_at: AwareDatetime | None
     newest_sample: AwareDatetime | None
     """The newest sample, where the source lags behind the last read."""
+    delay_s: int
+    """How late events come by the source's settings: what is younger is not counted yet."""
+    late: str | None
+    """How late events came by what was seen, and what to do; null if they do not."""
     problem: str | None
 
 
@@ -164,6 +169,8 @@ def explanation_json(explanation: Explanation) -> dict[str, Any]:
             "counted_to": instant(explanation.ledger.counted_to),
             "read_at": instant(explanation.ledger.read_at),
             "newest_sample": instant(explanation.ledger.newest),
+            "delay_s": explanation.ledger.delay_s or 0,
+            "late": lateness_text(explanation.ledger),
             "problem": explanation.ledger.problem,
         },
         "origin": explanation.origin,

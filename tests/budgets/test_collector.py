@@ -125,6 +125,36 @@ async def test_samples_that_are_always_late_are_all_counted_once(
     assert (await assessed(ledger, MONTHLY, now + MINUTE)).as_of == now + MINUTE
 
 
+@pytest.mark.parametrize("every", [MINUTE, 10 * SECOND])
+@pytest.mark.parametrize("delay", [3 * MINUTE, 10 * MINUTE, 90 * MINUTE])
+async def test_a_delay_that_is_raised_or_lowered_claims_nothing_too_soon(
+    collector: Collector, ledger: Ledger, source: CountingSource, delay: timedelta, every: timedelta
+) -> None:
+    """While nobody says that they come late, samples are missed: all that may be is read again."""
+    source.missing = Span(NOW - delay, NOW + HOUR)
+    await collector.collect([MONTHLY], NOW, every)
+    source.missing, source.delay = None, delay
+    now = NOW + every
+    source.failure = DOWN
+    await collector.collect([MONTHLY], now, every)
+    budget = await assessed(ledger, MONTHLY, now, every)
+    assert budget.as_of is not None
+    assert (budget.state, budget.as_of < NOW - delay) == (SloState.STALE, True)
+    source.failure = None
+    for past in range(3):
+        now = NOW + (past + 1) * MINUTE
+        await collector.collect([MONTHLY], now, every)
+        budget = await assessed(ledger, MONTHLY, now, every)
+        assert (budget.state, budget.as_of) == (SloState.OK, now - delay)
+        assert budget.events == truth(Span(now - delay - 30 * DAY, now - delay))
+        assert all(span.end <= now - delay for span, _ in source.reads[-3:])
+    source.delay = timedelta()
+    await collector.collect([MONTHLY], now + MINUTE, every)
+    budget = await assessed(ledger, MONTHLY, now + MINUTE, every)
+    assert (budget.state, budget.as_of) == (SloState.OK, now + MINUTE)
+    assert budget.events == truth(Span(now + MINUTE - 30 * DAY, now + MINUTE))
+
+
 async def test_what_arrives_hours_late_is_counted_within_an_hour(
     collector: Collector, ledger: Ledger, source: CountingSource
 ) -> None:

@@ -41,6 +41,7 @@ class CountingSource:
         self.known_until: datetime | None = None
         self.reads: list[tuple[Span, timedelta]] = []
         self.attempts = 0
+        self.delay = timedelta()
 
     def groups(self, slis: Sequence[Sli], at_most: int) -> Sequence[Sequence[Sli]]:
         return [slis[at : at + at_most] for at in range(0, len(slis), at_most)]

@@ -1,5 +1,6 @@
 """A Prometheus HTTP API that answers what a test wants it to, and a source that asks it."""
 
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -14,18 +15,23 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @asynccontextmanager
-async def asking(handler: Handler, **settings: Any) -> AsyncIterator[PrometheusSource]:
-    """Serve the API by `handler` alone; return a source that asks it."""
+async def asking(
+    handler: Handler, *, server_tls: ssl.SSLContext | None = None, **settings: Any
+) -> AsyncIterator[PrometheusSource]:
+    """Serve the API by `handler` alone, by TLS where its context is given; return a source that asks it."""
     app = web.Application()
     app.router.add_post("/prometheus/api/v1/{what}", handler)
+    app.router.add_get("/prometheus/api/v1/{what}", handler)
     app.router.add_get("/prometheus/api/v1/label/{label}/values", handler)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     port = free_port()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
+    await web.TCPSite(runner, "127.0.0.1", port, ssl_context=server_tls).start()
     try:
         async with aiohttp.ClientSession() as session:
-            yield PrometheusSource(f"http://127.0.0.1:{port}/prometheus/", session, **settings)
+            yield PrometheusSource(
+                f"http{'s' if server_tls else ''}://127.0.0.1:{port}/prometheus/", session, **settings
+            )
     finally:
         await runner.cleanup()
 

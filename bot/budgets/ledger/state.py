@@ -109,10 +109,11 @@ def lateness_after(state: LedgerState, late: timedelta | None, now: datetime) ->
     What a rare read found late is approached from above, since that may have come long before the read.
     """
     if late is not None:
-        late_s = late.total_seconds()
+        late_s = math.ceil(late.total_seconds() / 60) * 60
         if state.late_s is not None:
-            late_s = max(late_s, state.late_s - (state.late_s - late_s) / _APPROACH)
-        return {"late_s": math.ceil(late_s / 60) * 60, "late_at": now}
+            approached = state.late_s - (state.late_s - late_s) / _APPROACH
+            late_s = max(late_s, math.floor(approached / 60) * 60)
+        return {"late_s": late_s, "late_at": now}
     if state.late_at is not None and now - state.late_at > LATENESS_REMEMBERED:
         return {"late_s": None, "late_at": None}
     return {}

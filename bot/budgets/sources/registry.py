@@ -16,7 +16,9 @@ from bot.budgets.sources.datadog import DatadogSource
 from bot.budgets.sources.json_http import JsonSource
 from bot.budgets.sources.loki import LokiSource
 from bot.budgets.sources.prometheus.source import PrometheusSource
+from bot.budgets.sources.sign_in import sign_in
 from bot.budgets.sources.sql import SqlSource
+from bot.budgets.sources.tls_files import TlsFiles
 from bot.budgets.sources.unopened import UnopenedSource
 from bot.catalog.catalog import Workspace
 from bot.catalog.sources import (
@@ -72,6 +74,9 @@ class SourceRegistry(Mapping[str, Source]):
                     headers=settings.headers,
                     timeout=settings.timeout,
                     delay=settings.delay,
+                    params=settings.params,
+                    tls=TlsFiles(settings.ca_file, settings.cert_file, settings.key_file),
+                    signing=None if settings.auth is None else sign_in(settings.auth),
                 )
             case LokiSettings():
                 return LokiSource(settings, self._session)

@@ -51,6 +51,8 @@ _MOST_SERVICES = 10_000
 _MOST_BAD_EVENTS = 1_000
 _FIRST_START_YEAR, _LAST_START_YEAR = 1970, 2200
 _PEOPLE = "a user group such as @sre, or a person's id such as U012AB3CD"
+_OWN_PARAMETERS = ("query", "start", "end", "step", "time", "timeout", "match[]")
+"""What Governor itself says in each query."""
 
 
 def _matching(text: str, *, pattern: str, kind: str, allowed: str) -> str:
@@ -180,6 +182,15 @@ def _header_value(text: str) -> str:
 def _header_name(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", text):
         raise InvalidValueError("this is not a header's name", "a name such as X-Scope-OrgID")
+    return text
+
+
+def _parameter_name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*(?:\[\])?", text) or text in _OWN_PARAMETERS:
+        raise InvalidValueError(
+            f"{IT} is not the name of a further parameter",
+            f"a name such as dedup; not {', '.join(_OWN_PARAMETERS)}",
+        )
     return text
 
 
@@ -333,6 +344,12 @@ Secret = Annotated[str, AfterValidator(_header_value), WithJsonSchema(_text())]
 VariableName = Annotated[
     str, AfterValidator(_variable_name), WithJsonSchema(_text(VARIABLE, "PUBLIC_DOMAIN"))
 ]
+AwsName = Annotated[
+    str,
+    _checked("[a-z][a-z0-9-]{1,62}", "a name at Amazon", "a name such as eu-west-1"),
+    WithJsonSchema(_text(None, "eu-west-1")),
+]
+ParameterName = Annotated[str, AfterValidator(_parameter_name)]
 HeaderName = Annotated[str, AfterValidator(_header_name)]
 Query = Annotated[
     str,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from bot.budgets.budget import HOUR, Budget, SloState
 from bot.budgets.rolling import NO_HISTORY, RollingHistory
@@ -26,7 +26,7 @@ from bot.slack.announcements.observed import would_be_frozen_text
 from bot.slack.announcements.spare import spare_text
 from bot.slack.arguments import UsageError, did_you_mean, name, split, unknown
 from bot.slack.blockkit.blocks import context, header, section
-from bot.slack.blockkit.mrkdwn import Markup, bold, code, join, markup
+from bot.slack.blockkit.mrkdwn import Markup, bold, code, join, markup, when
 from bot.slack.blockkit.tables import MANY, ROWS, number_cell, table, text_cell
 from bot.slack.capabilities import Capabilities
 from bot.slack.commands.adjustments import AdjustmentCommand
@@ -61,6 +61,8 @@ from bot.suggestions import MISSPELT, suggest
 MOST_SLOS = 20
 _MOST_CHARTS = 2
 _MOST_HOLDS = 5
+_MOST_BEHIND = timedelta(minutes=5)
+"""How old figures are at most without a word about it."""
 _EXPLAIN, _WHERE = "explain", "where"
 _WHAT_IF = "what-if"
 _MOST_WORDS = 3
@@ -364,4 +366,12 @@ def _slo(
     facts = join(" · ", [objective_text(budget), f"burn {rates}" if rates else ""])
     line = sparkline([point.remaining for point in history.points])
     outlook = outlook_text(budget, status.forecasts.get(budget.slo.name), status.as_of, recovers_at)
-    return join("\n", [first, facts, code(line) if line else "", outlook, data_problem(budget)])
+    return join("\n", [first, facts, code(line) if line else "", outlook, _known_until(budget, status)])
+
+
+def _known_until(budget: Budget, status: ServiceStatus) -> Markup:
+    """Return what is wrong with a budget's data, and of when its figures are where events come late."""
+    if not budget.is_known or budget.as_of is None or status.as_of - budget.as_of <= _MOST_BEHIND:
+        return data_problem(budget)
+    why = markup(": {}.", budget.problem) if budget.problem else Markup(".")
+    return join(" ", [markup("Known until {}{}", when(budget.as_of), why), data_problem(budget)])

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from bot.budgets.adjustments.effects import AdjustedCounts, Effect
 from bot.budgets.budget import EventCounts
+from bot.budgets.ledger.lateness import lateness_text
 from bot.formatting import duration_text
 from bot.freezes.explanation import (
     Calculation,
@@ -145,6 +146,11 @@ def _origin(explanation: Explanation) -> Markup:
                 local(ledger.counted_to), read,
             )
         )  # fmt: skip
+    if ledger.delay:
+        lines.append(markup("Its samples may come {} late (`delay`).", duration_text(ledger.delay)))
+    late = lateness_text(ledger)
+    if late is not None:
+        lines.append(markup("Late: {}.", late))
     if ledger.problem:
         lines.append(markup("The last read failed: {}.", ledger.problem.rstrip(".")))
     if explanation.source is not None:

@@ -5,10 +5,12 @@ https://prometheus.io/docs/prometheus/latest/querying/api/
 
 import asyncio
 import base64
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Literal
+from urllib.parse import quote, urlencode
 
 import aiohttp
 import msgspec
@@ -23,6 +25,8 @@ from bot.budgets.source import (
     SourceUnavailableError,
 )
 from bot.budgets.sources.sent_queries import record_sent
+from bot.budgets.sources.sign_in import SignIn
+from bot.budgets.sources.tls_files import TlsFiles
 
 WINDOW = "$window"
 """In a full query, the placeholder for the width of a bucket."""
@@ -36,6 +40,16 @@ _NO_STORE = "No StoreAPIs matched for this query"
 
 _MOST_CONCURRENT = 4
 """How many of our requests one server has to answer at a time."""
+
+_METHOD_REFUSED = (403, 405)
+_TOO_LONG = (400, 413, 414, 431)
+"""What servers answer to an address that is too long, none of them in the form of the API."""
+_SURELY_TAKEN = 1_000
+"""How many characters of a query every server takes in an address."""
+_FORM = "application/x-www-form-urlencoded"
+_STORAGE = "expanding series: "
+"""How errors begin that come from the storage, such as a store of Thanos that did not answer."""
+_LIMITS = re.compile("limit|exceed|too many|err-mimir-max")
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 3
@@ -74,11 +88,18 @@ class PrometheusApi:
         basic_auth: tuple[str, str] | None,
         headers: Mapping[str, str],
         timeout: timedelta,
+        params: Mapping[str, str] | None = None,
+        tls: TlsFiles | None = None,
+        signing: SignIn | None = None,
     ) -> None:
         self._url = url.rstrip("/")
         self._session = session
         self._headers = {**headers, **_authorization(bearer_token, basic_auth)}
         self._timeout = timeout
+        self._params = params or {}
+        self._tls = tls or TlsFiles()
+        self._signing = signing
+        self._takes_post = True
         self._slots = asyncio.Semaphore(_MOST_CONCURRENT)
 
     async def query(self, endpoint: str, form: Mapping[str, str]) -> list[Mapping[str, Any]]:
@@ -105,7 +126,7 @@ class PrometheusApi:
 
     async def label_values(self, label: str, parameters: Mapping[str, str]) -> list[str]:
         """Return the values of a label; raises `SourceError`."""
-        answer = _answer(*await self._send("GET", f"label/{label}/values", params=parameters))
+        answer = _answer(*await self._send("GET", f"label/{label}/values", {**parameters, **self._params}))
         values = answer.get("data")
         if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
             raise InvalidAnswerError(MALFORMED)
@@ -113,15 +134,36 @@ class PrometheusApi:
 
     async def _ask(self, endpoint: str, form: Mapping[str, str]) -> tuple[int, bytes]:
         record_sent(endpoint, form)
-        timeout = f"{self._timeout.total_seconds():g}s"
-        return await self._send("POST", endpoint, data={**form, "timeout": timeout})
+        fields = {**form, **self._params, "timeout": f"{self._timeout.total_seconds():g}s"}
+        if self._takes_post:
+            status, body = await self._send("POST", endpoint, fields)
+            if status not in _METHOD_REFUSED:
+                return status, body
+            # Some proxies let nothing through but GET. Where that is refused too, it was not the method.
+            answer = await self._get(endpoint, fields)
+            if answer[0] in _METHOD_REFUSED:
+                return status, body
+            self._takes_post = False
+            return answer
+        answer = await self._get(endpoint, fields)
+        self._takes_post = answer[0] in _METHOD_REFUSED
+        return answer
 
-    async def _send(self, method: str, path: str, **options: Any) -> tuple[int, bytes]:
+    async def _get(self, endpoint: str, fields: Mapping[str, str]) -> tuple[int, bytes]:
+        status, body = await self._send("GET", endpoint, fields)
+        if status in _TOO_LONG and len(fields["query"]) > _SURELY_TAKEN and not body.startswith(b"{"):
+            raise SourceRefusedError(
+                f"{self._url} takes no POST, and a query of {len(fields['query'])} characters is too long "
+                f"for GET (status {status}): allow POST there"
+            )
+        return status, body
+
+    async def _send(self, method: str, path: str, fields: Mapping[str, str]) -> tuple[int, bytes]:
         """Send one request and return the status and the body; raises `SourceError`."""
         seconds = self._timeout.total_seconds()
         try:
             async with self._slots:
-                return await self._follow(method, path, options)
+                return await self._follow(method, path, urlencode(fields, quote_via=quote))
         except TimeoutError as error:
             raise SourceUnavailableError(f"{self._url} did not answer within {seconds:g} s") from error
         except aiohttp.InvalidURL as error:
@@ -131,26 +173,37 @@ class PrometheusApi:
         except aiohttp.ClientError as error:
             raise SourceUnavailableError(f"{self._url} cannot be reached: {quotable(str(error))}") from error
 
-    async def _follow(self, method: str, path: str, options: Mapping[str, Any]) -> tuple[int, bytes]:
+    async def _follow(self, method: str, path: str, fields: str) -> tuple[int, bytes]:
         """Send a request, again where the same server redirects it; all our requests only read."""
         try:
             url = URL(f"{self._url}/api/v1/{path}")
         except ValueError as error:
             raise SourceRefusedError(f"{self._url} is not an address") from error
         for _ in range(_MOST_REDIRECTS + 1):
+            sent = URL(f"{url}?{fields}", encoded=True) if method == "GET" and fields else url
+            body = fields.encode() if method == "POST" else None
             async with self._session.request(
                 method,
-                url,
-                headers=self._headers,
+                sent,
+                data=body,
+                headers=await self._signed(method, str(sent), body),
                 timeout=aiohttp.ClientTimeout(total=self._timeout.total_seconds()),
                 allow_redirects=False,
-                **options,
+                ssl=self._tls.context(),
             ) as response:
                 location = response.headers.get("Location")
                 if response.status not in _REDIRECTS or location is None:
                     return response.status, await read_body(response)
                 url = self._redirected(url, location)
         raise SourceRefusedError(f"{self._url} redirects in a circle")
+
+    async def _signed(self, method: str, url: str, body: bytes | None) -> Mapping[str, str]:
+        """Return the headers of a request, with its signature where it needs one."""
+        headers = self._headers if body is None else {**self._headers, "Content-Type": _FORM}
+        if self._signing is None:
+            return headers
+        async with asyncio.timeout(self._timeout.total_seconds()):
+            return {**headers, **await self._signing.headers(method, url, headers, body)}
 
     def _redirected(self, url: URL, location: str) -> URL:
         """Return where a redirect leads; raises `SourceRefusedError` unless that is the same server.
@@ -240,6 +293,8 @@ def _refusal(status: int, answer: object, body: bytes) -> SourceError:
             return SourceRefusedError(f"the credentials were refused: {message}")
         case 429:
             return SourceUnavailableError(f"too many requests: {message}")
+        case 422 if message.startswith(_STORAGE) and not _LIMITS.search(message):
+            return SourceUnavailableError(f"{_NOT_WHOLE}: {message}")
         case _ if status >= 500:
             return SourceUnavailableError(f"status {status}: {message}")
         case _:

@@ -56,6 +56,8 @@ from bot.budgets.sources.prometheus.samples import SampledSli, read_samples
 from bot.budgets.sources.prometheus.selectors import JoinedSelector, join
 from bot.budgets.sources.prometheus.slices import as_slices, slices_span
 from bot.budgets.sources.prometheus.variants import narrowed
+from bot.budgets.sources.sign_in import SignIn
+from bot.budgets.sources.tls_files import TlsFiles
 from bot.catalog.slo import CounterSlicesSli, LatencySli, Sli
 from bot.catalog.window import Span
 from bot.pacing import Pacer
@@ -81,6 +83,8 @@ class PrometheusSource:
 
     `headers` go with every request (`X-Scope-OrgID` and the like). Give a bearer token or basic auth,
     not both. No request takes longer than `timeout`. Samples come up to `delay` after their time.
+    `params` go with every query, such as Thanos' `dedup`; `tls` and `signing` say who we are where a header
+    does not.
     """
 
     def __init__(
@@ -93,6 +97,9 @@ class PrometheusSource:
         headers: Mapping[str, str] | None = None,
         timeout: timedelta = timedelta(seconds=30),
         delay: timedelta = timedelta(),
+        params: Mapping[str, str] | None = None,
+        tls: TlsFiles | None = None,
+        signing: SignIn | None = None,
     ) -> None:
         self.delay = delay
         self._api = PrometheusApi(
@@ -102,6 +109,9 @@ class PrometheusSource:
             basic_auth=basic_auth,
             headers=headers or {},
             timeout=timeout,
+            params=params,
+            tls=tls,
+            signing=signing,
         )
 
     async def check(self) -> None:

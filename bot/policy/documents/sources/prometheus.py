@@ -6,10 +6,11 @@ from typing import Literal
 from pydantic import Field
 
 from bot.catalog.sources import PrometheusSettings
-from bot.policy.documents.fields import Delay, HeaderName, Secret, Timeout, Url
+from bot.policy.documents.fields import Delay, HeaderName, ParameterName, Secret, Timeout, Url
 from bot.policy.documents.model import BrokenRule, Model
 from bot.policy.documents.quantities import parse_duration
 from bot.policy.documents.sources.access import BasicAuth, login_faults
+from bot.policy.documents.sources.cloud_auth import Auth
 
 
 class PrometheusSourceSpec(Model):
@@ -31,9 +32,25 @@ class PrometheusSourceSpec(Model):
     """How long after their time samples may come, 0s to 6h: `10m` for exporters of CloudWatch. Budgets are
     then those of that long ago, when all is known."""
 
+    params: dict[ParameterName, Secret] = Field(default_factory=dict)
+    """What goes with every query besides, such as Thanos' `{dedup: "true", partial_response: "false"}`."""
+    ca_file: Secret | None = None
+    """File with the certificates of the authorities that are trusted instead of the system's."""
+    cert_file: Secret | None = None
+    """File with the client's certificate, and its key unless `keyFile` names that; reread when it changes."""
+    key_file: Secret | None = None
+    """File with the key of the client's certificate, without a password."""
+    auth: Auth | None = None
+    """`google` or `{aws: {region: eu-west-1}}`: sign in at their managed Prometheus with the credentials that
+    their own programs would find; needs the extra `governor[google]` or `governor[aws]`."""
+
     def broken_rules(self) -> Iterator[BrokenRule]:
-        """Check that there is one way to log in."""
+        """Check that there is one way to log in, and that a key has its certificate."""
         yield from login_faults(self.bearer_token, self.basic_auth)
+        if self.auth is not None and (self.bearer_token is not None or self.basic_auth is not None):
+            yield BrokenRule(("auth",), "`auth` excludes `bearerToken` and `basicAuth`")
+        if self.key_file is not None and self.cert_file is None:
+            yield BrokenRule(("keyFile",), "`keyFile` needs the `certFile` that it belongs to")
 
     def settings(self) -> PrometheusSettings:
         """Return it as a plain value."""
@@ -44,4 +61,9 @@ class PrometheusSourceSpec(Model):
             headers=dict(self.headers),
             timeout=self.timeout,
             delay=self.delay,
+            params=dict(self.params),
+            ca_file=self.ca_file,
+            cert_file=self.cert_file,
+            key_file=self.key_file,
+            auth=None if self.auth is None else self.auth.settings(),
         )

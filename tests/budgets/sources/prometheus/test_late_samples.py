@@ -25,6 +25,10 @@ BEGAN = NOW - 4 * HOUR
 ENDED = NOW - HOUR
 METRIC = "requests_total"
 PODS = ("a", "b")
+ADVICE = {
+    7 * MINUTE: "events came up to 7 min late: set `delay: 10m` for the source",
+    30 * MINUTE: "events came up to 30 min late: set `delay: 35m` for the source",
+}
 
 
 def value(code: str, pod: str, at: datetime) -> float:
@@ -99,6 +103,7 @@ async def test_late_samples_are_all_counted_and_none_is_claimed_before(
     ledger, slos = Ledger(database), [promised("shop"), promised("cart")]
     delay = late if configured else timedelta()
     wrong: dict[datetime, Budget] = {}
+    is_surprise = pods != PODS and not configured
     async with (
         running_prometheus(tmp_path, late=2 * HOUR) as server,
         aiohttp.ClientSession() as session,
@@ -116,10 +121,11 @@ async def test_late_samples_are_all_counted_and_none_is_claimed_before(
             assert budget.as_of is not None
             if budget.state is SloState.OK and counted(budget) != happened(budget.as_of):
                 wrong[now] = budget
+            if is_surprise and now == ENDED:
+                assert budget.problem == ADVICE[late]
             if configured:
                 assert (budget.state, budget.as_of) == (SloState.OK, now - delay) or now > ENDED + delay
             now += MINUTE
     assert counted(budget) == happened(ENDED)
     # That one pod is late, and nobody said so, is only known once its samples have come.
-    is_surprise = pods != PODS and not configured
     assert [at for at in wrong if not is_surprise or at > BEGAN + 40 * MINUTE + HOUR] == []

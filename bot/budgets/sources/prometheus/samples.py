@@ -106,7 +106,8 @@ async def _at_the_end(
     """Return what was counted, as far as it is known at the end of the span what happens."""
     if is_selector(sli.query):
         newest: float | None = max(series.get(_NEWEST, {}).values(), default=None)
-        if newest is None:
+        # The last slice may have ended a while before the span.
+        if newest is None or newest < end - promql.LATE_S:
             (query,) = promql.newest(sli.query, _SAMPLED_S, within_s=promql.LOOKBACK_S).values()
             newest = await api.value(query, str(end))
         if newest is None or newest < end - promql.PRESENT_S:

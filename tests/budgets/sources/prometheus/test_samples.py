@@ -1,7 +1,6 @@
 """Ratios over time, gauges, and slices by a gauge's mean: samples of a real Prometheus as events."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -10,9 +9,17 @@ import aiohttp
 import pytest
 
 from bot.budgets.source import (
+    Answer,
     Bucket,
+    InvalidAnswerError,
+    LateReading,
+    NoSeriesError,
+    SourceError,
+    SourceRefusedError,
+    buckets_of,
 )
 from bot.budgets.sources.prometheus.source import PrometheusSource
+from bot.budgets.sources.sent_queries import sent_queries
 from bot.catalog.slo import Condition, GaugeSli, GaugeSlicesSli, Operator, RatioSli, Sli
 from bot.catalog.window import Span
 from tests.support.clock import HOUR, MINUTE, NOW
@@ -61,22 +68,22 @@ HISTORY = "\n".join(
 )
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("samples")
-
-
-@asynccontextmanager
-async def serving(home: Path) -> AsyncIterator[PrometheusSource]:
+@pytest.fixture
+async def source(tmp_path: Path) -> AsyncIterator[PrometheusSource]:
     async with (
-        running_prometheus(home, openmetrics=HISTORY) as prometheus,
+        running_prometheus(tmp_path, openmetrics=HISTORY) as prometheus,
         aiohttp.ClientSession() as session,
     ):
         yield PrometheusSource(prometheus.url, session)
 
 
-def sums(buckets: list[Bucket]) -> tuple[float, float]:
+def sums(buckets: Sequence[Bucket]) -> tuple[float, float]:
     return sum(bucket.bad for bucket in buckets), sum(bucket.total for bucket in buckets)
+
+
+async def answer_of(source: PrometheusSource, sli: Sli, step: timedelta = MINUTE) -> Answer:
+    (answer,) = await source.read_together([sli], LATELY, step)
+    return answer
 
 
 def at_most(number: str) -> Condition:
@@ -113,9 +120,80 @@ COUNTED: dict[str, tuple[Sli, tuple[float, float]]] = {
 }
 
 
-async def test_samples_are_events_however_wide_the_buckets_are(home: Path) -> None:
-    async with serving(home) as source:
+async def test_samples_are_events_however_wide_the_buckets_are(source: PrometheusSource) -> None:
+    for step in (MINUTE, 5 * MINUTE, HOUR, timedelta(seconds=15)):
         for name, (sli, expected) in COUNTED.items():
-            for step in (MINUTE, 5 * MINUTE, HOUR, timedelta(seconds=15)):
-                counted = sums(list(await source.read(sli, LATELY, step)))
-                assert counted == pytest.approx(expected), (name, step)
+            assert sums(await source.read(sli, LATELY, step)) == pytest.approx(expected), (name, step)
+
+
+async def test_buckets_adjoin_wherever_a_span_begins(source: PrometheusSource) -> None:
+    parts = [Span(LATELY.start + n * MINUTE, LATELY.start + (n + 1) * MINUTE) for n in range(60)]
+    for name in ("up", "ratio", "slices", "wide slices"):
+        sli, expected = COUNTED[name]
+        found = [sums(await source.read(sli, part, MINUTE)) for part in parts]
+        assert tuple(map(sum, zip(*found, strict=True))) == pytest.approx(expected), name
+
+
+async def test_samples_of_several_slis_are_read_together(source: PrometheusSource) -> None:
+    minutely = [sli for sli, _ in COUNTED.values() if not isinstance(sli, GaugeSlicesSli) or sli.of == MINUTE]
+    groups = source.groups([sli for sli, _ in COUNTED.values()], 500)
+    assert minutely in groups
+    assert [len(group) for group in source.groups(minutely, 4)] == [4, 4, 2]
+    with sent_queries() as queries:
+        answers = await source.read_together(minutely, LATELY, MINUTE)
+    # One question for all; only what has no sample at the end is asked for again.
+    assert [sent.endpoint for sent in queries].count("query_range") == 1
+    for sli, answer in zip(minutely, answers, strict=True):
+        assert not isinstance(answer, SourceError)
+        expected = next(counted for other, counted in COUNTED.values() if other == sli)
+        assert sums(buckets_of(answer)) == pytest.approx(expected)
+
+
+async def test_a_ratio_in_percent_is_invalid_and_says_so(source: PrometheusSource) -> None:
+    for step in (MINUTE, HOUR):
+        with pytest.raises(
+            InvalidAnswerError, match=r"outside 0 to 1, at first by 2026-11-23 0.:.. UTC.*percent"
+        ):
+            await source.read(RatioSli("prometheus", "percent"), LATELY, step)
+    negative = await answer_of(source, RatioSli("prometheus", "rounded * -0.5"))
+    assert isinstance(negative, InvalidAnswerError)
+
+
+async def test_samples_that_end_are_late_and_then_missing(source: PrometheusSource) -> None:
+    late = await answer_of(source, GaugeSli("prometheus", 'up{job="late"}'))
+    assert isinstance(late, LateReading)
+    assert late.newest == NOW - 4 * MINUTE
+    gone = await answer_of(source, GaugeSli("prometheus", 'up{job="gone"}'))
+    assert isinstance(gone, NoSeriesError)
+    assert gone.newest == NOW - 20 * MINUTE
+    # A gauge holds for five minutes after its last sample.
+    assert sums(gone.counted or ()) == (0, 45)
+    never = await answer_of(source, GaugeSli("prometheus", "nothing"))
+    assert isinstance(never, NoSeriesError)
+    assert str(never) == "no series match nothing"
+    query = await answer_of(source, RatioSli("prometheus", "sum(nothing) / sum(nothing)"), HOUR)
+    assert isinstance(query, NoSeriesError)
+    assert "no value for an hour" in str(query)
+
+
+async def test_a_query_that_is_none_is_refused_in_prometheus_words(source: PrometheusSource) -> None:
+    with pytest.raises(SourceRefusedError, match="parse error"):
+        await source.read(RatioSli("prometheus", "sum by"), LATELY, MINUTE)
+
+
+async def test_an_inspection_shows_series_and_the_query(source: PrometheusSource) -> None:
+    found = await source.inspect(COUNTED["up"][0], LATELY, MINUTE)
+    assert (found.series, found.newest) == (2, NOW)
+    assert "count(" in found.queries[0].parameters["query"]
+    assert not isinstance(found.answer, SourceError)
+    query = await source.inspect(COUNTED["query"][0], LATELY, MINUTE)
+    assert (query.series, query.newest) == (None, None)
+
+
+async def test_samples_narrow_to_a_label(source: PrometheusSource) -> None:
+    for name, each, others in (("up", (10, 60), (0, 60)), ("by query", (10, 60), (0, 60))):
+        query = 'up{job="api"}' if name == "up" else 'sum by (instance) (up{job="api"})'
+        sli = GaugeSli("prometheus", query)
+        assert sums(await source.read(source.narrowed(sli, "instance", "a"), LATELY, MINUTE)) == each
+        rest = source.narrowed(sli, "instance", "a", others=True)
+        assert sums(await source.read(rest, LATELY, MINUTE)) == others

@@ -143,15 +143,12 @@ class _Search:
 
     async def _gauges(self, places: Sequence[ServiceSeries]) -> list[Candidate]:
         metric, by = self._selector(self.family.counter), ", ".join(_labels_of(places))
-        good, span = await self._over_days(f"sum by ({by}) (sum_over_time({metric}[$span]))")
-        total, _ = await self._over_days(f"sum by ({by}) (count_over_time({metric}[$span]))")
+        good, span = await self._over_days(f"sum by ({by}) (sum_over_time({metric}[$span:1m]))")
+        total, _ = await self._over_days(f"sum by ({by}) (count_over_time({metric}[$span:1m]))")
         found = []
         for place in places:
             selector = self._selector(self.family.counter, place)
-            sli = {
-                "total": f"sum(count_over_time({selector}[$window]))",
-                "good": f"sum(sum_over_time({selector}[$window]))",
-            }
+            sli = {"gauge": selector}
             ones, samples = (_sum_at(place, each) for each in (good, total))
             found.append(self._availability(place, sli, ones, samples, span))
         return found

@@ -5,6 +5,7 @@ FolderError
 └── UnloadableError     the loader would refuse the folder; `faults` says why
 """
 
+import dataclasses
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -55,7 +56,11 @@ def write_folder(
         try:
             catalog = load(draft, environ)
         except PolicyError as error:
-            raise UnloadableError(error.faults) from error
+            faults = [
+                dataclasses.replace(fault, file=fault.file.replace(str(draft), str(folder)))
+                for fault in error.faults
+            ]
+            raise UnloadableError(faults) from error
     folder.mkdir(parents=True, exist_ok=True)
     for path in paths:
         path.write_text(files[path.name], encoding="utf-8")

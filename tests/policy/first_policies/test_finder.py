@@ -135,7 +135,8 @@ async def test_each_family_is_found_by_its_names(family: str, tmp_path: Path) ->
 async def test_probes_count_and_targets_do_where_nothing_else_is_known(tmp_path: Path) -> None:
     found = await found_in(tmp_path, HTTP, GAUGES)
     probe = found["shop-example-cart/reachable"]
-    assert (probe.objective, probe.share) == (Decimal(99), 1)
+    assert (probe.objective, probe.share) == (Decimal("99.5"), 1)
+    assert probe.sli == {"gauge": 'probe_success{instance="https://shop.example/cart"}'}
     # The job `shop` is that of the services above.
     assert {key for key in found if key.endswith("/scraped")} == {"batch/scraped"}
 

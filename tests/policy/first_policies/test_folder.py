@@ -83,6 +83,10 @@ def test_a_folder_that_has_a_workspace_already_gets_no_second_one(tmp_path: Path
     )
     with pytest.raises(UnloadableError) as refused:
         write_folder(tmp_path, documents([CHECKOUT], SETTINGS), {})
+    assert {fault.file for fault in refused.value.faults} <= {
+        str(tmp_path / "own.yaml"),
+        str(tmp_path / "workspace.yaml"),
+    }
     assert refused.value.faults
     assert [file.name for file in tmp_path.iterdir()] == ["own.yaml"]
 

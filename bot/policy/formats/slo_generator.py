@@ -15,10 +15,12 @@ from promql_parser import VectorSelector
 
 from bot.formatting import duration_code
 from bot.policy.faults import InvalidValueError
+from bot.policy.formats.counted_queries import counted_sli
 from bot.policy.formats.noted_fields import DocumentNotes, NotedFields, RefusedDocumentError
 from bot.policy.formats.objectives import burn_alert_line, percent, plain
 from bot.policy.formats.queries import QueryError, ReadSli, events_sli, ratio_sli, selector_text
 from bot.policy.formats.reading import ForeignDocument, NoteKind, Reading, ReadSlo
+from bot.policy.formats.values import name_of
 from bot.policy.yaml.substitution import substitute
 
 _VERSION: Final = "sre.google.com/v2"
@@ -33,7 +35,6 @@ _BACKENDS: Final = {
     "cloud_monitoring": "Google Cloud Monitoring (filters)",
     "cloud_monitoring_mql": "Google Cloud Monitoring (MQL)",
     "cloud_service_monitoring": "Google Cloud's own SLOs",
-    "datadog": "Datadog",
     "dynatrace": "Dynatrace",
     "elasticsearch": "Elasticsearch",
     "open_search": "OpenSearch",
@@ -79,11 +80,14 @@ class SloGeneratorReader:
         _check_version(root)
         metadata, spec = root.required_mapping("metadata"), root.required_mapping("spec")
         # What cannot be measured at all is the first thing to know.
-        _check_backend(spec)
+        backend = _backend(spec)
         metadata.ignore("name")
         service, name, labels = _names(metadata)
         spec.ignore("description", "exporters")
-        sli = self._sli(spec)
+        if backend == "prometheus":
+            sli = self._sli(spec)
+        else:
+            sli, source = self._datadog(spec), name_of(spec.value["backend"])
         objective = percent(spec, "goal")
         window = _window(spec, shared)
         named = {"window": window} if window is not None else {}
@@ -120,6 +124,45 @@ class SloGeneratorReader:
         for warning in read.warnings:
             indicator.note(NoteKind.WARNING, None, warning)
         return read
+
+    def _datadog(self, spec: NotedFields) -> ReadSli:
+        """Return the SLI of the backend `datadog`."""
+        method, indicator = spec.required_text("method"), spec.required_mapping("service_level_indicator")
+        match method:
+            case "good_bad_ratio":
+                found = self._datadog_counts(indicator)
+            case "query_sli":
+                found = _quotient(indicator, self._text(indicator, "query"))
+            case "query_slo":
+                found = {"slo": self._text(indicator, "slo_id")}
+            case _:
+                message = f"the Datadog backend of slo-generator has no method `{method}`"
+                raise spec.refusal("method", message)
+        try:
+            return ReadSli(counted_sli("datadog", found))
+        except QueryError as error:
+            raise indicator.refusal(None, str(error), is_unsupported=True) from error
+
+    def _datadog_counts(self, indicator: NotedFields) -> dict[str, str]:
+        before, after = indicator.text("operator"), indicator.text("operator_suffix")
+        asked = {
+            key: f"{before or 'sum'}:{self._text(indicator, key)}.{after or 'as_count()'}"
+            for key in ("query_good", "query_bad", "query_valid")
+            if key in indicator
+        }
+        good, bad, valid = (asked.get(f"query_{key}") for key in ("good", "bad", "valid"))
+        if good is None or (bad is None and valid is None):
+            raise indicator.refusal(
+                None, f"{indicator.where()} needs `query_good`, and `query_valid` or `query_bad`"
+            )
+        if bad is not None and valid is not None:
+            message = "it has both `query_bad` and `query_valid`, and slo-generator takes one for the other"
+            raise indicator.refusal("query_bad", message)
+        return (
+            {"total": f"{good} + {bad}", "bad": bad}
+            if bad is not None
+            else {"total": valid or "", "good": good}
+        )
 
     def _good_bad_ratio(self, indicator: NotedFields) -> ReadSli:
         operators = indicator.take("operators")
@@ -192,14 +235,17 @@ def _check_version(root: NotedFields) -> None:
         raise root.refusal("kind", f"`kind` must be {_KIND}, not `{kind}`")
 
 
-def _check_backend(spec: NotedFields) -> None:
+def _backend(spec: NotedFields) -> str:
+    """Return the kind of a backend that Governor has a source for."""
     backend = spec.required_text("backend")
     kind = backend.partition("/")[0]
     if kind == "prometheus":
         if kind != backend:
             message = f"the backend `{backend}` is one of several; the numbers are asked of the one source"
             spec.note(NoteKind.CHANGED, "backend", message)
-        return
+        return kind
+    if kind == "datadog":
+        return kind
     known = _BACKENDS.get(kind)
     what = known or (f"the backend `{kind}` of your own" if "." in kind else f"`{kind}`")
     message = f"its numbers are in {what}, and Governor has no source for that"
@@ -215,6 +261,20 @@ def _names(metadata: NotedFields) -> tuple[str, str, dict[str, str]]:
     labels.ignore(*labels.value)
     texts = {key: str(value) for key, value in labels.value.items() if not isinstance(value, dict | list)}
     return service, f"{feature}-{name}", texts
+
+
+def _quotient(indicator: NotedFields, query: str) -> dict[str, str]:
+    """Return the counts of a query that divides one by another; a `/` in braces divides nothing."""
+    parts = [""]
+    for part in re.findall(r"\{[^}]*\}|.", query):
+        if part == "/":
+            parts.append("")
+        else:
+            parts[-1] += part
+    if len(parts) != 2:
+        message = "the query is not one count divided by another, and Governor counts events of Datadog"
+        raise indicator.refusal("query", message, is_unsupported=True)
+    return {"total": parts[1].strip(), "good": parts[0].strip()}
 
 
 def _windowed(query: str) -> str:
@@ -274,6 +334,12 @@ def _read_shared(notes: DocumentNotes) -> None:
         if backends is None or not isinstance(name, str):
             continue
         settings = backends.take(name)
+        if name.partition("/")[0] == "datadog":
+            keys = 'apiKey: "${NAME}", applicationKey: "${NAME}"'
+            lines = f"sources: {{{name_of(name)}: {{type: datadog, {keys}}}}}"
+            message = f"the connection is not carried over; the Workspace needs `{lines}`"
+            backends.note(NoteKind.OMITTED, name, message)
+            continue
         if name.partition("/")[0] != "prometheus":
             backends.note(NoteKind.OMITTED, name, f"Governor has no source for the backend `{name}`")
             continue

@@ -26,6 +26,15 @@ def ratio(**parts: Any) -> dict[str, Any]:
     return {"ratioMetric": {"counter": True, "good": source(GOOD), "total": source(SELECTOR)} | parts}
 
 
+LINES = 'sum(count_over_time({app="shop"} |= "status=5" [{{.window}}]))'
+ALL_LINES = 'sum(count_over_time({app="shop"}[{{.window}}]))'
+
+
+def counted(kind: str, total: str, bad: str, **more: Any) -> dict[str, Any]:
+    parts = {"total": source(total, type=kind, **more), "bad": source(bad, type=kind, **more)}
+    return {"ratioMetric": {"counter": True, **parts}}
+
+
 def slo(indicator: Any = None, **spec: Any) -> str:
     inline = {"metadata": {"name": "requests"}, "spec": ratio() if indicator is None else indicator}
     usual = {
@@ -346,6 +355,10 @@ def test_objects_in_other_documents_are_found() -> None:
         (slo(ratio(total={"metricSource": {"spec": {"query": "x"}}})), "neither a type of source"),
         (slo(ratio(total={"metricSource": {"type": "Prometheus", "spec": {}}})), "query` is missing"),
         (slo(ratio(total=source("sum((x)"))), "is not closed"),
+        (slo(counted("Datadog", "avg:a{*}", "avg:b{*}")), "Datadog: `avg:a{*}` does not count events"),
+        (slo(counted("Loki", "{app=~'.+'}", LINES)), "does not count the events in $window"),
+        (slo({"thresholdMetric": source("x", type="Datadog")}), "of Datadog only occurrences are counted"),
+        (slo({"thresholdMetric": source("SELECT 1", type="Redshift")}), "for a source of the type `sql`"),
         (slo(indicator=None, objectives=[{"target": 1.0}]), "objective of 100%"),
         (slo(indicator=None, objectives=[{"target": 99.9}]), "fraction below 1"),
         (slo(indicator=None, objectives=[{"target": "many"}]), "must be a number"),
@@ -448,6 +461,18 @@ def test_the_next_version_is_read_too() -> None:
 def test_what_the_operator_osko_writes_is_read() -> None:
     text = slo(objectives=[{"target": "0.99"}]).replace("openslo/v1", "openslo.com/v1")
     assert read_slo(READER, text)["objective"] == "99%"
+
+
+def test_lines_of_loki_and_counts_of_datadog() -> None:
+    assert read_slo(READER, slo(counted("Loki", ALL_LINES, LINES)))["sli"] == {
+        "loki": {
+            "total": 'sum(count_over_time({app="shop"}[$window]))',
+            "bad": 'sum(count_over_time({app="shop"} |= "status=5" [$window]))',
+        }
+    }
+    hits, errors = "sum:web.hits{*}.as_count()", "sum:web.hits{code:500}.as_count()"
+    datadog = slo(counted("Datadog", hits, errors, metricSourceRef="My_Datadog"))
+    assert read_slo(READER, datadog)["sli"] == {"my-datadog": {"total": hits, "bad": errors}}
 
 
 def test_fields_that_nobody_knows_are_noted() -> None:

@@ -1,8 +1,10 @@
 """Policies as documents of OpenSLO: valid ones, and reading them back gives the same SLOs."""
 
+import copy
 import re
 from collections.abc import Mapping
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -16,9 +18,10 @@ from bot.policy.formats.openslo.files import MARK, as_json, file_text
 from bot.policy.formats.openslo.reader import OpenSloReader
 from bot.policy.formats.openslo.writing import Conversion, openslo_of
 from bot.policy.formats.reading import ForeignDocument, NoteKind, Outcome, Reading
+from bot.policy.loader import read
 from tests.policy.formats.openslo_rules import broken_rules
 
-WORKSPACE: Final = {
+WORKSPACE: Final[dict[str, Any]] = {
     "apiVersion": "governor/v1",
     "kind": "Workspace",
     "metadata": {"name": "acme"},
@@ -269,6 +272,46 @@ def test_what_a_service_says_of_its_people_comes_back() -> None:
         "governor/reliability-team": "@sre",
         "governor/policy": "strict",
     }
+
+
+OTHERS: Final[Mapping[str, Any]] = {
+    "logs": {"type": "loki", "url": "http://loki:3100"},
+    "dd": {"type": "datadog", "apiKey": "key", "applicationKey": "key"},
+    "shop-db": {"type": "sql", "url": "postgresql://shop@db/shop"},
+}
+
+
+@pytest.mark.parametrize(
+    ("sli", "is_annotated"),
+    [
+        (
+            {
+                "logs": {
+                    "total": 'sum(count_over_time({app="a"}[$window]))',
+                    "good": 'sum(count_over_time({app="a"} != "bad" [$window]))',
+                }
+            },
+            False,
+        ),
+        ({"dd": {"total": "sum:a{*}.as_count()", "bad": "sum:a{code:500}.as_count()"}}, False),
+        ({"dd": {"slo": "4f1c"}}, True),
+        (
+            {"shop-db": {"sql": "SELECT bucket, total, bad FROM h WHERE bucket >= :start AND bucket < :end"}},
+            True,
+        ),
+    ],
+)
+def test_slos_of_other_sources_come_back(sli: dict[str, Any], is_annotated: bool, tmp_path: Path) -> None:
+    workspace = copy.deepcopy(WORKSPACE)
+    workspace["spec"]["sources"].update(OTHERS)
+    files = {"workspace.yaml": workspace, "shop.yaml": service(slo(sli))}
+    for name, value in files.items():
+        (tmp_path / name).write_text(yaml.safe_dump(value), encoding="utf-8")
+    conversion = openslo_of(read(tmp_path, {}).documents)
+    found = [each for reading in read_back(conversion) for each in reading.slos]
+    assert [each.slo["sli"] for each in found] == [sli]
+    (written,) = slo_documents(conversion)
+    assert ("governor/sli" in written["metadata"].get("annotations", {})) == is_annotated
 
 
 def test_what_openslo_cannot_say_is_named() -> None:

@@ -13,10 +13,10 @@ from typing import Any, Final
 
 from bot.durations import parse_duration
 from bot.policy.documents.promql_shapes import is_balanced
+from bot.policy.formats.counted_queries import NAMES as COUNTED
 from bot.policy.formats.objectives import plain
 from bot.policy.formats.openslo.counters import WINDOW
 from bot.policy.formats.openslo.indicators import BudgetingMethod
-from bot.policy.formats.openslo.metric_sources import LOKI
 
 _OWN_TYPE: Final = "Governor"
 PROMETHEUS: Final = "Prometheus"
@@ -49,8 +49,8 @@ def indicator_of(sli: Mapping[str, Any], source_type: str = PROMETHEUS) -> Writt
     if source in ("events", "downtime") and not spec:
         metric = _metric(source, _OWN_TYPE, key="sli")
         return WrittenIndicator(_raw(metric, "success"), remarks=(_PUSHED.format(source),))
-    if source_type.casefold() == LOKI and "total" in spec:
-        return _counters(source, spec, "Loki")
+    if source_type.casefold() in COUNTED and "total" in spec:
+        return _counters(source, spec, COUNTED[source_type.casefold()])
     form = next((key for key in _FORMS if key in spec), None)
     if source_type != PROMETHEUS or form is None:
         return _other(source, source_type, spec)
@@ -70,7 +70,7 @@ def _counters(source: str, spec: Mapping[str, Any], kind: str = PROMETHEUS) -> W
     part = "bad" if "bad" in spec else "good"
     queries = {part: spec[part], "total": spec["total"]}
     # A full query counts the events of a time, and is no counter.
-    is_counter = not any("$window" in query for query in queries.values())
+    is_counter = kind == PROMETHEUS and not any("$window" in query for query in queries.values())
     ratio = {"counter": is_counter, **{key: _metric(text, kind, source) for key, text in queries.items()}}
     slices = spec.get("slices")
     if slices is None:

@@ -12,10 +12,12 @@ from enum import StrEnum
 from typing import Any, Final
 
 from bot.durations import parse_duration
+from bot.policy.formats.counted_queries import NAMES as COUNTED
+from bot.policy.formats.counted_queries import counted_sli
 from bot.policy.formats.noted_fields import NotedFields
 from bot.policy.formats.objectives import plain
 from bot.policy.formats.openslo.counters import counters_of, has_placeholder, increase_of, over
-from bot.policy.formats.openslo.metric_sources import GOVERNOR, LOKI, Metric, metric_of
+from bot.policy.formats.openslo.metric_sources import GOVERNOR, PROMETHEUS, Metric, metric_of
 from bot.policy.formats.openslo.objects import OpenSloObjects
 from bot.policy.formats.openslo.windows import slice_length
 from bot.policy.formats.queries import RATIO_WINDOW, QueryError, ReadSli, events_sli, ratio_sli
@@ -26,7 +28,7 @@ _DIGITS: Final = 15
 _AS_RATIO: Final = (
     "the events cannot be counted one by one from these queries; the mean over time of their ratio counts"
 )
-_LINES: Final = "of Loki only occurrences are counted: by `total`, and by `good` or `bad`"
+_ONLY_COUNTS: Final = "of {} only occurrences are counted: by `total`, and by `good` or `bad`"
 _SAMPLED: Final = "the ratio is asked for once a minute over the last {}, not once a slice"
 
 
@@ -71,8 +73,8 @@ def ratio_indicator(
         raise ratio.refusal(None, "its queries are asked of different sources", is_unsupported=True)
     if part.type == GOVERNOR:
         return Indicator({part.query: {}})
-    if part.type == LOKI:
-        return _lines(ratio, parts, method)
+    if part.type != PROMETHEUS:
+        return _two_counts(ratio, parts, method)
     read = _read(ratio, total.query, bad=bad.query if bad else None, good=good.query if good else None)
     _say(ratio, read)
     if method is BudgetingMethod.RATIO_TIMESLICES and slices is not None:
@@ -116,17 +118,26 @@ def threshold_indicator(
     return Indicator({metric.source: {"gauge": query, "goodWhen": f"{operator} {number}"}})
 
 
-def _lines(ratio: NotedFields, parts: dict[str, Metric], method: BudgetingMethod) -> Indicator:
-    """Return the SLI of queries that count the lines of logs."""
-    if method is not BudgetingMethod.OCCURRENCES or "total" not in parts or len(parts) != 2:
-        raise ratio.refusal(None, _LINES, is_unsupported=True)
+def _two_counts(ratio: NotedFields, parts: dict[str, Metric], method: BudgetingMethod) -> Indicator:
+    """Return the SLI of queries in another language than Prometheus'."""
+    total = parts.get("total")
+    if method is not BudgetingMethod.OCCURRENCES or total is None or len(parts) != 2:
+        raise ratio.refusal(
+            None, _ONLY_COUNTS.format(COUNTED[next(iter(parts.values())).type]), is_unsupported=True
+        )
+    ratio.ignore("counter", "incremental")
     spec = {key: over(metric.query, "$window") for key, metric in parts.items()}
-    return Indicator({parts["total"].source: spec})
+    try:
+        return Indicator({total.source: counted_sli(total.type, spec)})
+    except QueryError as error:
+        raise ratio.refusal(None, str(error), is_unsupported=True) from error
 
 
 def _only_prometheus(fields: NotedFields, metric: Metric) -> None:
-    if metric.type == LOKI:
-        raise fields.refusal(None, _LINES, is_unsupported=True)
+    if metric.type != PROMETHEUS:
+        raise fields.refusal(
+            None, _ONLY_COUNTS.format(COUNTED.get(metric.type, metric.type)), is_unsupported=True
+        )
 
 
 def _whole(

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from bot.policy.faults import quoted
+from bot.policy.formats.counted_queries import NAMES as COUNTED
 from bot.policy.formats.noted_fields import NotedFields
-from bot.policy.formats.openslo.counters import WINDOW, has_placeholder, is_promql
+from bot.policy.formats.openslo.counters import is_promql
 from bot.policy.formats.openslo.objects import OSKO, OpenSloObjects
 from bot.policy.formats.reading import NoteKind
 from bot.policy.formats.values import name_of
@@ -16,7 +16,6 @@ from bot.policy.formats.values import name_of
 PROMETHEUS: Final = "prometheus"
 GOVERNOR: Final = "governor"
 """The type of metrics that are pushed to Governor, or that it measures itself."""
-LOKI: Final = "loki"
 _PROMETHEUS_TYPES: Final = frozenset(
     {
         "prometheus",
@@ -34,12 +33,18 @@ _PROMETHEUS_TYPES: Final = frozenset(
         "grafanacloudprometheus",
     }
 )
+_SQL_TYPES: Final = frozenset(
+    {"sql", "redshift", "bigquery", "snowflake", "postgres", "postgresql", "mysql", "clickhouse", "athena"}
+)
 _QUERY_KEYS: Final = ("query", "promql", "expr")
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """What is asked of a source: `type` is `prometheus`, `loki` or `governor`, `source` the source's name."""
+    """What is asked of a source; `source` is the source's name.
+
+    `type` is `prometheus`, `governor`, or a type of source that counts by two queries.
+    """
 
     type: str
     source: str
@@ -65,7 +70,7 @@ def _metric_source(fields: NotedFields, objects: OpenSloObjects, source: str) ->
         kind = "Mimir"
     if kind is None:
         kind = _guessed(fields, "metricSourceRef", reference)
-    return _asked(fields, kind, "type" if written else "metricSourceRef", _name(reference, source))
+    return _asked(fields, kind, "type" if written else "metricSourceRef", _name(reference, source, kind))
 
 
 def _second(fields: NotedFields, objects: OpenSloObjects, source: str) -> Metric:
@@ -81,7 +86,7 @@ def _second(fields: NotedFields, objects: OpenSloObjects, source: str) -> Metric
             inline.note(NoteKind.OMITTED, "connectionDetails", message)
     if kind is None:
         kind = _guessed(fields, "dataSourceRef", reference)
-    return _asked(fields, kind, "dataSourceRef", _name(reference, source))
+    return _asked(fields, kind, "dataSourceRef", _name(reference, source, kind))
 
 
 def _alpha(fields: NotedFields, source: str) -> Metric:
@@ -89,8 +94,8 @@ def _alpha(fields: NotedFields, source: str) -> Metric:
     kind, language = fields.required_text("source"), fields.text("queryType")
     query = fields.required_text("query")
     _check_type(fields, "source", kind)
-    if _plain(kind) == LOKI:
-        return Metric(LOKI, source, query, fields)
+    if _plain(kind) in COUNTED:
+        return Metric(_plain(kind), _name(None, source, kind), query, fields)
     if language is not None and language.casefold() != "promql":
         message = f"its query is in {language}, and Governor asks Prometheus in PromQL"
         raise fields.refusal("queryType", message, is_unsupported=True)
@@ -106,26 +111,29 @@ def _asked(fields: NotedFields, kind: str, key: str, source: str) -> Metric:
     if not keys:
         raise spec.refusal(None, f"{spec.where('query')} is missing")
     query = spec.required_text(keys[0])
-    if _plain(kind) == LOKI and not has_placeholder(query):
-        message = (
-            f"a query of Loki has to count the lines of a time window, `[{WINDOW}]`: {quoted(query)} does not"
-        )
-        raise spec.refusal(keys[0], message)
     for name in spec.value:
         if name != keys[0]:
             spec.ignore(name)
-            spec.note(NoteKind.OMITTED, name, f"`{name}` is not known beside a query of Prometheus")
-    return Metric(LOKI if _plain(kind) == LOKI else PROMETHEUS, source, query, spec)
+            spec.note(NoteKind.OMITTED, name, f"`{name}` is not known beside a query")
+    return Metric(_plain(kind) if _plain(kind) in COUNTED else PROMETHEUS, source, query, spec)
 
 
 def _check_type(fields: NotedFields, key: str, kind: str) -> None:
-    if _plain(kind) not in _PROMETHEUS_TYPES | {LOKI}:
+    if _plain(kind) in _SQL_TYPES:
+        message = (
+            f"its query for `{kind}` is in SQL, which Governor asks in another form: write its SLI by hand, "
+            "for a source of the type `sql`"
+        )
+        raise fields.refusal(key, message, is_unsupported=True)
+    if _plain(kind) not in _PROMETHEUS_TYPES | COUNTED.keys():
         message = f"its numbers are in `{kind}`, and Governor has no source of that type"
         raise fields.refusal(key, message, is_unsupported=True)
 
 
-def _name(reference: str | None, source: str) -> str:
-    return (name_of(reference) or source) if reference else source
+def _name(reference: str | None, source: str, kind: str) -> str:
+    """Return the name of a source: the referred one's, else its type's where that is not Prometheus."""
+    usual = _plain(kind) if _plain(kind) in COUNTED else source
+    return (name_of(reference) or usual) if reference else usual
 
 
 def _type_of(reference: str | None, objects: OpenSloObjects) -> str | None:
@@ -157,13 +165,16 @@ def note_connection(name: str, spec: NotedFields) -> None:
     kind = spec.text("type") or ""
     spec.ignore("description")
     details = _details(spec.take("connectionDetails"))
-    if _plain(kind) not in _PROMETHEUS_TYPES | {LOKI}:
+    if _plain(kind) not in _PROMETHEUS_TYPES | COUNTED.keys():
         message = f"Governor has no source of the type `{kind}`"
         spec.note(NoteKind.OMITTED, None, message)
         return
     url = next((details[key] for key in ("url", "address", "endpoint", "host") if key in details), None)
-    settings = {"type": LOKI} if _plain(kind) == LOKI else {}
-    settings["url"] = url.rstrip("/") if isinstance(url, str) and url.startswith("http") else "…"
+    settings = {"type": _plain(kind)} if _plain(kind) in COUNTED else {}
+    if isinstance(url, str) and url.startswith("http"):
+        settings["url"] = url.rstrip("/")
+    elif _plain(kind) != "datadog":
+        settings["url"] = "…"
     lines = json.dumps({name_of(name) or name: settings}, ensure_ascii=False).replace('"', "")
     others = ", ".join(f"`{key}`" for key, value in details.items() if value is not url)
     rest = f"; {others} belong there too, credentials as `${{NAME}}`" if others else ""

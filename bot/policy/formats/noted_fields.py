@@ -57,6 +57,19 @@ class DocumentNotes:
             if not any(path[:length] in self.read for length in range(len(path) + 1))
         ]
 
+    def unread_keys(self) -> list[KeyPath]:
+        """Return the paths of the keys in which nothing was read, of nested ones the outermost.
+
+        A key without a value counts as left out.
+        """
+        known = {path[:length] for path in self.read for length in range(len(path) + 1)}
+        found: dict[KeyPath, None] = {}
+        for path in self.unread():
+            outermost = next(path[:length] for length in range(len(path) + 1) if path[:length] not in known)
+            if value_at(self.document.value, outermost) is not None:
+                found[outermost] = None
+        return list(found)
+
     def note_unread(self, reason: str) -> None:
         """Note each value that nothing has read."""
         for path in self.unread():
@@ -74,6 +87,10 @@ class NotedFields:
     def __contains__(self, key: str) -> bool:
         """Return whether a field is there and not empty (`null`)."""
         return self.value.get(key) is not None
+
+    def at(self, key: str) -> KeyPath:
+        """Return the path to a field."""
+        return (*self.path, key)
 
     def where(self, key: str | None = None) -> str:
         """Return the dotted path of a field, in backticks."""
@@ -108,6 +125,38 @@ class NotedFields:
         if value is None or not value.strip():
             raise self.refusal(key, f"{self.where(key)} is missing")
         return value
+
+    def spelled(self, key: str) -> str | None:
+        """Return a text, or a number or switch as a text; None where it is not there."""
+        value = self.take(key)
+        return None if value is None else _spelled(value, self.at(key))
+
+    def required_spelled(self, key: str) -> str:
+        """Return a text, or a number or switch as a text, that must be there."""
+        value = self.spelled(key)
+        if value is None or not value.strip():
+            raise self.refusal(key, f"{self.where(key)} is missing")
+        return value
+
+    def texts(self, key: str) -> dict[str, str]:
+        """Return the texts of a mapping, numbers and switches among them as texts."""
+        path, values = self.at(key), self.take(key)
+        if values is None:
+            return {}
+        if not isinstance(values, Mapping):
+            raise self.unlike(key, "a mapping", values)
+        return {
+            name: _spelled("" if value is None else value, (*path, name)) for name, value in values.items()
+        }
+
+    def words(self, key: str) -> tuple[str, ...]:
+        """Return the texts of a list."""
+        path, values = self.at(key), self.take(key)
+        if values is None:
+            return ()
+        if not isinstance(values, list):
+            raise self.unlike(key, "a list", values)
+        return tuple(_spelled(value, (*path, index)) for index, value in enumerate(values))
 
     def flag(self, key: str) -> bool | None:
         """Return whether something is so; None where nothing is said of it."""
@@ -170,6 +219,21 @@ class NotedFields:
         """Return the error that the document cannot be read because of a field, or of the mapping."""
         path = self.path if key is None else (*self.path, key)
         return RefusedDocumentError(message, path, is_unsupported=is_unsupported)
+
+
+def value_at(value: Any, path: KeyPath) -> Any:
+    """Return the value at a path."""
+    for step in path:
+        value = value[step]
+    return value
+
+
+def _spelled(value: object, path: KeyPath) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if not isinstance(value, str | int | float):
+        raise RefusedDocumentError(f"`{dotted(path)}` must be text, not {_short(value)}", path)
+    return str(value)
 
 
 def as_number(value: object) -> Decimal | None:

@@ -11,12 +11,13 @@ from decimal import Decimal
 from typing import Any, Final
 
 from bot.formatting import duration_code
-from bot.policy.faults import dotted, quoted
-from bot.policy.formats.document_fields import Fields, InvalidFieldError, KubernetesMetadata
-from bot.policy.formats.field_values import NoBudgetError, objective, prometheus_duration
+from bot.policy.faults import quoted
+from bot.policy.formats.kubernetes import metadata_of
+from bot.policy.formats.noted_fields import DocumentNotes, NotedFields, RefusedDocumentError, as_number
 from bot.policy.formats.objectives import burn_alert_line
 from bot.policy.formats.queries import QueryError, ReadSli, events_sli, ratio_sli
-from bot.policy.formats.reading import ForeignDocument, KeyPath, Note, NoteKind, Reading, ReadSlo
+from bot.policy.formats.reading import ForeignDocument, KeyPath, NoteKind, Reading, ReadSlo
+from bot.policy.formats.values import objective, prometheus_duration
 
 VERSION: Final = "prometheus/v1"
 GROUP: Final = "sloth.slok.dev"
@@ -31,10 +32,6 @@ _PLUGIN = (
     "`sloth generate` prints the queries that it stands for"
 )
 _POLICY_ALERTS = "burn alerts are those of the ErrorBudgetPolicy"
-
-
-class _PluginError(InvalidFieldError):
-    """An SLI that only a program of Sloth's makes."""
 
 
 class SlothReader:
@@ -56,13 +53,12 @@ class SlothReader:
 
 
 def _read(document: ForeignDocument, source: str) -> Reading:
-    fields = Fields(document.value)
-    title = _title(document.value)
+    notes, title = DocumentNotes(document), _title(document.value)
     try:
         if "apiVersion" not in document.value:
-            return _of_file(document, fields, title, source)
-        return _of_kubernetes(document, fields, title, source)
-    except InvalidFieldError as error:
+            return _of_file(notes, title, source)
+        return _of_kubernetes(notes, title, source)
+    except RefusedDocumentError as error:
         return Reading(document, title, refusal=error.message, refused_at=error.path)
 
 
@@ -75,74 +71,57 @@ def _title(value: Mapping[str, Any]) -> str:
     return f"service {service}" if isinstance(service, str) else "service"
 
 
-def _of_file(document: ForeignDocument, fields: Fields, title: str, source: str) -> Reading:
-    if fields.text("version") != VERSION:
-        raise InvalidFieldError(("version",), f"Sloth's documents have the version {VERSION}")
-    return _Spec(fields, source, is_in_kubernetes=False).reading(document, title, {}, {})
+def _of_file(notes: DocumentNotes, title: str, source: str) -> Reading:
+    fields = notes.root
+    if fields.spelled("version") != VERSION:
+        raise RefusedDocumentError(f"Sloth's documents have the version {VERSION}", ("version",))
+    return _Spec(fields, source, is_in_kubernetes=False).reading(title, {}, {})
 
 
-def _of_kubernetes(document: ForeignDocument, fields: Fields, title: str, source: str) -> Reading:
-    version, kind = document.value.get("apiVersion"), document.value.get("kind")
-    if version != _API_VERSION:
-        raise InvalidFieldError(("apiVersion",), f"this is not a version of Sloth's, which is {_API_VERSION}")
+def _of_kubernetes(notes: DocumentNotes, title: str, source: str) -> Reading:
+    fields, kind = notes.root, notes.document.value.get("kind")
+    if notes.document.value["apiVersion"] != _API_VERSION:
+        message = f"this is not a version of Sloth's, which is {_API_VERSION}"
+        raise RefusedDocumentError(message, ("apiVersion",))
     for key in ("version", "service", "slos"):
-        if fields.has(key):
+        if key in fields:
             message = f"`{key}` belongs in a document with `version: {VERSION}`; here it goes under `spec`"
-            raise InvalidFieldError((key,), message)
+            raise RefusedDocumentError(message, (key,))
     if kind == "AlertWindows":
-        return Reading(document, title, notes=(_windows_note(fields),))
+        _note_windows(fields.required_mapping("spec"))
+        return Reading(notes.document, title, notes=tuple(notes.notes))
     if kind != "PrometheusServiceLevel":
         message = "the kinds of Sloth are PrometheusServiceLevel and AlertWindows"
-        raise InvalidFieldError(("kind",), message)
-    metadata = KubernetesMetadata(fields)
-    spec = fields.inner("spec")
-    if spec is None:
-        raise InvalidFieldError((), "`spec` is missing")
-    reader = _Spec(spec, source, is_in_kubernetes=True)
-    reading = reader.reading(document, title, metadata.labels, metadata.annotations)
-    return reading if reading.refusal else _with_unread(reading, fields)
-
-
-def _with_unread(reading: Reading, fields: Fields) -> Reading:
-    noted = {note.path for note in reading.notes}
-    more = [_unknown(path) for path in fields.unread() if path not in noted]
-    return Reading(reading.document, reading.title, reading.slos, (*reading.notes, *more))
-
-
-def _unknown(path: KeyPath) -> Note:
-    return Note(NoteKind.WARNING, path, f"Sloth has no key {quoted(str(path[-1]))} here, and passes over it")
+        raise RefusedDocumentError(message, ("kind",))
+    metadata = metadata_of(fields)
+    spec = _Spec(fields.required_mapping("spec"), source, is_in_kubernetes=True)
+    return spec.reading(title, metadata.labels, metadata.annotations)
 
 
 class _Spec:
     """The service and its SLOs, which both kinds of documents have."""
 
-    def __init__(self, fields: Fields, source: str, *, is_in_kubernetes: bool) -> None:
+    def __init__(self, fields: NotedFields, source: str, *, is_in_kubernetes: bool) -> None:
         self._fields = fields
         self._source = source
         self._is_camel = is_in_kubernetes
-        self._notes: list[Note] = []
+        self._notes = fields.notes
         self._own: dict[str, str] = {}
         self._left_out: dict[KeyPath, str] = {}
 
-    def reading(
-        self,
-        document: ForeignDocument,
-        title: str,
-        labels: Mapping[str, str],
-        annotations: Mapping[str, str],
-    ) -> Reading:
+    def reading(self, title: str, labels: Mapping[str, str], annotations: Mapping[str, str]) -> Reading:
         """Return what becomes of the document that has these labels and annotations."""
-        service = self._fields.required("service")
+        service = self._fields.required_spelled("service")
         labels = {**labels, **self._fields.texts("labels")}
         self._note_plugins(self._fields, "slo_plugins")
-        found = [(fields, self._slo(fields)) for fields in self._fields.each("slos")]
+        found = [(fields, self._slo(fields)) for fields in self._fields.mappings("slos")]
         if not found:
-            raise InvalidFieldError(self._fields.at("slos"), "there is no SLO")
+            raise RefusedDocumentError("there is no SLO", self._fields.at("slos"))
         slos = tuple(
             ReadSlo(
                 service,
                 slo,
-                description=(fields.text("description") or "").strip(),
+                description=(fields.spelled("description") or "").strip(),
                 labels=labels,
                 annotations={**self._own, **annotations},
                 for_each=sli.by,
@@ -152,7 +131,10 @@ class _Spec:
             if read is not None
             for slo, sli in [read]
         )
-        notes = (*self._notes, *map(_unknown, self._fields.unread()))
+        for path in self._notes.unread_keys():
+            message = f"Sloth has no key {quoted(str(path[-1]))} here, and passes over it"
+            self._note(NoteKind.WARNING, path, message)
+        notes, document = tuple(self._notes.notes), self._notes.document
         if slos:
             return Reading(document, title, slos, notes)
         refusal = f"none of its SLOs can be read: {'; '.join(dict.fromkeys(self._left_out.values()))}"
@@ -161,19 +143,21 @@ class _Spec:
         refused_at = next(iter(self._left_out))
         return Reading(document, title, (), notes, refusal, refused_at, is_unsupported=True)
 
-    def _slo(self, fields: Fields) -> tuple[Mapping[str, Any], ReadSli] | None:
+    def _slo(self, fields: NotedFields) -> tuple[Mapping[str, Any], ReadSli] | None:
         """Return the SLO as the own format has it; None where it is left out, which a note says."""
-        name = fields.required("name")
-        fields.skip("description")
+        name = fields.required_spelled("name")
+        fields.ignore("description")
         try:
-            target, notes = objective(fields.required("objective"), fields.at("objective"))
+            target, notes = objective(fields.required_spelled("objective"), fields.at("objective"))
             sli = self._sli(fields, name)
-        except (NoBudgetError, _PluginError) as error:
-            fields.skip("labels", "plugins", "sli", "alerting")
+        except RefusedDocumentError as error:
+            if not error.is_unsupported:
+                raise
+            fields.ignore("labels", "plugins", "sli", "alerting")
             self._left_out[fields.path] = error.message
             self._note(NoteKind.OMITTED, fields.path, f"the SLO {quoted(name)} is left out: {error.message}")
             return None
-        self._notes += notes
+        self._notes.notes += notes
         if fields.texts("labels"):
             message = "an SLO has no labels of its own; its service has"
             self._note(NoteKind.OMITTED, fields.at("labels"), message)
@@ -185,55 +169,57 @@ class _Spec:
             self._note(NoteKind.WARNING, fields.at("sli"), message)
         return {"name": name, "objective": target, "sli": {self._source: sli.spec}}, sli
 
-    def _sli(self, slo: Fields, name: str) -> ReadSli:
-        fields = slo.inner("sli")
-        forms = [key for key in ("events", "raw", "plugin") if fields is not None and fields.has(key)]
+    def _sli(self, slo: NotedFields, name: str) -> ReadSli:
+        fields = slo.mapping("sli")
+        forms = [key for key in ("events", "raw", "plugin") if fields is not None and key in fields]
         if fields is None or not forms:
-            raise InvalidFieldError(slo.at("sli"), f"the SLO {quoted(name)} has no SLI")
+            raise RefusedDocumentError(f"the SLO {quoted(name)} has no SLI", slo.at("sli"))
         if len(forms) > 1:
-            raise InvalidFieldError(fields.at(forms[1]), f"the SLO {quoted(name)} has more than one SLI")
-        form = fields.inner(forms[0])
-        assert form is not None  # noqa: S101 - it has a value, as was just asked
+            raise RefusedDocumentError(f"the SLO {quoted(name)} has more than one SLI", fields.at(forms[1]))
+        form = fields.required_mapping(forms[0])
         if forms[0] == "plugin":
-            form.skip("options")
-            raise _PluginError(form.path, _PLUGIN.format(quoted(form.required("id"))))
+            form.ignore("options")
+            message = _PLUGIN.format(quoted(form.required_spelled("id")))
+            raise RefusedDocumentError(message, form.path, is_unsupported=True)
         try:
             if forms[0] == "raw":
                 return ratio_sli(self._query(form, "error_ratio_query"))
             bad, total = self._query(form, "error_query"), self._query(form, "total_query")
             if bad == total:
-                raise InvalidFieldError(form.path, "the bad events and all events are the same query")
+                raise RefusedDocumentError("the bad events and all events are the same query", form.path)
             return events_sli(total, bad=bad)
         except QueryError as error:
-            raise InvalidFieldError(form.path, str(error)) from error
+            raise RefusedDocumentError(str(error), form.path) from error
 
-    def _query(self, fields: Fields, key: str) -> str:
+    def _query(self, fields: NotedFields, key: str) -> str:
         spelled = self._spelled(fields, key)
-        query = fields.required(spelled)
+        query = fields.required_spelled(spelled)
         if not _WINDOW.search(query):
-            raise InvalidFieldError(fields.at(spelled), f"`{spelled}` has no {{{{.window}}}}")
+            raise RefusedDocumentError(f"`{spelled}` has no {{{{.window}}}}", fields.at(spelled))
         return query
 
-    def _spelled(self, fields: Fields, key: str) -> str:
+    def _spelled(self, fields: NotedFields, key: str) -> str:
         """Return a key as the document spells it, which is noted where Sloth spells it otherwise."""
         camel = _camel_case(key)
         right, other = (camel, key) if self._is_camel else (key, camel)
-        if right == other or fields.has(right) or not fields.has(other):
+        if right == other or right in fields or other not in fields:
             return right
         where = "Kubernetes drops it" if self._is_camel else "Sloth passes over it"
         message = f"`{other}` is written `{right}` in a document of this kind, and {where}; it is read here"
         self._note(NoteKind.WARNING, fields.at(other), message)
         return other
 
-    def _note_plugins(self, fields: Fields, key: str) -> None:
-        plugins = fields.inner(self._spelled(fields, key))
+    def _note_plugins(self, fields: NotedFields, key: str) -> None:
+        plugins = fields.mapping(self._spelled(fields, key))
         if plugins is None:
             return
         plugins.flag("overridePrevious")
-        chain = plugins.each("chain")
+        chain = plugins.mappings("chain")
         for each in chain:
-            each.skip("config", "priority")
-        others = [name for each in chain if not (name := each.required("id")).startswith(_OF_SLOTH_ITSELF)]
+            each.ignore("config", "priority")
+        others = [
+            name for each in chain if not (name := each.required_spelled("id")).startswith(_OF_SLOTH_ITSELF)
+        ]
         if others:
             names = ", ".join(map(quoted, dict.fromkeys(others)))
             word = "plug-ins are" if len(set(others)) > 1 else "plug-in is"
@@ -242,15 +228,15 @@ class _Spec:
             message = "these plug-ins check SLOs and write Sloth's rules; Governor needs none of them"
             self._note(NoteKind.CHANGED, plugins.path, message)
 
-    def _note_alerts(self, slo: Fields) -> None:
-        alerting = slo.inner("alerting")
+    def _note_alerts(self, slo: NotedFields) -> None:
+        alerting = slo.mapping("alerting")
         if alerting is None:
             return
-        name = alerting.text("name")
+        name = alerting.spelled("name")
         texts = {key: dict(alerting.texts(key)) for key in ("labels", "annotations")}
         silent = []
         for level in ("page_alert", "ticket_alert"):
-            alert = alerting.inner(self._spelled(alerting, level))
+            alert = alerting.mapping(self._spelled(alerting, level))
             if alert is None:
                 continue
             if alert.flag("disable"):
@@ -290,7 +276,7 @@ class _Spec:
         self._note(NoteKind.OMITTED, path, message)
 
     def _note(self, kind: NoteKind, path: KeyPath, message: str) -> None:
-        self._notes.append(Note(kind, path, message))
+        self._notes.note(kind, path, message)
 
 
 def _joined(parts: Sequence[str]) -> str:
@@ -303,33 +289,27 @@ def _camel_case(key: str) -> str:
     return first + "".join(word.capitalize() for word in rest)
 
 
-def _windows_note(fields: Fields) -> Note:
-    """Return what a document of alert windows says in the words of a policy."""
-    spec = fields.inner("spec")
-    if spec is None:
-        raise InvalidFieldError((), "`spec` is missing")
-    period = prometheus_duration(spec.required("sloPeriod"), spec.at("sloPeriod"))
+def _note_windows(spec: NotedFields) -> None:
+    """Note what a document of alert windows says in the words of a policy."""
+    period = prometheus_duration(spec.required_spelled("sloPeriod"), spec.at("sloPeriod"))
     alerts = ", ".join(_burn_alerts(spec, Decimal(period.total_seconds())))
     message = f"write these windows into an ErrorBudgetPolicy: burnAlerts: [{alerts}]"
-    return Note(NoteKind.OMITTED, spec.path, message)
+    spec.note(NoteKind.OMITTED, None, message)
 
 
-def _burn_alerts(spec: Fields, period_s: Decimal) -> Iterator[str]:
+def _burn_alerts(spec: NotedFields, period_s: Decimal) -> Iterator[str]:
     for severity in ("page", "ticket"):
-        windows = spec.inner(severity)
+        windows = spec.required_mapping(severity)
         for speed in ("quick", "slow"):
-            alert = windows.inner(speed) if windows is not None else None
-            if alert is None:
-                raise InvalidFieldError(spec.path, f"`{dotted((severity, speed))}` is missing")
-            text = alert.required("errorBudgetPercent")
+            alert = windows.required_mapping(speed)
+            text = alert.required_spelled("errorBudgetPercent")
             long, short = (
-                prometheus_duration(alert.required(key), alert.at(key))
+                prometheus_duration(alert.required_spelled(key), alert.at(key))
                 for key in ("longWindow", "shortWindow")
             )
-            try:
-                spent = Decimal(text) / 100
-                burn = spent * period_s / Decimal(long.total_seconds())
-            except ArithmeticError:
+            percent = as_number(text)
+            if percent is None or percent <= 0 or not long:
                 message = f"{quoted(text)} within {duration_code(long)} cannot be a part of a budget"
-                raise InvalidFieldError(alert.path, message) from None
+                raise RefusedDocumentError(message, alert.path)
+            burn = percent / 100 * period_s / Decimal(long.total_seconds())
             yield burn_alert_line(severity, round(burn, 4), long, short)

@@ -151,7 +151,7 @@ def test_a_target_of_100_is_refused_but_not_at_fault(tmp_path: Path) -> None:
     [
         ("v1alpha1", "v1", 1, "this is not a version of Pyrra's, which is pyrra.dev/v1alpha1"),
         ("kind: ServiceLevelObjective", "kind: SLO", 2, "the kind of Pyrra's documents is"),
-        ("'99.5'", "''", 9, "`target` is missing"),
+        ("'99.5'", "''", 9, "`spec.target` is missing"),
         ("'99.5'", "'many'", 9, "`many` is not a percentage"),
         ("'99.5'", "'999'", 9, "the objective `999` is not between 0 and 100"),
         ("4w", "4", 10, "`4` is not a duration"),
@@ -165,10 +165,10 @@ def test_a_target_of_100_is_refused_but_not_at_fault(tmp_path: Path) -> None:
             13,
             "`bool_gauge` does not go with `ratio`",
         ),
-        ("errors:", "bad:", 13, "`errors` is missing"),
+        ("errors:", "bad:", 13, "`spec.indicator.ratio.errors` is missing"),
         ('total{job="checkout"}', 'total{job="checkout"', 13, "is not closed"),
         ("'http_requests_total{job=\"checkout\"}'", "'sum(up)'", 13, "`sum(up)` is not a series selector"),
-        ("name: checkout-errors", "title: x", 3, "`name` is missing"),
+        ("name: checkout-errors", "title: x", 3, "`metadata.name` is missing"),
     ],
 )
 def test_what_pyrra_refuses_is_refused_with_its_line(

@@ -26,7 +26,7 @@ from tests.policy.conftest import WORKSPACE
 from tests.policy.formats.foreign import needs_trial, trial_files
 from tests.policy.formats.foreign_texts import read
 from tests.policy.formats.test_pyrra import HEAD, PYRRA
-from tests.policy.formats.test_sloth import CRD, FILE, PLUGIN, RAW
+from tests.policy.formats.test_sloth import CRD, FILE, PLUGIN, RAW, WINDOWS
 
 FORMATS: Final = slo_formats({})
 ALERTING: Final = """\
@@ -52,6 +52,7 @@ TEXTS: Final = {
     "crd": CRD,
     "raw": RAW.replace("QUERY", "avg_over_time(a[{{.window}}])"),
     "plugin": PLUGIN,
+    "windows": WINDOWS,
     "ratio": f"{PYRRA}  alerting: {{disabled: true, absent: true, name: a, severities: {{absent: b}}}}\n",
     "latency": HEAD + LATENCY,
     "native": HEAD + "    latencyNative: {latency: 1s, total: {metric: a}, grouping: [b]}\n",

@@ -220,8 +220,7 @@ def test_keys_that_sloth_does_not_know_are_warned_about(tmp_path: Path) -> None:
     ]
 
 
-def test_windows_of_alerts_become_the_lines_of_a_policy(tmp_path: Path) -> None:
-    text = """\
+WINDOWS = """\
 apiVersion: sloth.slok.dev/v1
 kind: AlertWindows
 spec:
@@ -233,7 +232,10 @@ spec:
     quick: {errorBudgetPercent: 10, shortWindow: 2h, longWindow: 1d}
     slow: {errorBudgetPercent: 10, shortWindow: 6h, longWindow: 3d}
 """
-    reading = read_one(tmp_path, text)
+
+
+def test_windows_of_alerts_become_the_lines_of_a_policy(tmp_path: Path) -> None:
+    reading = read_one(tmp_path, WINDOWS)
     assert reading.outcome is Outcome.PART
     ((line, message),) = said(reading, NoteKind.OMITTED)
     assert line == 3
@@ -271,22 +273,30 @@ def test_bad_events_that_are_those_of_a_bucket_are_warned_about(tmp_path: Path) 
         (FILE, ("99.9", "much"), 6, "`much` is not a percentage"),
         (FILE, ("service: checkout", "service: ''"), 2, "`service` is missing"),
         (FILE, ("prometheus/v1", "prometheus/v2"), 1, "Sloth's documents have the version prometheus/v1"),
-        (FILE, ("  - name: availability\n", "  - wrong: availability\n"), 5, "`name` is missing"),
+        (FILE, ("  - name: availability\n", "  - wrong: availability\n"), 5, "`slos[0].name` is missing"),
         (FILE, ("{{.window}}", "5m"), 10, "`error_query` has no {{.window}}"),
         (FILE, (',code=~"5.."', ""), 9, "the bad events and all events are the same query"),
         (FILE, ("events", "evants"), 8, "the SLO `availability` has no SLI"),
         (FILE, ("labels: {owner: shop}", "labels: shop"), 3, "`labels` must be a mapping"),
-        (FILE, ("labels: {owner: shop}", "labels: {owner: [a]}"), 3, "`owner` must be text"),
+        (FILE, ("labels: {owner: shop}", "labels: {owner: [a]}"), 3, "`labels.owner` must be text"),
         (
             FILE,
             ("alerting: {name: Errors}", "alerting: {page_alert: {disable: a}}"),
             12,
-            "`disable` must be true or false",
+            "disable` must be true or false",
         ),
         (FILE, ("error_query: sum(", "error_query: sum(("), 9, "a bracket or a quote in"),
         (FILE, ("[{{.window}}]", "[{{.window}} {{.other}}]"), 9, "holds a template that was not filled in"),
         (CRD, ("sloth.slok.dev/v1", "sloth.slok.dev/v2"), 1, "this is not a version of Sloth's"),
         (CRD, ("PrometheusServiceLevel", "SLO"), 2, "the kinds of Sloth are PrometheusServiceLevel and"),
+        (
+            WINDOWS,
+            ("errorBudgetPercent: 2", "errorBudgetPercent: NaN"),
+            6,
+            "`NaN` within 1h cannot be a part",
+        ),
+        (WINDOWS, ("longWindow: 1h", "longWindow: 0h"), 6, "within 0s cannot be a part of a budget"),
+        (WINDOWS, ("  ticket:", "  tickets:"), 3, "`spec.ticket` is missing"),
         (CRD, ("spec:\n", "version: prometheus/v1\nspec:\n"), 4, "`version` belongs in a document with"),
     ],
 )

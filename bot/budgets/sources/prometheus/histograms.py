@@ -50,6 +50,14 @@ def native_counters(sli: NativeHistogramSli) -> tuple[str, str]:
     return total, f"({fraction} * {total}) >= 0"
 
 
+async def classic_fault(api: PrometheusApi, sli: NativeHistogramSli, at: int) -> str | None:
+    """Return what to do where a native histogram is missing because it is classic; None if it is not."""
+    match = sli.match.strip().rstrip(",")
+    if not await _number(api, f"count({_last(f'{sli.histogram}_bucket{{{match}}}', 0)})", at):
+        return None
+    return f"{sli.histogram} is a classic histogram, which has series of buckets; leave out `native`"
+
+
 async def bucket_fault(
     api: PrometheusApi, sli: LatencySli, counters: Mapping[str, str], at: int, step_s: int
 ) -> str:

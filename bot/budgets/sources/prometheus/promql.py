@@ -10,7 +10,11 @@ steps that have one. `by` (`" by (service)"`) separates the results of joined se
 used is in Prometheus 2.26 and later, Thanos, Mimir and VictoriaMetrics. How Prometheus itself counts: https://prometheus.io/docs/prometheus/latest/querying/functions/#increase
 """
 
+import re
 from collections.abc import Iterable, Sequence
+
+from bot.budgets.sources.prometheus.bounds import BOUND
+from bot.budgets.sources.prometheus.selectors import parse
 
 LOOKBACK_S = 3_600
 """How long a series may have no samples and still continue from its last value. At least the widest step."""
@@ -199,17 +203,34 @@ def first_samples(selector: str, step_s: int, by: str = "", *, labels: Sequence[
     of the same target, one that differs only in `labels`, which describe the request: if that was scraped
     before and still is, the new series was not there then, and its first value was counted since. Where all
     series of a target begin at once, the target is new or was named anew, and nothing is known.
+
+    A bucket whose bound is spelt anew (`le="5"`, then `"5.0"`) goes on from where it was.
     """
     s = _Series(selector, step_s)
     long_ago = f"last_over_time({selector}[{OUTAGE_LOOKBACK_S}s] offset {step_s}s)"
     first = f"(({s.lowest} > 0) unless {s.before} unless {long_ago})"
+    went_on = ""
+    if _names_bound(selector):
+        # All buckets of a histogram begin together: one that begins beside others was there before.
+        known = f"({s.last} and {s.before})"
+        first = f"({first} unless ignoring ({BOUND}) {known})"
+        if not re.search(rf"\b{BOUND}\b", by):
+            new, old = (
+                f"max without ({BOUND}) ({part})" for part in (f"{s.lowest} unless {s.before}", known)
+            )
+            went_on = f" or (({new} - {old}) >= 0)"
     everything = _Series(TOTAL, step_s)
     going_on = f"(last_over_time({TOTAL}[{step_s}s]) and {everything.before})"
     same_target = f"ignoring ({', '.join(labels)}) {going_on}"
     return {
-        PROVEN: f"sum{by} ({first} and {same_target})",
+        PROVEN: f"sum{by} (({first} and {same_target}){went_on})",
         UNPROVEN: f"sum{by} ({first} unless {same_target})",
     }
+
+
+def _names_bound(selector: str) -> bool:
+    parsed = parse(selector)
+    return parsed is not None and any(matcher.label == BOUND for matcher in parsed.matchers)
 
 
 def rough(selector: str, step_s: int, by: str = "") -> dict[str, str]:

@@ -41,6 +41,7 @@ from bot.budgets.sources.prometheus.counters import (
 from bot.budgets.sources.prometheus.events import events, has_bad, instant, seconds
 from bot.budgets.sources.prometheus.histograms import (
     bucket_fault,
+    classic_fault,
     native_fault,
     without_bucket,
 )
@@ -58,7 +59,7 @@ from bot.budgets.sources.prometheus.slices import as_slices, slices_span
 from bot.budgets.sources.prometheus.variants import narrowed
 from bot.budgets.sources.sign_in import SignIn
 from bot.budgets.sources.tls_files import TlsFiles
-from bot.catalog.slo import CounterSlicesSli, LatencySli, Sli
+from bot.catalog.slo import CounterSlicesSli, LatencySli, NativeHistogramSli, Sli
 from bot.catalog.window import Span
 from bot.pacing import Pacer
 
@@ -136,6 +137,8 @@ class PrometheusSource:
             bounds = range(seconds(span.start), seconds(span.end))
             return await read_samples(self._api, self._query_range, sampled, bounds, step)
         counted = [counted_sli(sli) for sli in slis]
+        if isinstance(slis[0], NativeHistogramSli):
+            return await self._read_native(slis[0], counted, span, step)
         if not isinstance(slis[0], CounterSlicesSli):
             return await self._read_counters(counted, span, step)
         slices = slices_span(span, slis[0].of)
@@ -145,6 +148,17 @@ class PrometheusSource:
             for sli, answer in zip(slis, answers, strict=True)
             if isinstance(sli, CounterSlicesSli)
         ]
+
+    async def _read_native(
+        self, sli: NativeHistogramSli, counted: Sequence[CountableSli], span: Span, step: timedelta
+    ) -> list[Answer]:
+        """Return the events of a native histogram, which is read alone; say so where it is a classic one."""
+        (answer,) = await self._read_counters(counted, span, step)
+        if isinstance(answer, NoSeriesError):
+            fault = await classic_fault(self._api, sli, seconds(span.end))
+            if fault is not None:
+                return [NoSeriesError(fault, answer.counted or ())]
+        return [answer]
 
     async def _read_counters(self, slis: Sequence[CountableSli], span: Span, step: timedelta) -> list[Answer]:
         """Return the events of SLIs that count them as they are."""

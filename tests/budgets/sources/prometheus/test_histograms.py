@@ -11,9 +11,9 @@ import pytest
 from bot.budgets.budget import SloState
 from bot.budgets.collector import Collector
 from bot.budgets.ledger.ledger import Ledger
-from bot.budgets.source import UnmeasurableError
+from bot.budgets.source import NoSeriesError, UnmeasurableError
 from bot.budgets.sources.prometheus.source import PrometheusSource
-from bot.catalog.slo import CounterSli, LatencySli, Slo
+from bot.catalog.slo import CounterSli, LatencySli, NativeHistogramSli, Slo
 from bot.catalog.window import RollingWindow, Span
 from bot.store.database import Database
 from tests.support.clock import DAY, HOUR, MINUTE, NOW
@@ -116,9 +116,46 @@ async def test_a_native_histogram_is_recognised(tmp_path: Path, database: Databa
         await write_native_histogram(prometheus.url, "latency", {"service": "shop", "pod": "a"}, counts)
         source = PrometheusSource(prometheus.url, session)
         for sli in (latency("shop"), of_counters):
-            with pytest.raises(UnmeasurableError, match="latency is a native histogram"):
+            with pytest.raises(UnmeasurableError, match=r"latency is a native histogram.*`native: true`"):
                 await source.read(sli, LAST, MINUTE)
         await Collector(ledger, {"prometheus": source}).collect([shop], NOW, MINUTE)
     budget = await assessed(ledger, shop, NOW)
     assert budget.state is SloState.INVALID
     assert "native histogram" in str(budget.problem)
+
+
+def native(threshold: timedelta, match: str = 'service="shop"') -> NativeHistogramSli:
+    return NativeHistogramSli("prometheus", "latency", match, threshold)
+
+
+async def test_events_of_native_histograms_are_counted(tmp_path: Path) -> None:
+    # All events lie in the bucket from 0.5 s to 1 s, four a minute of each pod.
+    begins = (NOW - HOUR).timestamp()
+    counts = [(begins + 15 * number, number) for number in range(241)]
+    lately = Span(NOW - 50 * MINUTE, NOW)
+    async with running_prometheus(tmp_path) as prometheus, aiohttp.ClientSession() as session:
+        for name in ("a", "b"):
+            await write_native_histogram(prometheus.url, "latency", {"service": "shop", "pod": name}, counts)
+        source = PrometheusSource(prometheus.url, session)
+        for step in (MINUTE, 5 * MINUTE):
+            for threshold_ms, share in ((1_000, 0), (750, 0.5), (500, 1), (100, 1)):
+                sli = native(timedelta(milliseconds=threshold_ms))
+                buckets = await source.read(sli, lately, step)
+                assert sum(bucket.total for bucket in buckets) == pytest.approx(400, rel=0.01)
+                assert sum(bucket.bad for bucket in buckets) == pytest.approx(400 * share, rel=0.01, abs=1)
+        one = source.narrowed(native(timedelta(milliseconds=500), ""), "pod", "b")
+        buckets = await source.read(one, lately, MINUTE)
+        assert sum(bucket.bad for bucket in buckets) == pytest.approx(200, rel=0.01)
+        with pytest.raises(NoSeriesError, match="no value for an hour"):
+            await source.read(native(MINUTE, 'service="none"'), LAST, MINUTE)
+
+
+async def test_a_classic_histogram_is_no_native_one(tmp_path: Path) -> None:
+    samples = history(pod("a", OLD, Span(NOW - HOUR, NOW)))
+    async with (
+        running_prometheus(tmp_path, openmetrics=samples) as prometheus,
+        aiohttp.ClientSession() as session,
+    ):
+        source = PrometheusSource(prometheus.url, session)
+        with pytest.raises(NoSeriesError, match=r"latency is a classic histogram.*leave out `native`"):
+            await source.read(native(MINUTE), LAST, MINUTE)

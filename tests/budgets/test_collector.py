@@ -320,6 +320,27 @@ async def test_a_calendar_window_begins_at_local_midnight(collector: Collector, 
     assert budget.events == truth(Span(datetime.fromisoformat("2026-10-31T18:30Z"), NOW))
 
 
+@pytest.mark.parametrize(
+    ("unit", "start", "begins"),
+    [
+        (CalendarUnit.MONTH, "2020-01-07T12:35", "2026-11-07T07:05Z"),
+        (CalendarUnit.YEAR, "2020-10-01T00:00", "2026-09-30T18:30Z"),
+        (CalendarUnit.YEAR, "2020-11-30T00:00", "2025-11-29T18:30Z"),
+    ],
+)
+async def test_a_period_with_a_start_of_its_own_is_counted_to_the_minute(
+    collector: Collector, ledger: Ledger, unit: CalendarUnit, start: str, begins: str
+) -> None:
+    window = CalendarWindow(unit, "Asia/Kolkata", datetime.fromisoformat(start))
+    promised = slo(sli=prometheus_sli(), window=window)
+    await collector.collect([promised], NOW, MINUTE)
+    budget = await assessed(ledger, promised, NOW)
+    assert budget.events == truth(Span(datetime.fromisoformat(begins), NOW))
+    # What the window needs stays when what no window needs is dropped.
+    await ledger.delete_expired(NOW, window.full_length(NOW))
+    assert (await assessed(ledger, promised, NOW)).events == budget.events
+
+
 async def test_a_clock_set_back_and_forth_corrupts_nothing(collector: Collector, ledger: Ledger) -> None:
     for hours in (0, -5, 30, 1, 2):
         now = NOW + hours * HOUR
@@ -336,6 +357,7 @@ WINDOWS: list[Window] = [
     RollingWindow(6 * HOUR),
     RollingWindow(5 * DAY),
     CalendarWindow(CalendarUnit.WEEK, "Europe/London"),
+    CalendarWindow(CalendarUnit.WEEK, "Asia/Kolkata", datetime(2020, 1, 8, 12, 35)),  # noqa: DTZ001 - local
 ]
 TICKS = st.lists(
     st.tuples(

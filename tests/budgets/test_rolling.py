@@ -36,6 +36,8 @@ WINDOWS = [
     CalendarWindow(CalendarUnit.WEEK, "Europe/Berlin"),
     CalendarWindow(CalendarUnit.MONTH),
     CalendarWindow(CalendarUnit.QUARTER, "America/New_York"),
+    CalendarWindow(CalendarUnit.YEAR),
+    CalendarWindow(CalendarUnit.MONTH, "Asia/Kolkata", datetime(2020, 1, 31, 12, 45)),  # noqa: DTZ001 - local
 ]
 
 

@@ -5,7 +5,7 @@ import itertools
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from pathlib import Path
 
@@ -25,7 +25,19 @@ from bot.budgets.source import SourceUnavailableError
 from bot.budgets.sources.prometheus.source import PrometheusSource
 from bot.catalog.current import CurrentCatalog
 from bot.catalog.error_budget_policy import PolicyMode
-from bot.catalog.slo import CounterSli, DowntimeSli, LatencySli, Slo
+from bot.catalog.slo import (
+    Condition,
+    CounterSli,
+    CounterSlicesSli,
+    DowntimeSli,
+    GaugeSli,
+    GaugeSlicesSli,
+    LatencySli,
+    NativeHistogramSli,
+    Operator,
+    RatioSli,
+    Slo,
+)
 from bot.catalog.window import CalendarUnit, CalendarWindow, RollingWindow, Span, Window
 from bot.cli.explain import explanation_lines
 from bot.freezes.explanation import Explanation, Term, calculations, decision_text
@@ -43,11 +55,20 @@ from tests.support.servers import Prometheus, running_prometheus
 from tests.support.values import QUIET, budget_of_events, catalog, prometheus_sli, service, slo
 
 MONTH = CalendarWindow(CalendarUnit.MONTH, "Europe/London")
+FISCAL_YEAR = CalendarWindow(CalendarUnit.YEAR, "Europe/London", datetime(2020, 4, 6))  # noqa: DTZ001 - local
+GOOD = Condition(Operator.AT_LEAST, Decimal("0.99"))
 KINDS: Mapping[str, Slo] = {
     "bad counter": slo("bad", sli=prometheus_sli(), objective="99.37e-2"),
     "good counter": slo("good", sli=CounterSli("prometheus", "all", good="fine"), objective="0.993"),
     "full query": slo("full", sli=CounterSli("prometheus", "sum(x[$window])", bad="sum(y[$window])")),
     "histogram": slo("latency", sli=LatencySli("prometheus", "seconds", "", timedelta(milliseconds=300))),
+    "native": slo("native", sli=NativeHistogramSli("prometheus", "seconds", "", timedelta(seconds=1))),
+    "sum": slo("sum", sli=CounterSli("prometheus", "a_total + b_total", bad="c_total")),
+    "ratio": slo("ratio", sli=RatioSli("prometheus", "sli:error_ratio")),
+    "gauge": slo("gauge", sli=GaugeSli("prometheus", "up")),
+    "slices": slo("slices", sli=CounterSlicesSli(prometheus_sli(), timedelta(minutes=5), GOOD)),
+    "mean": slo("mean", sli=GaugeSlicesSli("prometheus", "queue", timedelta(minutes=5), GOOD)),
+    "fiscal year": slo("year", sli=prometheus_sli(), window=FISCAL_YEAR, objective="0.9875"),
     "calendar": slo("month", sli=prometheus_sli(), window=MONTH, objective="0.9875"),
     "pushed": slo("orders", objective="0.995", window=RollingWindow(28 * DAY)),
     "downtime": slo("uptime", sli=DowntimeSli(), window=RollingWindow(7 * DAY)),

@@ -193,7 +193,7 @@ class _Importing:
 
     def _folder(self, index: int, folder: Path, rules: ImportRules) -> None:
         try:
-            files = find_files(folder)
+            files = find_files(folder, with_json=True)
         except UnreadableFileError as unreadable:
             self._faults.append(unreadable.fault)
             return

@@ -306,7 +306,7 @@ def _file_states(folders: Sequence[Path]) -> FileStates:
 def _states_in(folder: Path) -> FileStates:
     states = []
     try:
-        files = find_files(folder)
+        files = find_files(folder, with_json=True)
     except UnreadableFileError as unreadable:
         return ((str(unreadable.fault), 0, 0, 0, 0),)
     for file in files:

@@ -73,7 +73,7 @@ def test_json_has_documents_files_and_remarks(governor: Run, tmp_path: Path) -> 
     printed = json.loads(out)
     assert code == 0
     assert [fault for document in printed["documents"] for fault in broken_rules(document)] == []
-    assert str(tmp_path / "data-sources.yaml") in printed["files"]
+    assert str(tmp_path / "data_sources.yaml") in printed["files"]
     assert {"subject", "message"} == set(printed["remarks"][0])
 
 

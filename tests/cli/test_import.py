@@ -154,3 +154,43 @@ def test_what_cannot_be_told_is_code_2(words: list[str], message: str, run: Run)
     code, printed, errors = run(*words)
     assert (code, printed) == (2, "")
     assert message in errors
+
+
+OPENSLO = {
+    "apiVersion": "openslo/v1",
+    "kind": "SLO",
+    "metadata": {"name": "availability", "annotations": {"governor/channel": "#shop"}},
+    "spec": {
+        "service": "shop",
+        "indicator": {
+            "metadata": {"name": "requests"},
+            "spec": {
+                "ratioMetric": {
+                    "counter": True,
+                    "bad": {"metricSource": {"type": "Prometheus", "spec": {"query": "sum(bad_total)"}}},
+                    "total": {"metricSource": {"type": "Prometheus", "spec": {"query": "sum(all_total)"}}},
+                }
+            },
+        },
+        "timeWindow": [{"duration": "4w", "isRolling": True}],
+        "budgetingMethod": "Occurrences",
+        "objectives": [{"target": 0.99}],
+    },
+}
+
+
+def test_documents_in_json_and_in_lists_are_read_in_folders_too(run: Run) -> None:
+    write("slos/shop.json", json.dumps([OPENSLO, {**OPENSLO, "metadata": {"name": "other"}}], indent="\t"))
+    write("slos/package.json", '{"name": "shop", "scripts": {"lint": "\\u002e"}}')
+    code, out, _ = run("slos", "--write", "policies")
+    assert code == 0
+    assert "2 documents: 2 read whole; 1 service, 2 SLOs" in out
+    write("policies/workspace.yaml", WORKSPACE)
+    assert {slo.name for slo in load(Path("policies"), {}).slos} == {"availability", "other"}
+
+
+def test_documents_in_json_are_read_where_they_are(run: Run) -> None:
+    del run
+    write("slos/shop.json", json.dumps(OPENSLO))
+    write("policies/workspace.yaml", f"{WORKSPACE.rstrip()}\n  imports: [{{folder: ../slos}}]\n")
+    assert [slo.key for slo in load(Path("policies"), {}).slos] == ["shop/availability"]

@@ -104,7 +104,7 @@ def _files(paths: Sequence[Path]) -> list[Path]:
         if not path.exists():
             fail(f"there is no file or folder {path}")
         try:
-            files |= dict.fromkeys(find_files(path))
+            files |= dict.fromkeys(find_files(path, with_json=True))
         except UnreadableFileError as unreadable:
             fail(str(unreadable.fault))
     return list(files)

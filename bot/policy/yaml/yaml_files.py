@@ -47,14 +47,15 @@ class OutOfResourcesError(OSError):
     """The process has no file descriptor or memory left to read with; what the folder holds is not known."""
 
 
-def find_files(folder: Path) -> list[Path]:
-    """Return the YAML files below a folder without hidden ones, in a fixed order.
+def find_files(folder: Path, *, with_json: bool = False) -> list[Path]:
+    """Return the YAML files below a folder without hidden ones, in a fixed order; JSON too where wanted.
 
     A folder that is gone has none. One that cannot be read raises `UnreadableFileError`: its documents must
     not be taken for deleted.
     """
     if folder.is_file():
         return [folder]
+    suffixes = (*_SUFFIXES, ".json") if with_json else _SUFFIXES
     files: list[Path] = []
     seen: set[str] = set()
     for directory, subfolders, names in os.walk(folder, onerror=_refuse, followlinks=True):
@@ -67,7 +68,7 @@ def find_files(folder: Path) -> list[Path]:
             continue
         seen.add(real_path)
         files += [
-            Path(directory, name) for name in names if name.endswith(_SUFFIXES) and not name.startswith(".")
+            Path(directory, name) for name in names if name.endswith(suffixes) and not name.startswith(".")
         ]
     return sorted(files)
 

@@ -355,6 +355,10 @@ def test_objects_in_other_documents_are_found() -> None:
         (slo(ratio(total={"metricSource": {"spec": {"query": "x"}}})), "neither a type of source"),
         (slo(ratio(total={"metricSource": {"type": "Prometheus", "spec": {}}})), "query` is missing"),
         (slo(ratio(total=source("sum((x)"))), "is not closed"),
+        (
+            slo({"ratioMetric": {"rawType": "success", "raw": source("x", type="Governor")}}),
+            "sli` is missing",
+        ),
         (slo(counted("Datadog", "avg:a{*}", "avg:b{*}")), "Datadog: `avg:a{*}` does not count events"),
         (slo(counted("Loki", "{app=~'.+'}", LINES)), "does not count the events in $window"),
         (slo({"thresholdMetric": source("x", type="Datadog")}), "of Datadog only occurrences are counted"),

@@ -259,6 +259,94 @@ def test_slos_of_one_name_in_two_services_have_names_of_their_own() -> None:
     ]
 
 
+@given(st.lists(st.tuples(NAMES, NAMES), min_size=2, max_size=6, unique=True))
+def test_however_slos_are_called_none_takes_the_name_of_another(names: list[tuple[str, str]]) -> None:
+    services: dict[str, list[Any]] = {}
+    for of, name in names:
+        services.setdefault(of, []).append(slo({"events": {}}, name=name))
+    conversion = converted(*(service(*slos, name=of) for of, slos in services.items()))
+    written = [each["metadata"]["name"] for each in slo_documents(conversion)]
+    assert len(set(written)) == len(names)
+    assert len({file.name for file in conversion.files}) == len(conversion.files)
+    found = [each for reading in read_back(conversion) for each in reading.slos]
+    assert {(each.service, each.slo["name"]) for each in found} == set(names)
+
+
+def plain_metric(query: str) -> dict[str, Any]:
+    return {"metricSource": {"metricSourceRef": "eu-1", "type": "Prometheus", "spec": {"query": query}}}
+
+
+NAMED = st.sampled_from(["a_total", 'a_total{b="c"}', 'a_total{b=~"c|d",e!="f"}'])
+THEIR_RATIOS = st.one_of(
+    st.builds(
+        lambda part, query, total: {"ratioMetric": {"counter": True, part: query, "total": total}},
+        st.sampled_from(["good", "bad"]),
+        NAMED.map(plain_metric),
+        NAMED.map(plain_metric),
+    ),
+    st.builds(
+        lambda query: {"ratioMetric": {"rawType": "failure", "raw": plain_metric(query)}},
+        st.sampled_from(["errors:ratio", "1 - avg(probe_success)"]),
+    ),
+)
+THEIR_THRESHOLDS = st.builds(
+    lambda query: {"thresholdMetric": plain_metric(query)}, st.sampled_from(["lag", "max(lag) / 2"])
+)
+SLICED = st.fixed_dictionaries(
+    {
+        "timeSliceTarget": st.sampled_from([0.5, 0.95, 1]),
+        "timeSliceWindow": st.sampled_from(["1m", "15m", "1h"]),
+    }
+)
+COMPARED = st.fixed_dictionaries(
+    {"op": st.sampled_from(["lt", "lte", "gt", "gte"]), "value": st.sampled_from([0, 0.25, -3, 1500])}
+)
+THEIR_SLOS = st.one_of(
+    st.tuples(THEIR_RATIOS, st.just("Occurrences"), st.just({})),
+    st.tuples(
+        THEIR_RATIOS.filter(lambda each: "raw" not in each["ratioMetric"]), st.just("Timeslices"), SLICED
+    ),
+    st.tuples(THEIR_THRESHOLDS, st.just("Occurrences"), COMPARED),
+    st.tuples(
+        THEIR_THRESHOLDS, st.just("Timeslices"), st.builds(lambda one, two: one | two, COMPARED, SLICED)
+    ),
+)
+THEIR_WINDOWS = st.one_of(
+    st.sampled_from(["1d", "28d", "12h"]).map(lambda duration: {"duration": duration, "isRolling": True}),
+    st.builds(
+        lambda duration, start, zone: {
+            "duration": duration,
+            "isRolling": False,
+            "calendar": {"startTime": start, "timeZone": zone},
+        },
+        st.sampled_from(["1w", "1M", "1Q", "1Y"]),
+        st.sampled_from(["2024-01-01 00:00:00", "2020-01-21 12:30:00"]),
+        st.sampled_from(["UTC", "America/New_York"]),
+    ),
+)
+
+
+@given(THEIR_SLOS, THEIR_WINDOWS, st.integers(1, 99_999))
+def test_slos_of_openslo_come_back_from_the_own_format_as_they_were(
+    form: tuple[dict[str, Any], str, dict[str, Any]], window: dict[str, Any], digits: int
+) -> None:
+    indicator, method, beside = form
+    spec = {
+        "service": "shop",
+        "indicator": {"metadata": {"name": "availability"}, "spec": indicator},
+        "timeWindow": [window],
+        "budgetingMethod": method,
+        "objectives": [{"target": digits / 100_000, **beside}],
+    }
+    value = {"apiVersion": "openslo/v1", "kind": "SLO", "metadata": {"name": "availability"}, "spec": spec}
+    assert broken_rules(value) == []
+    (reading,) = OpenSloReader().read([ForeignDocument("x.yaml", 1, value)], "prometheus")
+    (written,) = slo_documents(converted(service(*(each.slo for each in reading.slos))))
+    again = as_json(written)["spec"]
+    del again["alertPolicies"]
+    assert again == spec
+
+
 def test_what_a_service_says_of_its_people_comes_back() -> None:
     teams = {"development": ["@shop-dev", "U012AB3CD"], "reliability": "@sre"}
     value = service(slo({"events": {}}), description="Sells\nthings", teams=teams, errorBudgetPolicy="strict")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from bot.policy.documents.objectives import BUILT_IN_SLIS
 from bot.policy.formats.counted_queries import NAMES as COUNTED
 from bot.policy.formats.noted_fields import NotedFields
 from bot.policy.formats.openslo.counters import is_promql
@@ -105,7 +106,10 @@ def _alpha(fields: NotedFields, source: str) -> Metric:
 def _asked(fields: NotedFields, kind: str, key: str, source: str) -> Metric:
     spec = fields.required_mapping("spec")
     if _plain(kind) == GOVERNOR:
-        return Metric(GOVERNOR, source, spec.required_text("sli"), spec)
+        sli = spec.required_text("sli")
+        if sli not in BUILT_IN_SLIS:
+            raise spec.unlike("sli", "events or downtime", sli)
+        return Metric(GOVERNOR, source, sli, spec)
     _check_type(fields, key, kind)
     keys = [each for each in _QUERY_KEYS if each in spec]
     if not keys:

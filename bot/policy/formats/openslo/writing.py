@@ -5,7 +5,7 @@ What OpenSLO has no words for is a remark; where Governor can read it again, an 
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
@@ -31,6 +31,7 @@ from bot.policy.formats.values import NAME_AT_MOST
 TARGET: Final = "governor"
 """The name of the only notification target: Governor itself, which knows channels and pages."""
 _DESCRIPTION_AT_MOST: Final = 1050
+_ALERT_NAME_AT_MOST: Final = 45
 _USUAL_POLICY: Final = "standard"
 _ANNOTATIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "governor/channel": ("channel",),
@@ -75,8 +76,12 @@ class Conversion:
 class _Writer:
     policies: Mapping[str, ErrorBudgetPolicySpec]
     types: Mapping[str, str]
-    names: Mapping[str, int]
-    used: dict[str, None] = field(default_factory=dict)
+    shared: Collection[str]
+    """The names of SLOs that several services have."""
+    taken: set[str] = field(default_factory=set)
+    """The names that SLOs of OpenSLO have already: there they are unique."""
+    used: dict[str, str] = field(default_factory=dict)
+    """The error budget policies in force, each with what the names of its alert policies begin with."""
 
 
 def openslo_of(documents: Sequence[Document], templates: Sequence[str] = ()) -> Conversion:
@@ -89,10 +94,11 @@ def openslo_of(documents: Sequence[Document], templates: Sequence[str] = ()) -> 
         for each in documents
         if not isinstance(each, ServiceDocument | WorkspaceDocument | ErrorBudgetPolicyDocument)
     ]
+    counts = Counter(slo.name for service in services for slo in service.spec.slos)
     writer = _Writer(
         {name: each.spec for name, each in policies.items()},
         {name: each.type for workspace in workspaces for name, each in workspace.spec.sources.items()},
-        Counter(slo.name for service in services for slo in service.spec.slos),
+        {name for name, count in counts.items() if count > 1},
     )
     files = [_service_file(service, writer) for service in services]
     files += _data_sources(workspaces)
@@ -151,9 +157,9 @@ def _slo(service: str, slo: SloSpec, policy: str | None, writer: _Writer) -> tup
     time_window, is_exact = window_written(window)
     remarks = list(indicator.remarks)
     annotations: dict[str, str] = {}
-    name = slo.name
-    if writer.names[name] > 1:
-        name = f"{service}-{slo.name}"[:NAME_AT_MOST].rstrip("-")
+    wanted = f"{service}-{slo.name}" if slo.name in writer.shared else slo.name
+    name = _unique(wanted, writer.taken)
+    if name != slo.name:
         annotations[NAME] = slo.name
     if slo.error_budget_policy:
         annotations["governor/policy"] = slo.error_budget_policy
@@ -196,26 +202,34 @@ def _reads_back(document: Mapping[str, Any], sli: Mapping[str, Any]) -> bool:
 def _alert_names(policy: str | None, writer: _Writer) -> list[str]:
     """Return the names of the alert policies of an error budget policy."""
     name = policy or _USUAL_POLICY
-    writer.used.setdefault(name)
+    if name not in writer.used:
+        writer.used[name] = _unique(name[:_ALERT_NAME_AT_MOST], set(writer.used.values()))
     spec = writer.policies.get(name, ErrorBudgetPolicySpec())
-    return [_alert_name(name, index) for index in range(1, len(spec.burn_alerts) + 1)]
+    return [f"{writer.used[name]}-burn-{index}" for index in range(1, len(spec.burn_alerts) + 1)]
 
 
-def _alert_name(policy: str, index: int) -> str:
-    return f"{policy[: NAME_AT_MOST - 10].rstrip('-')}-burn-{index}"
+def _unique(wanted: str, taken: set[str]) -> str:
+    """Return a name as it is wanted, or with a number where it is taken or too long; it is taken then."""
+    name, number = wanted[:NAME_AT_MOST].rstrip("-"), 1
+    while name in taken:
+        number += 1
+        ending = f"-{number}"
+        name = f"{wanted[: NAME_AT_MOST - len(ending)].rstrip('-')}{ending}"
+    taken.add(name)
+    return name
 
 
 def _alert_policies(writer: _Writer) -> list[OpenSloFile]:
     documents: list[dict[str, Any]] = []
     remarks: list[Remark] = []
-    for name in writer.used:
+    for name, beginning in writer.used.items():
         spec = writer.policies.get(name, ErrorBudgetPolicySpec())
         title = f"ErrorBudgetPolicy {name}"
         remarks.append(Remark(title, _POLICY))
         if spec.burn_alerts:
             remarks.append(Remark(title, _SHORT))
         for index, alert in enumerate(spec.burn_alerts, 1):
-            alert_name = _alert_name(name, index)
+            alert_name = f"{beginning}-burn-{index}"
             (long, _), (short, _) = (shorthand_of(duration_text(each)) for each in (alert.long, alert.short))
             condition = {
                 "kind": "burnrate",
@@ -240,7 +254,7 @@ def _alert_policies(writer: _Writer) -> list[OpenSloFile]:
     if documents:
         said = {"description": "Governor writes to the channel of the service, and pages", "target": "slack"}
         documents.append(_object("AlertNotificationTarget", {"name": TARGET}, said))
-    return [OpenSloFile("alert-policies.yaml", tuple(documents), tuple(remarks))]
+    return [OpenSloFile("alert_policies.yaml", tuple(documents), tuple(remarks))]
 
 
 def _data_sources(workspaces: Sequence[WorkspaceDocument]) -> list[OpenSloFile]:
@@ -258,7 +272,7 @@ def _data_sources(workspaces: Sequence[WorkspaceDocument]) -> list[OpenSloFile]:
                 named = ", ".join(f"`{fields[key].alias or key}`" for key in unsaid if key in fields)
                 message = f"how it is reached is left out, but for its address: {named}"
                 remarks.append(Remark(f"DataSource {name}", message))
-    return [OpenSloFile("data-sources.yaml", tuple(documents), tuple(remarks))]
+    return [OpenSloFile("data_sources.yaml", tuple(documents), tuple(remarks))]
 
 
 def _without_user(url: str) -> str:

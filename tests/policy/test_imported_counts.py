@@ -7,7 +7,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from bot.budgets.source import buckets_of
+from bot.budgets.source import SourceError, buckets_of
 from bot.budgets.sources.prometheus.source import PrometheusSource
 from bot.catalog.slo import Slo
 from bot.catalog.window import Span
@@ -162,6 +162,7 @@ async def asked(session: aiohttp.ClientSession, url: str, query: str, at: dateti
 
 async def share_of(source: PrometheusSource, slo: Slo) -> float:
     (answer,) = await source.read_together([slo.sli], HOUR_AGO, MINUTE)
+    assert not isinstance(answer, SourceError)
     buckets = buckets_of(answer)
     return sum(bucket.bad for bucket in buckets) / sum(bucket.total for bucket in buckets)
 

@@ -173,6 +173,30 @@ def buckets_of(answer: Sequence[Bucket] | LateReading) -> Sequence[Bucket]:
     return answer.buckets if isinstance(answer, LateReading) else answer
 
 
+@dataclass(frozen=True, slots=True)
+class Births:
+    """The series that began in a span: how many, and of how many the first sample was not counted.
+
+    `events` are those that came with these samples: since when they were counted is not proven.
+    """
+
+    series: int
+    uncounted: int
+    events: float
+
+
+@runtime_checkable
+class ScrapedSource(Protocol):
+    """A source whose counters begin with a sample that may hold events from before it."""
+
+    async def births(self, sli: Sli, span: Span) -> Births | None:
+        """Return which series of an SLI began in a span, to the hour; None for an SLI without series.
+
+        Raises `SourceError`.
+        """
+        ...
+
+
 @runtime_checkable
 class DelayedSource(Protocol):
     """A source whose events come late: those of the last `delay` are not asked for yet."""

@@ -118,6 +118,8 @@ def _answer(source: Mapping[str, Any], zone: ZoneInfo) -> Iterator[str]:
         age = source["newest_sample_age_s"]
         late = "" if age is None else f", the newest sample {age:g} s old"
         yield f"{_INDENT}{source['series']} series{late}"
+    if source.get("births"):
+        yield from _wrapped(f"{_INDENT}{source['births']['text']}")
     for query in source["queries"]:
         others = {name: value for name, value in query["parameters"].items() if name != "query"}
         yield f"{_INDENT}{query['endpoint']} " + " ".join(f"{name}={value}" for name, value in others.items())

@@ -16,11 +16,11 @@ from bot.budgets.budget import SHOWN_BURN_WINDOWS, Budget, EventCounts, SloState
 from bot.budgets.evidence import probability_spent, rests_on_evidence
 from bot.budgets.exact import WHOLE, exact
 from bot.budgets.ledger.state import LedgerState
-from bot.budgets.source import SentQuery
+from bot.budgets.source import Births, SentQuery
 from bot.catalog.error_budget_policy import ErrorBudgetPolicy, OnMissingData
 from bot.catalog.slo import DowntimeSli, Slo
 from bot.catalog.window import CalendarWindow, Span
-from bot.formatting import duration_code, duration_text, percent_text
+from bot.formatting import counted, duration_code, duration_text, percent_text
 from bot.freezes.hold import Hold
 
 _ARITHMETIC = Context(prec=50)
@@ -83,6 +83,8 @@ class SourceReply:
     series: int | None
     newest: datetime | None
     problem: str | None = None
+    births: Births | None = None
+    """Which series began in the SLO's window; None where there are none, or it took too long to find out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,18 @@ class Explanation:
     def local(self, at: datetime) -> str:
         """Return a time in the window's zone, to the second, with the zone: `2026-11-23 09:00:00 UTC`."""
         return f"{at.astimezone(ZoneInfo(self.zone)):%Y-%m-%d %H:%M:%S} {self.zone}"
+
+
+def births_text(births: Births) -> str:
+    """Return which series began in an SLO's window, and what is not counted of them."""
+    began = counted(births.series, "series", "series")
+    if not births.uncounted:
+        return f"{began} began in the window, and all that came with their first samples is counted"
+    first = counted(births.uncounted, "first sample")
+    return (
+        f"{began} began in the window; {count_text(births.events)} events of {first} are not counted, since "
+        "nothing proves when they happened"
+    )
 
 
 def number_text(number: Decimal) -> str:

@@ -3,12 +3,22 @@
 import asyncio
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from bot.budgets.budget import EventCounts
 from bot.budgets.ledger.ledger import Ledger
 from bot.budgets.ledger.rollups import MINUTE, floor, instant, seconds
-from bot.budgets.source import Inspection, Source, SourceError, SourceUnavailableError, buckets_of, delay_of
+from bot.budgets.source import (
+    Births,
+    Inspection,
+    ScrapedSource,
+    Source,
+    SourceError,
+    SourceUnavailableError,
+    buckets_of,
+    delay_of,
+)
 from bot.catalog.slo import (
     CounterSli,
     CounterSlicesSli,
@@ -33,6 +43,7 @@ from bot.suggestions import did_you_mean, suggest
 _STEP = timedelta(seconds=MINUTE)
 _ASKED = timedelta(minutes=10)
 _WITHIN_S = 10.0
+_BIRTHS_WITHIN_S = 5.0
 
 
 class UnknownSloError(LookupError):
@@ -79,12 +90,12 @@ class ExplanationReader:
             rule=rule_text(policy, budget),
             ledger=state,
             origin=_origin(slo),
-            source=await self._ask(slo),
+            source=await self._ask(slo, budget.as_of),
             now=status.as_of,
             documentation=self._documentation,
         )
 
-    async def _ask(self, slo: Slo) -> SourceReply | None:
+    async def _ask(self, slo: Slo, as_of: datetime | None) -> SourceReply | None:
         """Ask the source about the last ten whole minutes that it knows; None for an SLI without a source."""
         if not isinstance(slo.sli, SourceSli):
             return None
@@ -93,7 +104,19 @@ class ExplanationReader:
         span, began = Span(end - _ASKED, end), time.monotonic()
         inspection = await self._inspect(slo.sli, span)
         took = timedelta(seconds=time.monotonic() - began)
-        return _reply(slo.sli.source, inspection, span, now, took)
+        births = await self._births(slo.sli, slo.window.span(as_of)) if as_of is not None else None
+        return replace(_reply(slo.sli.source, inspection, span, now, took), births=births)
+
+    async def _births(self, sli: SourceSli, window: Span) -> Births | None:
+        """Return which series began in the window; None where the source does not say so in time."""
+        source = self._sources.get(sli.source)
+        if not isinstance(source, ScrapedSource):
+            return None
+        try:
+            async with asyncio.timeout(_BIRTHS_WITHIN_S):
+                return await source.births(sli, window)
+        except (TimeoutError, SourceError):
+            return None
 
     async def _inspect(self, sli: SourceSli, span: Span) -> Inspection:
         source = self._sources.get(sli.source)

@@ -9,7 +9,16 @@ from pydantic import AwareDatetime
 from bot.budgets.adjustments.effects import effects_of, recorded_of
 from bot.budgets.budget import EventCounts
 from bot.budgets.ledger.lateness import lateness_text
-from bot.freezes.explanation import Calculation, Explanation, SourceReply, Term, count_text, number_text
+from bot.budgets.source import Births
+from bot.freezes.explanation import (
+    Calculation,
+    Explanation,
+    SourceReply,
+    Term,
+    births_text,
+    count_text,
+    number_text,
+)
 from bot.freezes.explanation_reader import ExplanationReader, UnknownSloError
 from bot.freezes.status import StatusReader, UnknownServiceError
 from bot.http.operations import Operation, QueryParameter
@@ -71,6 +80,17 @@ class SentQueryAnswer(Answer):
     parameters: dict[str, str]
 
 
+class BirthsAnswer(Answer):
+    """The series that began in the SLO's window."""
+
+    series: int
+    uncounted: int
+    """Of how many the first sample was not counted: nothing proves when its events happened."""
+    events: str
+    """The events of those samples."""
+    text: str
+
+
 class SourceReplyAnswer(Answer):
     """What the source answered when it was asked for this explanation, about its last ten minutes."""
 
@@ -84,6 +104,8 @@ class SourceReplyAnswer(Answer):
     series: int | None
     newest_sample: AwareDatetime | None
     newest_sample_age_s: float | None
+    births: BirthsAnswer | None
+    """Null where there are no series, or it took too long to find out."""
     problem: str | None
     queries: list[SentQueryAnswer]
 
@@ -198,6 +220,15 @@ def _calculation_json(calculation: Calculation, primer: Callable[[Term], str]) -
     }
 
 
+def _births_json(births: Births) -> dict[str, Any]:
+    return {
+        "series": births.series,
+        "uncounted": births.uncounted,
+        "events": count_text(births.events),
+        "text": births_text(births),
+    }
+
+
 def _source_json(reply: SourceReply) -> dict[str, Any]:
     age = None if reply.newest is None else (reply.asked_at - reply.newest).total_seconds()
     return {
@@ -211,6 +242,7 @@ def _source_json(reply: SourceReply) -> dict[str, Any]:
         "series": reply.series,
         "newest_sample": instant(reply.newest),
         "newest_sample_age_s": age,
+        "births": None if reply.births is None else _births_json(reply.births),
         "problem": reply.problem,
         "queries": [
             {"endpoint": query.endpoint, "parameters": dict(query.parameters)} for query in reply.queries

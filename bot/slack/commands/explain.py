@@ -11,6 +11,7 @@ from bot.freezes.explanation import (
     Explanation,
     SourceReply,
     Term,
+    births_text,
     count_text,
     number_text,
     signed_text,
@@ -181,7 +182,8 @@ def _series(reply: SourceReply) -> str:
     if reply.newest is not None:
         age = max(reply.asked_at - reply.newest, reply.step * 0)
         text += f", the newest sample {duration_text(age)} old"
-    return f"{text}."
+    births = "" if reply.births is None else f" {births_text(reply.births)}."
+    return f"{text}.{births}"
 
 
 def _queries(reply: SourceReply | None) -> Iterator[Markup]:

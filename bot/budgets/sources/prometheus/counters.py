@@ -13,8 +13,9 @@ from typing import Protocol
 
 import structlog
 
+from bot.budgets.source import Births
 from bot.budgets.sources.prometheus import promql
-from bot.budgets.sources.prometheus.selectors import is_part_of, parse
+from bot.budgets.sources.prometheus.selectors import created_selector, is_part_of, parse
 
 log = structlog.get_logger(__name__)
 
@@ -271,15 +272,47 @@ async def _first_samples(
     """Return what new series counted up to their first sample, where it is proven when that was."""
     queries = partial(promql.first_samples, labels=_request_labels(counters[0]))
     answers = await ask(counters, queries, steps)
-    for selectors, answer in zip(counters, answers, strict=True):
-        for name, selector in selectors.items():
-            unproven = sum(answer.get((name, promql.UNPROVEN), _EMPTY).values())
-            if unproven:
-                log.info("first_samples_not_counted", selector=selector, events=unproven)
-    return [
-        {name: answer.get((name, promql.PROVEN), _EMPTY) for name in selectors}
+    proven = [
+        {name: dict(answer.get((name, promql.PROVEN), _EMPTY)) for name in selectors}
         for answer, selectors in zip(answers, counters, strict=True)
     ]
+    unproven = [_starts(answer, promql.UNPROVEN) for answer in answers]
+    for indices, run in _runs(unproven, steps):
+        others = await _proven_otherwise(ask, [counters[index] for index in indices], run)
+        for index, answer in zip(indices, others, strict=True):
+            for name, selector in counters[index].items():
+                for start, events in answer.get((name, promql.PROVEN), _EMPTY).items():
+                    proven[index][name][start] = proven[index][name].get(start, 0.0) + events
+                left = sum(answer.get((name, promql.UNPROVEN), _EMPTY).values())
+                if left:
+                    log.info("first_samples_not_counted", selector=selector, events=left)
+    return proven
+
+
+async def _proven_otherwise(
+    ask: CounterReader, counters: Sequence[Counters], steps: range
+) -> Sequence[Mapping[tuple[str, str], Series]]:
+    def queries(selector: str, step_s: int, by: str = "") -> Mapping[str, str]:
+        created = created_selector(selector)
+        return promql.proven_otherwise(selector, step_s, by, labels=labels, created=created)
+
+    labels = _request_labels(counters[0])
+    return await ask(counters, queries, steps)
+
+
+async def count_births(ask: CounterReader, counters: Counters, steps: range) -> Births:
+    """Return how many series of one SLI's counters began in wide steps, and what was not counted of them."""
+    (answer,) = await ask([counters], promql.births, steps)
+    born, left = 0, dict.fromkeys((promql.SERIES, promql.UNPROVEN), 0.0)
+    for name in counters:
+        born += int(sum(answer.get((name, promql.BORN), _EMPTY).values()))
+    for _, run, most_series in _births([answer], steps):
+        fine = range(run.start, run.stop, promql.fine_step_s(run, most_series))
+        for part in await _proven_otherwise(ask, [counters], fine):
+            for (_, what), series in part.items():
+                if what in left:
+                    left[what] += sum(series.values())
+    return Births(born, int(left[promql.SERIES]), left[promql.UNPROVEN])
 
 
 def _request_labels(counters: Counters) -> tuple[str, ...]:

@@ -72,6 +72,9 @@ _REQUEST_LABELS = (
 )
 """Labels that describe a request, never the target that counted it."""
 _TARGET_LABELS = frozenset({"job", "instance", "pod", "namespace", "cluster", "container", "node", "replica"})
+_TARGET = "job, instance"
+"""The labels that every target has, and its `up` too."""
+
 _FINE_STEPS_S = (5, 15, 60)
 _MOST_FINE_POINTS = 600_000
 
@@ -206,22 +209,15 @@ def first_samples(selector: str, step_s: int, by: str = "", *, labels: Sequence[
 
     A bucket whose bound is spelt anew (`le="5"`, then `"5.0"`) goes on from where it was.
     """
-    s = _Series(selector, step_s)
-    long_ago = f"last_over_time({selector}[{OUTAGE_LOOKBACK_S}s] offset {step_s}s)"
-    first = f"(({s.lowest} > 0) unless {s.before} unless {long_ago})"
+    first, same_target = _first(selector, step_s), _same_target(step_s, labels)
     went_on = ""
-    if _names_bound(selector):
-        # All buckets of a histogram begin together: one that begins beside others was there before.
-        known = f"({s.last} and {s.before})"
-        first = f"({first} unless ignoring ({BOUND}) {known})"
-        if not re.search(rf"\b{BOUND}\b", by):
-            new, old = (
-                f"max without ({BOUND}) ({part})" for part in (f"{s.lowest} unless {s.before}", known)
-            )
-            went_on = f" or (({new} - {old}) >= 0)"
-    everything = _Series(TOTAL, step_s)
-    going_on = f"(last_over_time({TOTAL}[{step_s}s]) and {everything.before})"
-    same_target = f"ignoring ({', '.join(labels)}) {going_on}"
+    if _names_bound(selector) and not re.search(rf"\b{BOUND}\b", by):
+        s = _Series(selector, step_s)
+        new, old = (
+            f"max without ({BOUND}) ({part})"
+            for part in (f"{s.lowest} unless {s.before}", f"({s.last} and {s.before})")
+        )
+        went_on = f" or (({new} - {old}) >= 0)"
     return {
         PROVEN: f"sum{by} (({first} and {same_target}){went_on})",
         UNPROVEN: f"sum{by} ({first} unless {same_target})",
@@ -231,6 +227,56 @@ def first_samples(selector: str, step_s: int, by: str = "", *, labels: Sequence[
 def _names_bound(selector: str) -> bool:
     parsed = parse(selector)
     return parsed is not None and any(matcher.label == BOUND for matcher in parsed.matchers)
+
+
+def proven_otherwise(
+    selector: str, step_s: int, by: str = "", *, labels: Sequence[str], created: str | None
+) -> dict[str, str]:
+    """Return the queries for what `first_samples` leaves unproven: the part that is `PROVEN` by other series.
+
+    Either by `up`: its target was scraped just before, and the series was not there yet. Series that get a
+    new name begin like that too, but then others of the target's end at the same time. Or by `created`, the
+    selector of series that say when counters began (`…_created`, of OpenMetrics): not long ago. `UNPROVEN`
+    is the rest, `SERIES` how many series that is.
+    """
+    unproven = f"({_first(selector, step_s)} unless {_same_target(step_s, labels)})"
+    scraped = f"(last_over_time(up[{_ONE_SCRAPE_S}s] offset {step_s}s) == 1)"
+    ended = f"(last_over_time({TOTAL}[{_ONE_SCRAPE_S}s] offset {step_s}s) unless {TOTAL})"
+    proven = f"(({unproven} and on ({_TARGET}) {scraped}) unless on ({_TARGET}) {ended})"
+    if created is not None:
+        lately = f"(last_over_time({created}[{step_s}s]) > time() - {LOOKBACK_S})"
+        proven = f"({proven} or ({unproven} and ignoring (le) {lately}))"
+    return {
+        PROVEN: f"sum{by} ({proven})",
+        UNPROVEN: f"sum{by} ({unproven} unless {proven})",
+        SERIES: f"count{by} ({unproven} unless {proven})",
+    }
+
+
+def births(selector: str, step_s: int, by: str = "") -> dict[str, str]:
+    """Return the queries for `BORN`, how many series begin in the step, and `SERIES`, how many there are."""
+    s = _Series(selector, step_s)
+    long_ago = f"last_over_time({selector}[{OUTAGE_LOOKBACK_S}s] offset {step_s}s)"
+    return {
+        BORN: f"count{by} ({s.lowest} unless {s.before} unless {long_ago})",
+        SERIES: f"count{by} ({s.last})",
+    }
+
+
+def _first(selector: str, step_s: int) -> str:
+    """Return the first values, above 0, of series that begin in the step."""
+    s = _Series(selector, step_s)
+    long_ago = f"last_over_time({selector}[{OUTAGE_LOOKBACK_S}s] offset {step_s}s)"
+    first = f"(({s.lowest} > 0) unless {s.before} unless {long_ago})"
+    # All buckets of a histogram begin together: one that begins beside others was there before.
+    known = f"({s.last} and {s.before})"
+    return f"({first} unless ignoring ({BOUND}) {known})" if _names_bound(selector) else first
+
+
+def _same_target(step_s: int, labels: Sequence[str]) -> str:
+    """Return what matches series of which another one of the same target goes on."""
+    going_on = f"(last_over_time({TOTAL}[{step_s}s]) and {_Series(TOTAL, step_s).before})"
+    return f"ignoring ({', '.join(labels)}) {going_on}"
 
 
 def rough(selector: str, step_s: int, by: str = "") -> dict[str, str]:

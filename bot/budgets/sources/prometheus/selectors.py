@@ -17,6 +17,7 @@ from math import prod
 from bot.budgets.sources.prometheus.bounds import BOUND, bound_of, spellings
 
 _METRIC = re.compile(r"\s*([a-zA-Z_:][a-zA-Z0-9_:]*)\s*")
+_COUNTER = re.compile("(.+)_(?:total|count|bucket|sum)")
 _MATCHER = re.compile(
     r"""\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*(=~|!~|!=|=)\s*("(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`[^`]*`)\s*(?:,|(?=\}))"""
 )
@@ -114,6 +115,19 @@ def parse(text: str) -> Selector | None:
     if len(labels) < len(matchers) or "__name__" in labels:
         return None
     return Selector(name[1], tuple(sorted(matchers, key=lambda matcher: matcher.label)))
+
+
+def created_selector(text: str) -> str | None:
+    """Return what selects the series that say since when counters count; None where there are none.
+
+    https://prometheus.io/docs/specs/om/open_metrics_spec/#counter
+    """
+    selector = parse(text)
+    name = None if selector is None else _COUNTER.fullmatch(selector.metric)
+    if selector is None or name is None:
+        return None
+    matchers = ",".join(matcher.text for matcher in selector.matchers if matcher.label != BOUND)
+    return f"{name[1]}_created{{{matchers}}}"
 
 
 @lru_cache(maxsize=_MOST_KNOWN)

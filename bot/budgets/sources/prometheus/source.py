@@ -13,6 +13,7 @@ import aiohttp
 
 from bot.budgets.source import (
     Answer,
+    Births,
     Bucket,
     Inspection,
     InvalidAnswerError,
@@ -31,6 +32,7 @@ from bot.budgets.sources.prometheus.counters import (
     CounterQueries,
     Counters,
     Series,
+    count_births,
     count_events,
     find_ended,
     find_last,
@@ -204,6 +206,18 @@ class PrometheusSource:
         except SourceRefusedError as error:
             return Inspection((), error)
         return await inspect(self._api, self.read_together, sli, selectors, span=span, step=step)
+
+    async def births(self, sli: Sli, span: Span) -> Births | None:
+        """Return which series of an SLI began in a span, to the hour; see the port."""
+        if isinstance(sli, SampledSli):
+            return None
+        counters = counters_of(counted_sli(sli))
+        selectors = {name: counters[name] for name in totals(counters) if WINDOW not in counters[name]}
+        if not selectors:
+            return None
+        hour = promql.STEPS_S[0]
+        steps = range(-(-seconds(span.start) // hour) * hour, seconds(span.end) // hour * hour, hour)
+        return await count_births(self._evaluate, selectors, steps) if steps else Births(0, 0, 0.0)
 
     async def label_values(self, label: str, match: str | None, span: Span) -> Sequence[str]:
         """Return the values of a label; see the port.

@@ -1,5 +1,6 @@
 """What a series counted before its first sample counts, if it is proven since when that was."""
 
+import struct
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -9,12 +10,14 @@ import pytest
 
 from bot.budgets.collector import Collector
 from bot.budgets.ledger.ledger import Ledger
+from bot.budgets.source import Births
 from bot.budgets.sources.prometheus.source import PrometheusSource
 from bot.catalog.slo import CounterSli, LatencySli, Slo
 from bot.catalog.window import RollingWindow, Span
 from bot.store.database import Database
 from tests.support.clock import DAY, HOUR, MINUTE, NOW
 from tests.support.formula_source import assessed
+from tests.support.remote_write import write_samples
 from tests.support.servers import running_prometheus
 from tests.support.values import slo
 
@@ -148,3 +151,100 @@ async def test_slow_requests_of_a_new_route_are_counted(tmp_path: Path) -> None:
         buckets = await source.read(sli, Span(NOW - 30 * MINUTE, NOW), MINUTE)
     assert sum(bucket.total for bucket in buckets) == 30
     assert sum(bucket.bad for bucket in buckets) == 30
+
+
+TARGET = 'service="shop",job="shop",instance="10.0.0.1:80"'
+
+
+def scraped(begins: datetime, value: int) -> Iterator[str]:
+    """Return the `up` of the shop's target, which is scraped from `begins` on."""
+    at = begins
+    while at <= NOW:
+        yield f'up{{job="shop",instance="10.0.0.1:80"}} {value} {at.timestamp():.3f}'
+        at += 15 * SECOND
+
+
+@pytest.mark.parametrize("together", [True, False])
+async def test_the_first_series_of_a_target_is_proven_by_its_scrapes_before(
+    tmp_path: Path, database: Database, together: bool
+) -> None:
+    # The first request in hours fails: until then the target had no series of requests.
+    first = series(f'{TARGET},code="500"', DEPLOYED, 40, 0)
+    samples = history(first, series(OTHER, BEGAN, 0, 1), scraped(BEGAN, 1))
+    assert await counted(tmp_path, database, samples, together=together) == (40, 40)
+
+
+@pytest.mark.parametrize("up", [(DEPLOYED, 1), (BEGAN, 0)], ids=["new", "down"])
+async def test_a_target_that_was_not_scraped_before_proves_nothing(
+    tmp_path: Path, database: Database, up: tuple[datetime, int]
+) -> None:
+    first = series(f'{TARGET},code="500"', DEPLOYED, 5_000, 1)
+    samples = history(first, series(OTHER, BEGAN, 0, 1), scraped(*up))
+    assert await counted(tmp_path, database, samples, together=True) == (79, 79)
+
+
+async def test_series_that_get_a_new_name_are_not_new(tmp_path: Path) -> None:
+    stale = struct.unpack("<d", struct.pack("<Q", 0x7FF0000000000002))[0]
+    target = {"job": "shop", "instance": "10.0.0.1:80"}
+    named = {**target, "service": "shop", "code": "500"}
+
+    def times(begins: datetime, end: datetime) -> list[float]:
+        scrapes = range((end - begins) // (15 * SECOND))
+        return [(begins + number * 15 * SECOND).timestamp() for number in scrapes]
+
+    before = [(at, 1_000_000 + number) for number, at in enumerate(times(BEGAN, DEPLOYED))]
+    after = [(at, before[-1][1] + 1 + number) for number, at in enumerate(times(DEPLOYED, NOW))]
+    async with running_prometheus(tmp_path, late=DAY) as prometheus, aiohttp.ClientSession() as session:
+        await write_samples(prometheus.url, "up", [(target, [(at, 1.0) for at in times(BEGAN, NOW)])])
+        ended = (DEPLOYED.timestamp(), stale)
+        await write_samples(
+            prometheus.url, "requests_total", [(named, [*before, ended]), ({**named, "version": "2"}, after)]
+        )
+        source = PrometheusSource(prometheus.url, session)
+        span = Span(NOW - 30 * MINUTE, NOW - MINUTE)
+        buckets = await source.read(SHOP.sli, span, MINUTE)
+        births = await source.births(SHOP.sli, Span(BEGAN - DAY, NOW))
+    assert sum(bucket.total for bucket in buckets) == 39 + 75
+    assert births == Births(series=2, uncounted=2, events=before[0][1] + after[0][1])
+
+
+@pytest.mark.parametrize(("ago", "counts"), [(20 * SECOND, True), (21 * DAY, False)])
+async def test_a_creation_time_proves_since_when_a_series_counts(
+    tmp_path: Path, database: Database, ago: timedelta, *, counts: bool
+) -> None:
+    began = DEPLOYED - ago
+    labels = 'service="shop",code="500"'
+    times = (line.rsplit(" ", 1)[1] for line in series(labels, DEPLOYED, 0))
+    created = (f"requests_created{{{labels}}} {began.timestamp()} {at}" for at in times)
+    samples = history(series(labels, DEPLOYED, 40, 0), series(OTHER, BEGAN, 0, 1), created)
+    known = (40, 40) if counts else (0, 0)
+    assert await counted(tmp_path, database, samples, together=True) == known
+
+
+async def test_a_sample_of_0_at_the_creation_is_where_a_series_begins(
+    tmp_path: Path, database: Database
+) -> None:
+    """Prometheus writes one with the feature `created-timestamp-zero-ingestion`."""
+    zero = iter([f'requests_total{{service="shop",code="500"}} 0 {(DEPLOYED - 90 * SECOND).timestamp()}'])
+    shop = (*zero, *series('service="shop",code="500"', DEPLOYED, 40, 0))
+    samples = history(iter(shop), series(OTHER, BEGAN, 0, 1))
+    assert await counted(tmp_path, database, samples, together=True) == (40, 40)
+
+
+async def test_births_in_a_window_are_counted(tmp_path: Path) -> None:
+    samples = history(
+        series(f'{TARGET},code="200"', NOW - 3 * DAY, 0, 1),
+        series(f'{TARGET},code="500"', DEPLOYED - HOUR, 30),
+        series(f'{TARGET},code="503"', DEPLOYED - HOUR, 0),
+        series('service="shop",pod="x",code="500"', DEPLOYED - 2 * HOUR, 7_000),
+        series(OTHER, BEGAN, 1, 1),
+    )
+    async with (
+        running_prometheus(tmp_path, openmetrics=samples) as prometheus,
+        aiohttp.ClientSession() as session,
+    ):
+        source = PrometheusSource(prometheus.url, session)
+        found = await source.births(SHOP.sli, Span(NOW - DAY, NOW))
+        without_series = CounterSli("prometheus", "sum(increase(x[$window]))", bad="vector(0)")
+        assert await source.births(without_series, Span(NOW - DAY, NOW)) is None
+    assert found == Births(series=3, uncounted=1, events=7_000)

@@ -339,7 +339,9 @@ def faults_of(services: ImportedServices) -> list[PolicyFault]:
     """Return the faults of imported services by themselves, without the policies that they go to."""
     faults = [_service_fault(fault) for fault in services.faults]
     for service in services.services:
-        source = _parsed(service)
+        # Without a Workspace, the documents themselves say of which type the sources are.
+        types = {name: slo.source_type for slo in service.slos for name in _mapping(slo.value, "sli")}
+        source = replace(_parsed(service), source_types=types)
         faults += validate(with_sample(with_placeholders_checked(source)))[1]
     # A service without a channel has a fault that says more.
     return [fault for fault in PolicyError(faults).faults if fault.message != _NO_CHANNEL]

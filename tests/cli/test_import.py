@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.catalog.slo import CounterSli
 from bot.cli.boundary import run_command
 from bot.cli.main import cli
 from bot.policy.loader import load
@@ -194,3 +195,19 @@ def test_documents_in_json_are_read_where_they_are(run: Run) -> None:
     write("slos/shop.json", json.dumps(OPENSLO))
     write("policies/workspace.yaml", f"{WORKSPACE.rstrip()}\n  imports: [{{folder: ../slos}}]\n")
     assert [slo.key for slo in load(Path("policies"), {}).slos] == ["shop/availability"]
+
+
+def test_an_slo_of_another_source_than_prometheus_is_one_of_that_type(run: Run) -> None:
+    slo = json.loads(json.dumps(OPENSLO))
+    ratio = slo["spec"]["indicator"]["spec"]["ratioMetric"]
+    for key, query in (("bad", "sum:a{code:500}.as_count()"), ("total", "sum:a{*}.as_count()")):
+        ratio[key] = {"metricSource": {"metricSourceRef": "dd", "type": "Datadog", "spec": {"query": query}}}
+    write("slos/shop.yaml", json.dumps(slo))
+    code, _, err = run("slos", "--write", "policies")
+    assert (code, err) == (0, "")
+    datadog = "dd: {type: datadog, apiKey: key, applicationKey: key}"
+    workspace = WORKSPACE.replace("  sources:\n", f"  sources:\n    {datadog}\n")
+    assert datadog in workspace
+    write("policies/workspace.yaml", workspace)
+    (read,) = load(Path("policies"), {}).slos
+    assert read.sli == CounterSli("dd", "sum:a{*}.as_count()", "sum:a{code:500}.as_count()")

@@ -54,7 +54,7 @@ class ReadSlo:
     Its `name`, and `service`, are as the document has them: what follows makes names of them that Governor
     takes, and says so. `labels` and `annotations` are those of the document, from which channel and teams may
     come. `for_each` are the labels for each of whose values there is one: none of its selectors names them.
-    `path` leads to what it was made of.
+    `path` leads to what it was made of. `source_type` is the type that its source must be of.
     """
 
     service: str
@@ -64,6 +64,7 @@ class ReadSlo:
     annotations: Mapping[str, str] = field(default_factory=dict)
     for_each: tuple[str, ...] = ()
     path: KeyPath = ()
+    source_type: str = "prometheus"
 
 
 class Outcome(StrEnum):

@@ -86,6 +86,7 @@ class PlacedSlo:
 
     value: Mapping[str, Any]
     place: Place
+    source_type: str = "prometheus"
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +279,7 @@ class _Building:
                 allowed = "another name, or the annotation governor/service"
                 self._result.faults.append(ServiceFault(place, message, allowed))
             else:
-                slos[slo] = PlacedSlo(entry.value, place)
+                slos[slo] = PlacedSlo(entry.value, place, entry.slo.source_type)
         return list(slos.values())
 
     def _labels(self, entries: Sequence[_Entry]) -> dict[str, str]:

@@ -100,6 +100,7 @@ class SloGeneratorReader:
             labels=labels,
             annotations={str(key): str(value) for key, value in texts.items()},
             for_each=sli.by,
+            source_type=backend,
             path=("spec",),
         )
 
@@ -253,13 +254,17 @@ def _backend(spec: NotedFields) -> str:
 
 
 def _names(metadata: NotedFields) -> tuple[str, str, dict[str, str]]:
-    """Return the service, the SLO's name and the labels."""
+    """Return the service, the SLO's name, and the labels without those that name the SLO."""
     labels = metadata.required_mapping("labels")
     service, feature, name = (
         labels.required_text(key) for key in ("service_name", "feature_name", "slo_name")
     )
     labels.ignore(*labels.value)
-    texts = {key: str(value) for key, value in labels.value.items() if not isinstance(value, dict | list)}
+    texts = {
+        key: str(value)
+        for key, value in labels.value.items()
+        if key not in {"feature_name", "slo_name"} and not isinstance(value, dict | list)
+    }
     return service, f"{feature}-{name}", texts
 
 
@@ -312,8 +317,7 @@ def _window(spec: NotedFields, shared: Sequence[DocumentNotes]) -> str | None:
     spec.note(NoteKind.CHANGED, "error_budget_policy", message)
     if lines:
         message = (
-            "its steps are not carried over: an ErrorBudgetPolicy of Governor says them as "
-            f"`burnAlerts: [{', '.join(lines)}]`"
+            f"its steps; an ErrorBudgetPolicy of Governor says them as `burnAlerts: [{', '.join(lines)}]`"
         )
         spec.note(NoteKind.OMITTED, "error_budget_policy", message)
     return code
@@ -337,7 +341,7 @@ def _read_shared(notes: DocumentNotes) -> None:
         if name.partition("/")[0] == "datadog":
             keys = 'apiKey: "${NAME}", applicationKey: "${NAME}"'
             lines = f"sources: {{{name_of(name)}: {{type: datadog, {keys}}}}}"
-            message = f"the connection is not carried over; the Workspace needs `{lines}`"
+            message = f"how it is reached stands in the Workspace: `{lines}`"
             backends.note(NoteKind.OMITTED, name, message)
             continue
         if name.partition("/")[0] != "prometheus":
@@ -345,7 +349,7 @@ def _read_shared(notes: DocumentNotes) -> None:
             continue
         url = settings.get("url") if isinstance(settings, dict) else None
         lines = f"sources: {{prometheus: {{url: {url if isinstance(url, str) else '…'}}}}}"
-        message = f"the connection is not carried over; the Workspace needs `{lines}`"
+        message = f"how it is reached stands in the Workspace: `{lines}`"
         backends.note(NoteKind.OMITTED, name, message)
     policies = root.mapping("error_budget_policies")
     unread = {path[:2] for path in notes.unread()} if policies is not None else set()

@@ -341,7 +341,7 @@ def test_objects_in_other_documents_are_found() -> None:
     assert "sources: {eu: {url: http://thanos:9090}}" in connection
     assert "secret" not in connection
     assert any("alertWhenResolved" in message for message in said["AlertPolicy fast"])
-    assert any("`on-call` is not carried over" in message for message in said["AlertPolicy fast"])
+    assert any("the notification target `on-call`" in message for message in said["AlertPolicy fast"])
 
 
 @pytest.mark.parametrize(

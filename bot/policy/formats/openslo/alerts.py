@@ -17,7 +17,7 @@ def note_alert_policies(spec: NotedFields, objects: OpenSloObjects) -> None:
     if names:
         spec.ignore("alertPolicies")
         listed = ", ".join(f"`{name}`" for name in names)
-        message = f"alert policies are named by `alertPolicyRef`; {listed} are not carried over"
+        message = f"alert policies are named by `alertPolicyRef`; {listed} stand there without"
         spec.note(NoteKind.OMITTED, "alertPolicies", message)
         return
     for policy in spec.mappings("alertPolicies"):
@@ -43,11 +43,9 @@ def _note_one(policy: NotedFields, objects: OpenSloObjects) -> None:
 
 def _said(lines: list[str]) -> str:
     if not lines:
-        return "the alert policy is not carried over: it names no burn rate at which it alerts"
-    return (
-        "alerts are an ErrorBudgetPolicy's in Governor, and not carried over; "
-        f"there it would be `burnAlerts: [{', '.join(lines)}]`"
-    )
+        return "the alert policy names no burn rate at which it alerts"
+    alerts = f"burnAlerts: [{', '.join(lines)}]"
+    return f"alerts belong to an ErrorBudgetPolicy in Governor; there it would be `{alerts}`"
 
 
 def burn_alerts(spec: NotedFields, objects: OpenSloObjects) -> list[str]:
@@ -70,7 +68,7 @@ def note_target(target: NotedFields) -> None:
     if inline is not None:
         inline.ignore("description", "target")
     name = reference or (inline.value.get("target") if inline is not None else None)
-    message = f"the notification target `{name}` is not carried over: Governor writes to channels, and pages"
+    message = f"the notification target `{name}`: Governor writes to its channels, and pages"
     target.note(NoteKind.OMITTED, "targetRef" if reference else None, message)
 
 

@@ -46,6 +46,7 @@ class Indicator:
 
     sli: dict[str, Any]
     by: tuple[str, ...] = ()
+    source_type: str = PROMETHEUS
 
 
 def ratio_indicator(
@@ -128,7 +129,7 @@ def _two_counts(ratio: NotedFields, parts: dict[str, Metric], method: BudgetingM
     ratio.ignore("counter", "incremental")
     spec = {key: over(metric.query, "$window") for key, metric in parts.items()}
     try:
-        return Indicator({total.source: counted_sli(total.type, spec)})
+        return Indicator({total.source: counted_sli(total.type, spec)}, source_type=total.type)
     except QueryError as error:
         raise ratio.refusal(None, str(error), is_unsupported=True) from error
 

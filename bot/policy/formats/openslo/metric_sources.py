@@ -83,7 +83,7 @@ def _second(fields: NotedFields, objects: OpenSloObjects, source: str) -> Metric
         kind = inline.required_text("type")
         inline.ignore("description")
         if inline.take("connectionDetails"):
-            message = "how to reach the source is not carried over: `sources` of the Workspace says it"
+            message = "how it is reached stands in the Workspace, under `sources`"
             inline.note(NoteKind.OMITTED, "connectionDetails", message)
     if kind is None:
         kind = _guessed(fields, "dataSourceRef", reference)
@@ -182,7 +182,7 @@ def note_connection(name: str, spec: NotedFields) -> None:
     lines = json.dumps({name_of(name) or name: settings}, ensure_ascii=False).replace('"', "")
     others = ", ".join(f"`{key}`" for key, value in details.items() if value is not url)
     rest = f"; {others} belong there too, credentials as `${{NAME}}`" if others else ""
-    message = f"the connection is not carried over; the Workspace needs `sources: {lines}`{rest}"
+    message = f"how it is reached stands in the Workspace: `sources: {lines}`{rest}"
     spec.note(NoteKind.OMITTED, "connectionDetails", message)
 
 

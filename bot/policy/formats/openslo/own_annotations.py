@@ -12,10 +12,12 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from bot.policy.documents.objectives import SliSpec, SloSpec
+from bot.policy.documents.sources.plugin import BUILT_IN_TYPES
 from bot.policy.documents.sources.sources import SOURCE_TYPES
 from bot.policy.formats.noted_fields import NotedFields, as_number
 from bot.policy.formats.openslo.indicator_writing import PROMETHEUS, indicator_of
 from bot.policy.formats.openslo.indicators import BudgetingMethod
+from bot.policy.formats.openslo.metric_sources import PROMETHEUS as USUAL_TYPE
 from bot.policy.formats.openslo.window_writing import window_written
 from bot.policy.formats.own_values import written_sli, written_window
 from bot.policy.formats.reading import NoteKind
@@ -30,8 +32,11 @@ _STALE: Final = "the annotation `{}` says something else than `{}`, which counts
 
 def own_sli(
     metadata: NotedFields, sli: NotedFields, objective: NotedFields, method: BudgetingMethod
-) -> dict[str, Any] | None:
-    """Return the SLI that an annotation holds, if the indicator is still the one that was written for it."""
+) -> tuple[dict[str, Any], str] | None:
+    """Return the SLI that an annotation holds, with the type of its source.
+
+    None where there is none, or where the indicator is no longer the one that was written for it.
+    """
     text = _annotation(metadata, SLI)
     if text is None:
         return None
@@ -44,7 +49,7 @@ def own_sli(
         if written.method is method and _alike(written.spec, metrics) and _alike(written.objective, beside):
             sli.ignore(*metrics)
             objective.ignore(*beside)
-            return found
+            return found, kind.lower() if kind.lower() in BUILT_IN_TYPES else USUAL_TYPE
     metadata.note(NoteKind.WARNING, "annotations", _STALE.format(SLI, "indicator"))
     return None
 

@@ -58,6 +58,7 @@ def slos_of(root: NotedFields, objects: OpenSloObjects, source: str) -> tuple[Re
             labels=labels,
             annotations=annotations,
             for_each=indicator.by,
+            source_type=indicator.source_type,
             path=objective.path,
         )
         for slo_name, objective, indicator in zip(
@@ -143,7 +144,7 @@ def _indicator(
     sli.ignore("description")
     own = own_sli(metadata, sli, objective, method)
     if own is not None:
-        return Indicator(own)
+        return Indicator(own[0], source_type=own[1])
     ratio, threshold = sli.mapping("ratioMetric"), sli.mapping("thresholdMetric")
     if ratio is not None and threshold is not None:
         raise sli.refusal("thresholdMetric", "`ratioMetric` and `thresholdMetric` exclude each other")

@@ -72,22 +72,29 @@ class ApiClient:
 
 
 @asynccontextmanager
-async def api_client(url: str, token: str | None) -> AsyncIterator[ApiClient]:
+async def api_client(url: str, token: str | None, within_s: float = _TIMEOUT_S) -> AsyncIterator[ApiClient]:
     """Open a client with its own connection pool and time-out."""
     import aiohttp  # noqa: PLC0415 - a quarter of the start, which most commands do without
 
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    timeout = aiohttp.ClientTimeout(total=_TIMEOUT_S, sock_connect=5)
+    timeout = aiohttp.ClientTimeout(total=within_s, sock_connect=5)
     async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:
         yield ApiClient(session, url)
 
 
 def get_from_bot(url: str | None, path: str, **params: str | None) -> dict[str, Any]:
     """Return the JSON object at `/api/v1/{path}` of the bot at `url`; end the command if that fails."""
+    return get_within(_TIMEOUT_S, url, path, params)
+
+
+def get_within(
+    within_s: float, url: str | None, path: str, params: Mapping[str, str | None]
+) -> dict[str, Any]:
+    """Return what `get_from_bot` does, for an answer that may take longer."""
     settings = read_settings()
 
     async def get() -> dict[str, Any]:
-        async with api_client(base_url(settings, url), api_token(settings)) as client:
+        async with api_client(base_url(settings, url), api_token(settings), within_s) as client:
             return await client.get(path, **params)
 
     try:

@@ -9,10 +9,14 @@ from zoneinfo import ZoneInfo
 import typer
 from rich.text import Text
 
+from bot.budgets.sources.comparison import OtherTool
 from bot.cli.console import Json, Url, out, print_json, service_and_slo
 
 _INDENT = "  "
 _WIDTH = 78
+_WITHIN_S = 20.0
+_COMPARED_S = 80.0
+"""The bot gives the source a minute for another tool's number."""
 
 
 def explain(
@@ -22,6 +26,10 @@ def explain(
             metavar="SERVICE[/SLO]", help="An SLO of the policies; without SLO the one with the least left."
         ),
     ],
+    tool: Annotated[
+        OtherTool | None,
+        typer.Option("--as", help="Show beside it the number that this tool would show, and why it differs."),
+    ] = None,
     as_json: Json = False,
     url: Url = None,
 ) -> None:
@@ -29,12 +37,13 @@ def explain(
 
     Window, counts, formulas and queries.
 
-    Example: `governor explain checkout/availability`.
+    Example: `governor explain checkout/availability --as sloth`.
     """
-    from bot.cli.api_client import get_from_bot, path_of  # noqa: PLC0415
+    from bot.cli.api_client import get_within, path_of  # noqa: PLC0415
 
     service, name = service_and_slo(slo, "names no SLO: write SERVICE/SLO, such as checkout/availability")
-    body = get_from_bot(url, path_of("services", service, "explanation"), slo=name)
+    within_s = _WITHIN_S if tool is None else _COMPARED_S
+    body = get_within(within_s, url, path_of("services", service, "explanation"), {"slo": name, "as": tool})
     if as_json:
         print_json(body)
     else:
@@ -75,6 +84,34 @@ def explanation_lines(body: Mapping[str, Any]) -> Iterator[str]:
         yield from _wrapped(f"           the last read failed: {ledger['problem']}")
     if body["source"]:
         yield from _answer(body["source"], zone)
+    if body["comparison"]:
+        yield from _comparison(body["comparison"])
+
+
+def _comparison(comparison: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the number that another tool would show, beside the own one."""
+    title = comparison["tool"].capitalize()
+    yield ""
+    yield f"As {title} works it out"
+    rows = (("Governor", "own_error_rate", "own_remaining"), (title, "error_rate", "remaining"))
+    for name, error_rate, remaining in rows:
+        bad, left = (_share(comparison[key]) for key in (error_rate, remaining))
+        yield f"{_INDENT}{name:10} bad {bad}, remaining {left}"
+    if comparison["problem"]:
+        yield from _indented(f"No number: {comparison['problem']}")
+    for reason in comparison["reasons"]:
+        yield from _indented(reason)
+    if comparison["query"]:
+        yield f"{_INDENT}query"
+        yield f"{_INDENT * 2}{comparison['query']}"
+
+
+def _share(fraction: float | None) -> str:
+    return "unknown" if fraction is None else f"{fraction:.6%}".replace("-", "−")
+
+
+def _indented(text: str) -> Iterator[str]:
+    return (f"{_INDENT}{line}" for line in textwrap.wrap(text, _WIDTH - len(_INDENT), break_long_words=False))
 
 
 def _counted(body: Mapping[str, Any]) -> Iterator[str]:

@@ -22,6 +22,7 @@ from bot.catalog.slo import DowntimeSli, Slo
 from bot.catalog.window import CalendarWindow, Span
 from bot.formatting import counted, duration_code, duration_text, percent_text
 from bot.freezes.hold import Hold
+from bot.freezes.tool_comparison import ToolComparison
 
 _ARITHMETIC = Context(prec=50)
 _LAST_DIGIT = Decimal("1e-12")
@@ -92,7 +93,8 @@ class Explanation:
     """All that a budget's figures rest on, and what follows from them.
 
     `documentation` is the address of the folder of the documentation, without a slash at its end; `source`
-    is None where the SLI has no source to ask, `origin` then says in words what is counted.
+    is None where the SLI has no source to ask, `origin` then says in words what is counted. `comparison` is
+    with another tool, where that was asked for.
     """
 
     budget: Budget
@@ -106,6 +108,7 @@ class Explanation:
     source: SourceReply | None
     now: datetime
     documentation: str = "docs"
+    comparison: ToolComparison | None = None
 
     @property
     def slo(self) -> Slo:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from bot.budgets.budget import EventCounts
+from bot.budgets.budget import Budget, EventCounts
 from bot.budgets.ledger.ledger import Ledger
 from bot.budgets.ledger.rollups import MINUTE, floor, instant, seconds
 from bot.budgets.source import (
@@ -19,6 +19,7 @@ from bot.budgets.source import (
     buckets_of,
     delay_of,
 )
+from bot.budgets.sources.comparison import ComparableSource, OtherTool
 from bot.catalog.slo import (
     CounterSli,
     CounterSlicesSli,
@@ -38,12 +39,15 @@ from bot.formatting import duration_code, percent_text
 from bot.freezes.explanation import Explanation, SourceReply, calculations, decision_text, rule_text
 from bot.freezes.hold import HoldKind
 from bot.freezes.status import ServiceStatus
+from bot.freezes.tool_comparison import ToolComparison, compared
 from bot.suggestions import did_you_mean, suggest
 
 _STEP = timedelta(seconds=MINUTE)
 _ASKED = timedelta(minutes=10)
 _WITHIN_S = 10.0
 _BIRTHS_WITHIN_S = 5.0
+_COMPARED_WITHIN_S = 60.0
+"""A tool's number may be a mean over every minute of a month."""
 
 
 class UnknownSloError(LookupError):
@@ -66,8 +70,13 @@ class ExplanationReader:
         self._clock = clock
         self._documentation = documentation.rstrip("/")
 
-    async def explain(self, status: ServiceStatus, name: str | None = None) -> Explanation:
-        """Explain the budget of an SLO, of the worst one without a name; raises `UnknownSloError`."""
+    async def explain(
+        self, status: ServiceStatus, name: str | None = None, tool: OtherTool | None = None
+    ) -> Explanation:
+        """Explain the budget of an SLO, of the worst one without a name; raises `UnknownSloError`.
+
+        With a `tool`, its source is asked what number that would show.
+        """
         budgets = {budget.slo.name.casefold(): budget for budget in status.budgets}
         least = status.worst or next(iter(status.budgets), None)
         budget = budgets.get(name.casefold()) if name else least
@@ -93,7 +102,26 @@ class ExplanationReader:
             source=await self._ask(slo, budget.as_of),
             now=status.as_of,
             documentation=self._documentation,
+            comparison=await self._compare(budget, tool) if tool is not None else None,
         )
+
+    async def _compare(self, budget: Budget, tool: OtherTool) -> ToolComparison:
+        sli = budget.slo.sli
+        if isinstance(sli, EventsSli | DowntimeSli):
+            return compared(budget, tool, f"{tool.label} counts neither pushed events nor downtime.")
+        source = self._sources.get(sli.source)
+        if not isinstance(source, ComparableSource):
+            return compared(budget, tool, f"{tool.label} reads Prometheus only, and {sli.source} is another.")
+        if budget.as_of is None:
+            return compared(budget, tool, "Nothing has been counted yet.")
+        try:
+            async with asyncio.timeout(_COMPARED_WITHIN_S):
+                figure = await source.figure_of(tool, sli, budget.slo.window.span(budget.as_of))
+        except SourceError as error:
+            return compared(budget, tool, str(error))
+        except TimeoutError:
+            return compared(budget, tool, f"{sli.source} did not answer within {_COMPARED_WITHIN_S:g} s.")
+        return compared(budget, tool, figure)
 
     async def _ask(self, slo: Slo, as_of: datetime | None) -> SourceReply | None:
         """Ask the source about the last ten whole minutes that it knows; None for an SLI without a source."""

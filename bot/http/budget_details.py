@@ -10,6 +10,7 @@ from bot.budgets.adjustments.effects import effects_of, recorded_of
 from bot.budgets.budget import EventCounts
 from bot.budgets.ledger.lateness import lateness_text
 from bot.budgets.source import Births
+from bot.budgets.sources.comparison import OtherTool
 from bot.freezes.explanation import (
     Calculation,
     Explanation,
@@ -21,6 +22,7 @@ from bot.freezes.explanation import (
 )
 from bot.freezes.explanation_reader import ExplanationReader, UnknownSloError
 from bot.freezes.status import StatusReader, UnknownServiceError
+from bot.freezes.tool_comparison import ToolComparison
 from bot.http.operations import Operation, QueryParameter
 from bot.http.problems import ProblemError
 from bot.http.response_models import AdjustmentAnswer, Answer
@@ -110,6 +112,20 @@ class SourceReplyAnswer(Answer):
     queries: list[SentQueryAnswer]
 
 
+class ComparisonAnswer(Answer):
+    """What another SLO tool would show for the same window, and why that may differ."""
+
+    tool: OtherTool
+    own_error_rate: float | None
+    own_remaining: float | None
+    error_rate: float | None
+    remaining: float | None
+    query: str | None
+    reasons: list[str]
+    problem: str | None
+    """Why the tool's number is not known."""
+
+
 class ExplanationAnswer(Answer):
     """How a budget's figures are worked out, and what follows from them."""
 
@@ -135,6 +151,8 @@ class ExplanationAnswer(Answer):
     as_of: AwareDatetime | None
     primer: dict[str, str]
     """Where the documentation explains each term."""
+    comparison: ComparisonAnswer | None
+    """With the tool that `as` names."""
 
 
 class BudgetDetailsEndpoint:
@@ -150,18 +168,31 @@ class BudgetDetailsEndpoint:
         tag="services",
         summary="How a budget's figures are worked out",
         right=Right.SERVICES_READ,
-        query=(QueryParameter("slo", "Name of the SLO; the one with the least budget left if left out."),),
+        query=(
+            QueryParameter("slo", "Name of the SLO; the one with the least budget left if left out."),
+            QueryParameter("as", "Show beside it the number of another tool: `sloth` or `pyrra`."),
+        ),
         answers={200: ExplanationAnswer},
         refusals={404: "There is no such service or SLO; `near` lists similar names."},
     )
     async def explanation(self, request: web.Request) -> web.Response:
         """Return the explanation of one SLO's budget; raises `ProblemError` 404 for an unknown one."""
+        tool = _tool(request.query.get("as"))
         try:
             status = await self._status_reader.service(request.match_info["service"])
-            explanation = await self._explanations.explain(status, request.query.get("slo") or None)
+            explanation = await self._explanations.explain(status, request.query.get("slo") or None, tool)
         except (UnknownServiceError, UnknownSloError) as error:
             raise ProblemError(404, str(error), near=list(error.near)) from error
         return web.json_response(explanation_json(explanation))
+
+
+def _tool(text: str | None) -> OtherTool | None:
+    if not text:
+        return None
+    try:
+        return OtherTool(text.casefold())
+    except ValueError:
+        raise ProblemError(400, f"`as` is one of {', '.join(OtherTool)}.") from None
 
 
 def explanation_json(explanation: Explanation) -> dict[str, Any]:
@@ -199,6 +230,21 @@ def explanation_json(explanation: Explanation) -> dict[str, Any]:
         "source": _source_json(explanation.source) if explanation.source else None,
         "as_of": instant(budget.as_of),
         "primer": {str(term): explanation.primer(term) for term in Term},
+        "comparison": _comparison_json(explanation.comparison) if explanation.comparison else None,
+    }
+
+
+def _comparison_json(comparison: ToolComparison) -> dict[str, Any]:
+    figure = comparison.figure
+    return {
+        "tool": str(comparison.tool),
+        "own_error_rate": comparison.own_error_rate,
+        "own_remaining": comparison.own_remaining,
+        "error_rate": figure.error_rate if figure else None,
+        "remaining": comparison.remaining,
+        "query": figure.query if figure else None,
+        "reasons": list(comparison.reasons),
+        "problem": comparison.problem,
     }
 
 

@@ -25,9 +25,11 @@ from bot.budgets.source import (
     UnmeasurableError,
     buckets_of,
 )
+from bot.budgets.sources.comparison import OtherTool, ToolFigure
 from bot.budgets.sources.prometheus import promql
 from bot.budgets.sources.prometheus.api import WINDOW, PrometheusApi
 from bot.budgets.sources.prometheus.bounds import BOUND, bound_of
+from bot.budgets.sources.prometheus.comparison import tool_query
 from bot.budgets.sources.prometheus.counters import (
     CounterQueries,
     Counters,
@@ -218,6 +220,13 @@ class PrometheusSource:
         hour = promql.STEPS_S[0]
         steps = range(-(-seconds(span.start) // hour) * hour, seconds(span.end) // hour * hour, hour)
         return await count_births(self._evaluate, selectors, steps) if steps else Births(0, 0, 0.0)
+
+    async def figure_of(self, tool: OtherTool, sli: Sli, span: Span) -> ToolFigure:
+        """Return the number that another tool would show for a window; see `ComparableSource`."""
+        query = tool_query(tool, sli, seconds(span.end) - seconds(span.start))
+        rate = await self._api.value(query, str(seconds(span.end)))
+        is_undefined = rate is not None and math.isnan(rate)
+        return ToolFigure(tool, query, span.end, None if is_undefined else rate, is_undefined)
 
     async def label_values(self, label: str, match: str | None, span: Span) -> Sequence[str]:
         """Return the values of a label; see the port.

@@ -30,6 +30,35 @@ class DatadogSloSli:
 
 
 @dataclass(frozen=True, slots=True)
+class CloudWatchMetric:
+    """A metric of CloudWatch with one statistic, by the id that expressions have for it."""
+
+    id: str
+    namespace: str
+    metric: str
+    dimensions: tuple[tuple[str, str], ...]
+    stat: str = "Sum"
+
+
+@dataclass(frozen=True, slots=True)
+class CloudWatchSli:
+    """Metrics, and expressions of their ids that count all events and either the bad or the good ones."""
+
+    source: str
+    metrics: tuple[CloudWatchMetric, ...]
+    total: str
+    bad: str | None = None
+    good: str | None = None
+
+    @property
+    def description(self) -> str:
+        """What is counted, in words."""
+        part = f"bad: {self.bad}" if self.bad is not None else f"good: {self.good}"
+        metrics = ", ".join(f"{each.id}: {each.namespace} {each.metric} {each.stat}" for each in self.metrics)
+        return f"metrics of {self.source}; total: {self.total}; {part}; where {metrics}"
+
+
+@dataclass(frozen=True, slots=True)
 class JsonSli:
     """A request, sent by POST where it has a `body`, and JMESPath expressions that find the counts.
 
@@ -65,5 +94,5 @@ class PluginSli:
         return f"events of {self.source}: {self.text}"
 
 
-OtherSli = SqlSli | DatadogSloSli | JsonSli | PluginSli
+OtherSli = SqlSli | DatadogSloSli | CloudWatchSli | JsonSli | PluginSli
 """What is asked of a source of another type than Prometheus, in a form of its own."""

@@ -87,6 +87,19 @@ class DatadogSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class CloudWatchSettings:
+    """A region of AWS; without an access key the environment has the credentials."""
+
+    region: str
+    url: str | None = None
+    access_key_id: str | None = field(default=None, repr=False)
+    secret_access_key: str | None = field(default=None, repr=False)
+    session_token: str | None = field(default=None, repr=False)
+    timeout: timedelta = timedelta(seconds=30)
+    delay: timedelta = timedelta(minutes=3)
+
+
+@dataclass(frozen=True, slots=True)
 class PluginSettings:
     """A source of a type that an installed package offers, with the settings as they are written."""
 
@@ -95,5 +108,11 @@ class PluginSettings:
 
 
 SourceSettings = (
-    PrometheusSettings | LokiSettings | SqlSettings | JsonSettings | DatadogSettings | PluginSettings
+    PrometheusSettings
+    | LokiSettings
+    | SqlSettings
+    | JsonSettings
+    | DatadogSettings
+    | CloudWatchSettings
+    | PluginSettings
 )

@@ -80,19 +80,14 @@ def table(kind: str) -> str:
 def source_table(source_type: str) -> str:
     """Return the Markdown table of the keys of a type of source, and of what an SLI may ask of it."""
     defs = json_schema()["$defs"]
+    models = {name.casefold(): name for name in defs}
     rows = [
         f"| `{key}` | {default} | {' '.join(meaning.split())} |".replace("  ", " ")
-        for place, model in zip(("sources.SOURCE.", "sli.SOURCE."), _models(source_type), strict=True)
-        for key, default, meaning in _keys_of(defs[model], place, defs)
+        for place, model in (("sources.SOURCE.", "sourcespec"), ("sli.SOURCE.", "slispec"))
+        for key, default, meaning in _keys_of(defs[models[source_type + model]], place, defs)
         if meaning
     ]
     return "\n".join(["| key | default | meaning |", "|---|---|---|", *rows])
-
-
-def _models(source_type: str) -> tuple[str, str]:
-    """Return the names of the models of a source and of its SLIs."""
-    name = source_type.title()
-    return f"{name}SourceSpec", f"{name}SliSpec"
 
 
 def guide_text(guide: str) -> str:

@@ -5,9 +5,9 @@ The collector is given this mapping once; it changes in place. A third party reg
 `open_source(settings, session)` and returns a `Source`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import entry_points
-from typing import assert_never
+from typing import Any
 
 import aiohttp
 
@@ -23,6 +23,7 @@ from bot.budgets.sources.unopened import UnopenedSource
 from bot.catalog.catalog import Workspace
 from bot.catalog.sources import (
     SOURCE_ENTRY_POINTS,
+    CloudWatchSettings,
     DatadogSettings,
     JsonSettings,
     LokiSettings,
@@ -58,38 +59,33 @@ class SourceRegistry(Mapping[str, Source]):
 
     def _build(self, settings: SourceSettings) -> Source:
         try:
-            return self._open(settings)
+            return _OPENERS[type(settings)](settings, self._session)
         except SourceRefusedError as error:
             return UnopenedSource(error)
 
-    def _open(self, settings: SourceSettings) -> Source:
-        """Return the source; raises `SourceRefusedError` where it cannot be opened."""
-        match settings:
-            case PrometheusSettings():
-                return PrometheusSource(
-                    settings.url,
-                    self._session,
-                    bearer_token=settings.bearer_token,
-                    basic_auth=settings.basic_auth,
-                    headers=settings.headers,
-                    timeout=settings.timeout,
-                    delay=settings.delay,
-                    params=settings.params,
-                    tls=TlsFiles(settings.ca_file, settings.cert_file, settings.key_file),
-                    signing=None if settings.auth is None else sign_in(settings.auth),
-                )
-            case LokiSettings():
-                return LokiSource(settings, self._session)
-            case JsonSettings():
-                return JsonSource(settings, self._session)
-            case DatadogSettings():
-                return DatadogSource(settings, self._session)
-            case SqlSettings():
-                return SqlSource(settings)
-            case PluginSettings():
-                return _open_plugin(settings, self._session)
-            case _:
-                assert_never(settings)
+
+def _open_prometheus(settings: PrometheusSettings, session: aiohttp.ClientSession) -> Source:
+    return PrometheusSource(
+        settings.url,
+        session,
+        bearer_token=settings.bearer_token,
+        basic_auth=settings.basic_auth,
+        headers=settings.headers,
+        timeout=settings.timeout,
+        delay=settings.delay,
+        params=settings.params,
+        tls=TlsFiles(settings.ca_file, settings.cert_file, settings.key_file),
+        signing=None if settings.auth is None else sign_in(settings.auth),
+    )
+
+
+def _open_cloudwatch(settings: CloudWatchSettings, _session: aiohttp.ClientSession) -> Source:
+    try:
+        # An extra: it need not be there.
+        from bot.budgets.sources.cloudwatch import CloudWatchSource  # noqa: PLC0415
+    except ImportError as error:
+        raise SourceRefusedError("CloudWatch needs `pip install governor[aws]`") from error
+    return CloudWatchSource(settings)
 
 
 def _open_plugin(settings: PluginSettings, session: aiohttp.ClientSession) -> Source:
@@ -102,3 +98,15 @@ def _open_plugin(settings: PluginSettings, session: aiohttp.ClientSession) -> So
             raise SourceRefusedError(f"the source of type {settings.type} cannot be opened: {why}") from error
         return opened
     raise SourceRefusedError(f"no installed package has sources of type {settings.type}")
+
+
+_OPENERS: Mapping[type[SourceSettings], Callable[[Any, aiohttp.ClientSession], Source]] = {
+    PrometheusSettings: _open_prometheus,
+    LokiSettings: LokiSource,
+    SqlSettings: lambda settings, _: SqlSource(settings),
+    JsonSettings: JsonSource,
+    DatadogSettings: DatadogSource,
+    CloudWatchSettings: _open_cloudwatch,
+    PluginSettings: _open_plugin,
+}
+"""How each type of source is opened; what cannot be raises `SourceRefusedError`."""

@@ -13,7 +13,12 @@ from bot.policy.rules.validation import ParsedDocument
 from bot.policy.rules.workspaces import main_workspace
 from bot.policy.yaml.substitution import is_own
 
-_OF_SOURCES = frozenset({"url", "bearerToken", "tenant", "apiKey", "applicationKey"})
+_OF_SOURCES = frozenset(
+    {
+        *("url", "bearerToken", "tenant", "apiKey", "applicationKey"),
+        *("accessKeyId", "secretAccessKey", "sessionToken"),
+    }
+)
 """The keys of a source that are secrets or addresses."""
 _MAPPINGS_OF_SOURCES = frozenset({"basicAuth", "headers"})
 _ALLOWED = (

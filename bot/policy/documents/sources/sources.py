@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Discriminator, Tag
 from pydantic.json_schema import SkipJsonSchema
 
+from bot.policy.documents.sources.cloudwatch import CloudWatchSliSpec, CloudWatchSourceSpec
 from bot.policy.documents.sources.datadog import DatadogSliSpec, DatadogSourceSpec
 from bot.policy.documents.sources.json_http import JsonSliSpec, JsonSourceSpec
 from bot.policy.documents.sources.loki import LokiSliSpec, LokiSourceSpec
@@ -41,6 +42,7 @@ SourceSpec = Annotated[
     | Annotated[SqlSourceSpec, Tag("(sql)")]
     | Annotated[JsonSourceSpec, Tag("(json)")]
     | Annotated[DatadogSourceSpec, Tag("(datadog)")]
+    | Annotated[CloudWatchSourceSpec, Tag("(cloudwatch)")]
     | Annotated[PluginSourceSpec, Tag(PLUGIN)],
     Discriminator(_tag_of_source),
 ]
@@ -67,6 +69,7 @@ OtherSliSpec = (
     | Annotated[SqlSliSpec, Tag("(sql)")]
     | Annotated[JsonSliSpec, Tag("(json)")]
     | Annotated[DatadogSliSpec, Tag("(datadog)")]
+    | Annotated[CloudWatchSliSpec, Tag("(cloudwatch)")]
     | Annotated[SkipJsonSchema[PluginSliSpec], Tag(PLUGIN)]
 )
 """What is asked of a source of another type than Prometheus."""
@@ -75,5 +78,6 @@ _TAGS: Mapping[type[BaseModel], str] = {
     SqlSliSpec: "(sql)",
     JsonSliSpec: "(json)",
     DatadogSliSpec: "(datadog)",
+    CloudWatchSliSpec: "(cloudwatch)",
     PluginSliSpec: PLUGIN,
 }

@@ -57,6 +57,38 @@ PROMETHEUS = "events: {}"
             "s.yaml:9:43",
             "did you mean `Europe/London`?",
         ),
+        (
+            broken_service("30d", "{calendar: month, start: 2020-01-21T12:30Z}"),
+            "s.yaml:9:40",
+            "`2020-01-21T12:30Z` names a time zone",
+        ),
+        (broken_service("30d", "{calendar: month, start: first}"), "s.yaml:9:40", "`first` is not a time"),
+        (
+            broken_service("30d", "{calendar: month, start: '2020-01-21 12:30:15'}"),
+            "s.yaml:9:40",
+            "lies within a minute",
+        ),
+        (
+            broken_service("30d", "{calendar: month, start: '1920-01-21'}"),
+            "s.yaml:9:40",
+            "out of range",
+        ),
+        (
+            broken_service("events: {}", "prometheus: {gauge: up, goodWhen: about 99}"),
+            "s.yaml:10:47",
+            "`about 99` is not a condition",
+        ),
+        (
+            broken_service("events: {}", "prometheus: {total: a, bad: b, slices: {goodWhen: '≥ 0.99'}}"),
+            "s.yaml:10:63",
+            "not a share of good events",
+        ),
+        (
+            broken_service("events: {}", "prometheus: {gauge: up, goodwhen: '> 1'}"),
+            "s.yaml:10:37",
+            "did you mean `goodWhen`?",
+        ),
+        (broken_service("events: {}", "prometheus: {ratio: 'sum(a'}"), "s.yaml:10:33", "is not closed"),
         (broken_service("events: {}", ""), "s.yaml:10:12", "nothing to measure"),
         (broken_service("events: {}", "events: {}, downtime: {}"), "s.yaml:10:21", "one SLI"),
         (broken_service("events: {}", "events: {id: x}"), "s.yaml:10:22", "unknown key `id`"),

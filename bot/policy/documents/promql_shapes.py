@@ -30,19 +30,19 @@ FORMS = (
 def check_query(text: str) -> str:
     """Return the text if it is a plain selector, a sum of several, or a full query with `$window`."""
     if WINDOW.search(text):
-        return check_expression(text)
+        return check_expression(text, FORMS)
     selectors = addends(text)
     if len(selectors) > _MOST_ADDENDS:
         raise InvalidValueError(f"{IT} adds more than {_MOST_ADDENDS} selectors", FORMS)
     return " + ".join(map(_checked_selector, selectors))
 
 
-def check_expression(text: str) -> str:
+def check_expression(text: str, allowed: str = "a series selector or a query") -> str:
     """Return the text if it can be a query: a selector, or anything whose brackets and quotes are closed."""
     if not text.strip():
-        raise InvalidValueError("this is empty", "a series selector or a query")
+        raise InvalidValueError("this is empty", allowed)
     if not is_balanced(text):
-        raise InvalidValueError(f"a bracket or a quote in {IT} is not closed", FORMS)
+        raise InvalidValueError(f"a bracket or a quote in {IT} is not closed", allowed)
     return text
 
 

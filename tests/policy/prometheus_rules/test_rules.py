@@ -21,6 +21,7 @@ from bot.catalog.slo import (
     DowntimeSli,
     EventsSli,
     LatencySli,
+    NativeHistogramSli,
     Operator,
     Sli,
 )
@@ -74,6 +75,18 @@ def test_prometheus_takes_the_rules_of_the_example_shop_without_a_word(tmp_path:
     text = file.read_text()
     assert "# - checkout/orders: its events are pushed to the bot" in text
     assert "# - checkout/uptime: it counts the minutes of recorded incidents" in text
+
+
+def test_sums_and_native_histograms_have_rules_too(tmp_path: Path) -> None:
+    both = CounterSli("prometheus", 'a_total{s="x"} + b_total', bad='a_total{s="x",code="500"} + c_total')
+    native = NativeHistogramSli("prometheus", "latency", 's="x"', timedelta(milliseconds=300))
+    for name, sli in (("sum", both), ("native", native)):
+        catalog = catalog_of(sli)
+        folder = tmp_path / name
+        folder.mkdir()
+        (file,) = written(catalog, folder).values()
+        assert promtool("check", "rules", file) == ""
+    assert "increase(a_total + b_total" not in str(rules_of(catalog_of(both)))
 
 
 def test_the_same_policies_give_the_same_file() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.catalog.slo import CounterSli
+from bot.catalog.slo import CounterSli, GaugeSli, RatioSli
 from bot.policy.loader import read
 from bot.policy.policy_set import ExpandedCatalog, PolicySet
 from bot.policy.templates.label_values import LabelKey
@@ -72,6 +72,28 @@ def test_each_value_is_a_service_like_any_other(write: Write) -> None:
         'http_requests_total{service="Cart API"}',
         'sum(increase(http_requests_total{service="Cart API",code=~"5.."}[$window]))',
     )
+
+
+def test_samples_and_sums_hold_the_placeholder_too(write: Write) -> None:
+    document = """
+apiVersion: governor/v1
+kind: Service
+metadata: {name: probes}
+spec:
+  forEach: {label: service}
+  channel: "#ops"
+  slos:
+    - {name: up, objective: 99, window: 30d, sli: {prometheus: {gauge: 'up{service="%{service}"}'}}}
+    - {name: share, objective: 99, window: 30d, sli: {prometheus: {ratio: 'sli{service="%{service}"}'}}}
+    - name: both
+      objective: 99
+      window: 30d
+      sli: {prometheus: {total: 'a{s="%{service}"} + b{s="%{service}"}', bad: 'c{s=~"%{service}"}'}}
+"""
+    up, share, both = made(write, "a.b", shop=document).catalog.services["a-b"].slos
+    assert up.sli == GaugeSli("prometheus", 'up{service="a.b"}')
+    assert share.sli == RatioSli("prometheus", 'sli{service="a.b"}')
+    assert both.sli == CounterSli("prometheus", 'a{s="a.b"} + b{s="a.b"}', 'c{s=~"a\\\\.b"}')
 
 
 def test_while_no_value_is_known_it_stands_for_none(write: Write) -> None:

@@ -2,11 +2,12 @@
 
 import re
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from bot.catalog.window import CalendarUnit, CalendarWindow, RollingWindow
+from bot.http.serializers import window_text as window_code
 from bot.slack.announcements.budget_phrases import forecast_text, window_text
 from tests.support.clock import NOW
 from tests.support.values import budget
@@ -15,6 +16,22 @@ from tests.support.values import budget
 def test_window_of_an_slo_as_text() -> None:
     assert window_text(RollingWindow(timedelta(days=30))) == "30\u00a0d"
     assert window_text(CalendarWindow(CalendarUnit.MONTH)) == "this month"
+    assert window_text(CalendarWindow(CalendarUnit.YEAR, "Europe/London")) == "this year"
+
+
+@pytest.mark.parametrize(
+    ("unit", "text"),
+    [
+        (CalendarUnit.WEEK, "this week (from Tuesday)"),
+        (CalendarUnit.MONTH, "this month (from day 21)"),
+        (CalendarUnit.QUARTER, "this quarter (from 21 January)"),
+        (CalendarUnit.YEAR, "this year (from 21 January)"),
+    ],
+)
+def test_a_window_with_a_start_of_its_own_as_text(unit: CalendarUnit, text: str) -> None:
+    window = CalendarWindow(unit, start=datetime.fromisoformat("2020-01-21T12:30"))
+    assert window_text(window) == text
+    assert window_code(window) == f"calendar {unit} from 2020-01-21T12:30 (UTC)"
 
 
 @pytest.mark.parametrize(

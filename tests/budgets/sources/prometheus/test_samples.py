@@ -8,6 +8,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from bot.budgets.budget import SloState
+from bot.budgets.collector import Collector
+from bot.budgets.ledger.ledger import Ledger
 from bot.budgets.source import (
     Answer,
     Bucket,
@@ -21,9 +24,12 @@ from bot.budgets.source import (
 from bot.budgets.sources.prometheus.source import PrometheusSource
 from bot.budgets.sources.sent_queries import sent_queries
 from bot.catalog.slo import Condition, GaugeSli, GaugeSlicesSli, Operator, RatioSli, Sli
-from bot.catalog.window import Span
+from bot.catalog.window import RollingWindow, Span
+from bot.store.database import Database
 from tests.support.clock import HOUR, MINUTE, NOW
+from tests.support.formula_source import assessed
 from tests.support.servers import running_prometheus
+from tests.support.values import slo
 
 BEGAN = NOW - 3 * HOUR
 LATELY = Span(NOW - HOUR, NOW)
@@ -197,3 +203,33 @@ async def test_samples_narrow_to_a_label(source: PrometheusSource) -> None:
         assert sums(await source.read(source.narrowed(sli, "instance", "a"), LATELY, MINUTE)) == each
         rest = source.narrowed(sli, "instance", "a", others=True)
         assert sums(await source.read(rest, LATELY, MINUTE)) == others
+
+
+async def test_the_ledger_holds_the_same_events_after_many_evaluations(
+    source: PrometheusSource, database: Database
+) -> None:
+    ledger = Ledger(database)
+    kinds = ("up", "query", "ratio", "ratio query", "slices", "wide slices", "slices of a query")
+    slos = {
+        name: slo(name.replace(" ", "-"), sli=COUNTED[name][0], window=RollingWindow(HOUR)) for name in kinds
+    }
+    collector = Collector(ledger, {"prometheus": source})
+    # With the minutes of a bot that was down for a while, and of evaluations twice a minute.
+    for seconds_ago in (3_000, 2_970, 2_940, 2_400, 1_800, 1_740, 1_500, 360, 300, 240, 180, 120, 60, 30, 0):
+        await collector.collect(list(slos.values()), NOW - timedelta(seconds=seconds_ago), MINUTE)
+    for name, promised in slos.items():
+        budget = await assessed(ledger, promised, NOW)
+        assert budget.state is SloState.OK, name
+        assert budget.events is not None
+        assert (budget.events.bad, budget.events.total) == pytest.approx(COUNTED[name][1]), name
+
+
+async def test_a_ratio_in_percent_makes_its_slo_invalid(source: PrometheusSource, database: Database) -> None:
+    ledger, promised = (
+        Ledger(database),
+        slo(sli=RatioSli("prometheus", "percent"), window=RollingWindow(HOUR)),
+    )
+    await Collector(ledger, {"prometheus": source}).collect([promised], NOW, MINUTE)
+    budget = await assessed(ledger, promised, NOW)
+    assert (budget.state, budget.remaining) == (SloState.INVALID, None)
+    assert "not percent: percent" in str(budget.problem)

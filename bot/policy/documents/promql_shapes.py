@@ -30,20 +30,16 @@ FORMS = (
 def check_query(text: str) -> str:
     """Return the text if it is a plain selector, a sum of several, or a full query with `$window`."""
     if WINDOW.search(text):
-        return check_expression(text, FORMS)
+        return _checked_expression(text, FORMS)
     selectors = addends(text)
     if len(selectors) > _MOST_ADDENDS:
         raise InvalidValueError(f"{IT} adds more than {_MOST_ADDENDS} selectors", FORMS)
     return " + ".join(map(_checked_selector, selectors))
 
 
-def check_expression(text: str, allowed: str = "a series selector or a query") -> str:
+def check_expression(text: str) -> str:
     """Return the text if it can be a query: a selector, or anything whose brackets and quotes are closed."""
-    if not text.strip():
-        raise InvalidValueError("this is empty", allowed)
-    if not is_balanced(text):
-        raise InvalidValueError(f"a bracket or a quote in {IT} is not closed", allowed)
-    return text
+    return _checked_expression(text, "a series selector or a query")
 
 
 def check_selector(text: str) -> str:
@@ -71,6 +67,14 @@ def check_histogram(text: str) -> str:
         raise InvalidValueError(f"{IT} is not a metric name", f"{example}; matchers belong under `match`")
     if text.endswith("_bucket"):
         raise InvalidValueError(f"{IT} is one series of the histogram", f"{example}, without `_bucket`")
+    return text
+
+
+def _checked_expression(text: str, allowed: str) -> str:
+    if not text.strip():
+        raise InvalidValueError("this is empty", allowed)
+    if not is_balanced(text):
+        raise InvalidValueError(f"a bracket or a quote in {IT} is not closed", allowed)
     return text
 
 

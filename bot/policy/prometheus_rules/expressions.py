@@ -3,6 +3,10 @@
 InexpressibleError    no rule can measure the SLI; the message says why
 """
 
+from datetime import timedelta
+
+import promql_parser
+
 from bot.budgets.sources.prometheus.histograms import boundary_pattern, native_counters
 from bot.catalog.slo import (
     CounterSli,
@@ -20,6 +24,7 @@ from bot.policy.prometheus_rules.counted import CountedSli
 from bot.policy.prometheus_rules.sampled import CountedSamples, sampled, slices
 
 Expressed = CountedSli | CountedSamples
+_ANY_WINDOW = timedelta(minutes=5)
 
 
 class InexpressibleError(Exception):
@@ -52,6 +57,18 @@ def expressed(sli: Sli) -> Expressed:
             )
         case _:
             raise InexpressibleError("its source is not a Prometheus")
+
+
+def check_promql(sli: Expressed) -> None:
+    """Raise `InexpressibleError` where a query of the policy is in another language, such as MetricsQL.
+
+    Prometheus would refuse the whole file for one.
+    """
+    for text in (sli.events(_ANY_WINDOW), sli.errors(_ANY_WINDOW), sli.missing):
+        try:
+            promql_parser.parse(text)
+        except ValueError as error:
+            raise InexpressibleError(f"its query is not PromQL: {error}") from error
 
 
 def _counters(sli: CounterSli) -> CountedSli:

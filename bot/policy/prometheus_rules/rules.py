@@ -21,7 +21,7 @@ from bot.catalog.sources import PrometheusSettings
 from bot.catalog.window import RollingWindow
 from bot.formatting import duration_code
 from bot.policy.prometheus_rules.evidence import evidence_for, lower_bound
-from bot.policy.prometheus_rules.expressions import Expressed, InexpressibleError, expressed
+from bot.policy.prometheus_rules.expressions import Expressed, InexpressibleError, check_promql, expressed
 from bot.policy.prometheus_rules.sampled import CountedSamples
 from bot.policy.prometheus_rules.texts import burn_annotations, missing_annotations
 
@@ -99,7 +99,10 @@ def _expressed(catalog: Catalog, slo: Slo, policy: ErrorBudgetPolicy) -> Express
     if isinstance(sli, CountedSamples) and sli.every > min(shortest, _BASE):
         code = duration_code(sli.every)
         raise InexpressibleError(f"its slices of {code} are longer than the shortest window")
-    return sli if settings is None else replace(sli, delay=settings.delay)
+    if settings is not None:
+        sli = replace(sli, delay=settings.delay)
+    check_promql(sli)
+    return sli
 
 
 class _SloRules:

@@ -152,10 +152,13 @@ def test_a_calendar_window_has_burn_alerts_and_no_sum_of_its_budget(tmp_path: Pa
 
 COUNTERS = CounterSli("prometheus", "requests_total", bad="failed_total")
 AT_LEAST_99 = Condition(Operator.AT_LEAST, Decimal("0.99"))
+METRICSQL = CounterSli(
+    "prometheus", "sum(increase(requests_total[$window]))", bad="union(failed_total, lost_total)[$window]"
+)
 LONG_SLICES = CounterSlicesSli(COUNTERS, timedelta(minutes=10), AT_LEAST_99)
 
 
-@pytest.mark.parametrize("sli", [EventsSli(), DowntimeSli(), PluginSli("lake", "{}"), LONG_SLICES])
+@pytest.mark.parametrize("sli", [EventsSli(), DowntimeSli(), PluginSli("lake", "{}"), LONG_SLICES, METRICSQL])
 def test_what_no_prometheus_measures_is_left_out_with_the_reason(sli: Sli) -> None:
     exported = export(catalog_of(sli))
     assert not exported.groups

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bot.budgets.small_budgets import SmallBudget
     from bot.diagnostics.flag_guards import GuardFinding
     from bot.policy.faults import PolicyFault
-    from bot.policy.imported import Imported
+    from bot.policy.imported import ImportSummary
     from bot.policy.policy_set import ExpandedCatalog, PolicySet
 
 _TIMEOUT = timedelta(seconds=5)
@@ -72,7 +72,7 @@ def check(
                 "small_budgets": {each.slo.key: each.words for each in small},
                 "flag_guards": [asdict(each) for each in guards],
                 "imported": {
-                    "documents": len(imported.readings),
+                    "documents": imported.documents,
                     "slos": imported.slos,
                     "omissions": imported.omissions,
                     "passed_over": [each._asdict() for each in imported.passed_over],
@@ -94,11 +94,11 @@ def check(
         say(f"{finding.slo}: {finding.words}; {finding.fix}")
 
 
-def _say_imported(imported: "Imported") -> None:
+def _say_imported(imported: "ImportSummary") -> None:
     """Print what became of other tools' documents, if there are any."""
-    if not imported.readings:
+    if not imported.documents:
         return
-    documents = counted(len(imported.readings), "document")
+    documents = counted(imported.documents, "document")
     say(f"{documents} of other tools: {counted(imported.slos, 'SLO')}{_omissions(imported.omissions)}")
     for file, line, reason in imported.passed_over:
         say(f"{file}:{line}: passed over: {reason}")

@@ -5,7 +5,7 @@ name the file and line of the other tool's document.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -58,39 +58,26 @@ class PassedOver(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class ImportSummary:
+    """What became of other tools' documents, in figures. `folders` are those outside of the policies' own.
+
+    `omissions` is how many things of the documents are not carried over.
+    """
+
+    documents: int = 0
+    slos: int = 0
+    omissions: int = 0
+    passed_over: tuple[PassedOver, ...] = ()
+    folders: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Imported:
-    """What became of other tools' documents. `folders` are those that were looked into."""
+    """The policies' documents with those that were made of other tools', and the faults of these."""
 
     sources: Sequence[ParsedDocument] = ()
     faults: Sequence[PolicyFault] = ()
-    folders: Sequence[Path] = ()
-    readings: Sequence[Reading] = ()
-    services: ImportedServices | None = None
-
-    @property
-    def slos(self) -> int:
-        """How many SLOs were read."""
-        return sum(len(reading.slos) for reading in self.readings)
-
-    @property
-    def passed_over(self) -> list[PassedOver]:
-        """The documents that are right, but hold nothing that can be measured."""
-        return [
-            PassedOver(
-                reading.document.file, reading.document.line_of(reading.refused_at), str(reading.refusal)
-            )
-            for reading in self.readings
-            if reading.is_unsupported
-        ]
-
-    @property
-    def omissions(self) -> int:
-        """How many things of the documents are not carried over."""
-        return sum(
-            note.kind is NoteKind.OMITTED
-            for reading in self.readings
-            for note in (self.services.notes_of(reading) if self.services else reading.notes)
-        )
+    summary: ImportSummary = field(default_factory=ImportSummary)
 
 
 def import_slos(
@@ -167,14 +154,24 @@ class _Importing:
         services = services_of(self._readings, _own_services(self._sources))
         self._faults += [_refusal(reading) for reading, _ in self._readings if _is_fault(reading)]
         self._faults += map(_service_fault, services.faults)
-        readings = [reading for reading, _ in self._readings]
-        return Imported(
-            _merged(self._sources, services.services),
-            self._faults,
-            [folder for folder in folders if not _is_same(folder, self._root)],
-            readings,
-            services,
+        summary = ImportSummary(
+            documents=len(self._readings),
+            slos=sum(len(reading.slos) for reading, _ in self._readings),
+            omissions=sum(
+                note.kind is NoteKind.OMITTED
+                for reading, _ in self._readings
+                for note in services.notes_of(reading)
+            ),
+            passed_over=tuple(
+                PassedOver(
+                    reading.document.file, reading.document.line_of(reading.refused_at), str(reading.refusal)
+                )
+                for reading, _ in self._readings
+                if reading.is_unsupported
+            ),
+            folders=tuple(folder for folder in folders if not _is_same(folder, self._root)),
         )
+        return Imported(_merged(self._sources, services.services), self._faults, summary)
 
     def _of_policies(
         self,

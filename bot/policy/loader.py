@@ -18,7 +18,7 @@ from bot.policy.documents.documents import API_VERSION, KINDS, Document, Service
 from bot.policy.faults import PolicyError, PolicyFault, did_you_mean, quoted
 from bot.policy.formats.foreign_documents import is_recognized
 from bot.policy.formats.foreign_files import plainer
-from bot.policy.imported import Imported, import_slos
+from bot.policy.imported import ImportSummary, import_slos
 from bot.policy.policy_set import PolicySet
 from bot.policy.rules.dependencies import dependency_faults
 from bot.policy.rules.freeze_windows import freeze_window_faults
@@ -148,7 +148,7 @@ class _Reading:
     def __init__(self, environ: Mapping[str, str], compose: Compose) -> None:
         self.faults: list[PolicyFault] = []
         self.sources: list[ParsedDocument] = []
-        self.imported = Imported()
+        self.imported = ImportSummary()
         self._foreign: list[tuple[SourceText, Node]] = []
         self._environ = environ
         self._compose = compose
@@ -224,9 +224,10 @@ class _Reading:
 
     def import_slos(self, folder: Path) -> None:
         """Make Service documents of the SLO documents of other tools, here and in the folders to import."""
-        self.imported = import_slos(folder, self.sources, self._foreign, self._environ)
-        self.faults += self.imported.faults
-        self.sources = list(self.imported.sources or self.sources)
+        imported = import_slos(folder, self.sources, self._foreign, self._environ)
+        self.faults += imported.faults
+        self.sources = list(imported.sources or self.sources)
+        self.imported = imported.summary
 
     def policies(self) -> PolicySet:
         """Validate every document, alone and together; return the valid ones."""

@@ -7,7 +7,7 @@ from bot.catalog.catalog import Catalog
 from bot.policy.catalog_builder import assemble
 from bot.policy.documents.documents import Document
 from bot.policy.faults import PolicyError, PolicyFault
-from bot.policy.imported import Imported
+from bot.policy.imported import ImportSummary
 from bot.policy.templates.label_values import DiscoveryRequest, LabelKey
 from bot.policy.templates.templates import Template, expand
 
@@ -32,7 +32,7 @@ class PolicySet:
     documents: tuple[Document, ...]
     names: Mapping[str, str]
     templates: tuple[Template, ...]
-    imported: Imported = field(default_factory=Imported)
+    imported: ImportSummary = field(default_factory=ImportSummary)
 
     @property
     def discovery_requests(self) -> list[DiscoveryRequest]:

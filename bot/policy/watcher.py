@@ -283,7 +283,7 @@ def _read_all(
         policies = read(folder, environ)
     except PolicyError as broken:
         return None, broken.faults, broken.folders
-    return policies, (), tuple(policies.imported.folders)
+    return policies, (), policies.imported.folders
 
 
 def _identities(paths: Sequence[Path]) -> Identities:

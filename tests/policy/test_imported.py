@@ -9,9 +9,11 @@ import pytest
 from bot.catalog.catalog import Catalog
 from bot.catalog.slo import CounterSli
 from bot.policy.faults import PolicyError, PolicyFault
+from bot.policy.formats.services import ImportRules, services_of
 from bot.policy.loader import load, read, read_over
 from bot.policy.templates.label_values import LabelKey
 from tests.policy.conftest import SERVICE, WORKSPACE, Write, indented
+from tests.policy.formats.foreign_texts import read_one
 
 SLOTH = """\
 version: prometheus/v1
@@ -180,15 +182,20 @@ def test_what_cannot_be_measured_is_passed_over_and_known(write: Write) -> None:
     assert (Path(file).name, line, "plug-in `c`" in reason) == ("s.yaml", 4, True)
 
 
-def test_names_become_names_of_policies(write: Write) -> None:
+def notes(tmp_path: Path, text: str) -> list[str]:
+    """Return what is said of a document's services."""
+    reading = read_one(tmp_path, text)
+    services = services_of([(reading, ImportRules("prometheus"))], {}, needs_channel=False)
+    return [note.message for note in services.notes_of(reading) if note not in reading.notes]
+
+
+def test_names_become_names_of_policies(write: Write, tmp_path: Path) -> None:
     text = SLOTH.replace("service: checkout", "service: Check_Out").replace(
         "name: errors", "name: errors.5xx"
     )
     policies = read(write(w=workspace(FOR_ALL), s=text), {})
     assert keys(policies.expanded({}).catalog) == ["check-out/errors-5xx"]
-    (reading,) = policies.imported.readings
-    assert policies.imported.services is not None
-    assert [note.message for note in policies.imported.services.notes_of(reading)] == [
+    assert notes(tmp_path, text) == [
         "the name `Check_Out` becomes `check-out`",
         "the name `errors.5xx` becomes `errors-5xx`",
     ]
@@ -225,13 +232,12 @@ def test_slos_of_one_service_that_group_different_series_are_services_of_their_o
     ]
 
 
-def test_of_several_labels_the_first_has_services(write: Write) -> None:
-    policies = read(write(w=WORKSPACE, s=GROUPED.replace("[route]", "[route, method]")), {})
+def test_of_several_labels_the_first_has_services(write: Write, tmp_path: Path) -> None:
+    text = GROUPED.replace("[route]", "[route, method]")
+    policies = read(write(w=WORKSPACE, s=text), {})
     assert [request.key.label for request in policies.discovery_requests] == ["route"]
     assert policies.imported.omissions == 1
-    (reading,) = policies.imported.readings
-    assert policies.imported.services is not None
-    assert [note.message for note in policies.imported.services.notes_of(reading)] == [
+    assert notes(tmp_path, text) == [
         "each value of `route` gets a service; those of `method` are counted together"
     ]
 

@@ -116,13 +116,14 @@ class ImportedServices:
     """The services of documents, and what is to be said of the documents because of them."""
 
     services: list[ImportedService] = field(default_factory=list)
-    notes: list[tuple[Reading, Note]] = field(default_factory=list)
+    notes: dict[int, list[Note]] = field(default_factory=dict)
+    """The notes by the identity of the reading that they belong to."""
     faults: list[ServiceFault] = field(default_factory=list)
     without_channel: list[str] = field(default_factory=list)
 
     def notes_of(self, reading: Reading) -> tuple[Note, ...]:
         """Return all notes on one document."""
-        return (*reading.notes, *(note for of, note in self.notes if of is reading))
+        return (*reading.notes, *self.notes.get(id(reading), ()))
 
 
 def services_of(
@@ -160,7 +161,6 @@ class _Building:
         self._needs_channel = needs_channel
         self._result = ImportedServices()
         self._entries: dict[tuple[str, str], list[_Entry]] = {}
-        self._noted: set[tuple[int, Note]] = set()
 
     def add(self, reading: Reading, slo: ReadSlo, rules: ImportRules) -> None:
         """Add one SLO to its service."""
@@ -339,10 +339,9 @@ class _Building:
                 self._note(reading, NoteKind.WARNING, ("metadata", "annotations", key), message)
 
     def _note(self, reading: Reading, kind: NoteKind, path: KeyPath, message: str) -> None:
-        note = Note(kind, path, message)
-        if (id(reading), note) not in self._noted:
-            self._noted.add((id(reading), note))
-            self._result.notes.append((reading, note))
+        note, notes = Note(kind, path, message), self._result.notes.setdefault(id(reading), [])
+        if note not in notes:
+            notes.append(note)
 
 
 def _default(

@@ -179,6 +179,7 @@ def test_time_slices_of_a_gauge_are_good_by_their_share_of_good_moments() -> Non
         {"thresholdMetric": source("saturation")}, budgetingMethod="Timeslices", objectives=[objective]
     )
     assert sli(text) == {"gauge": "(saturation) < bool 0.5", "slices": {"of": "1m", "goodWhen": ">= 0.9"}}
+    assert "looked at once a minute" in notes(READER, text, NoteKind.CHANGED)[0]
 
 
 def test_ratio_time_slices_are_the_mean_of_the_slices_ratios() -> None:

@@ -29,6 +29,7 @@ _AS_RATIO: Final = (
     "the events cannot be counted one by one from these queries; the mean over time of their ratio counts"
 )
 _ONLY_COUNTS: Final = "of {} only occurrences are counted: by `total`, and by `good` or `bad`"
+_LOOKED_AT: Final = "the value is looked at once a minute: that many moments of a slice are good or bad"
 _SAMPLED: Final = "the ratio is asked for once a minute over the last {}, not once a slice"
 
 
@@ -110,6 +111,7 @@ def threshold_indicator(
     _check_query(threshold, query)
     if method is BudgetingMethod.TIMESLICES and slices is not None:
         # Of a gauge that is 0 or 1, the mean over a slice is the share of its good moments.
+        objective.note(NoteKind.CHANGED, "timeSliceTarget", _LOOKED_AT)
         compared = f"({query}) {operator} bool {number}"
         good = f">= {plain(_slice_target(objective))}"
         return Indicator({metric.source: {"gauge": compared, "slices": {"of": slices[0], "goodWhen": good}}})

@@ -1,21 +1,29 @@
-"""SLIs of sources that count by two queries in a language of their own: Loki and Datadog. Pure."""
+"""SLIs of sources that count all events and a part of them in a way of their own, not Prometheus'. Pure."""
 
 from collections.abc import Mapping
 from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 
+from bot.policy.documents.sources.cloudwatch import CloudWatchSliSpec
 from bot.policy.documents.sources.datadog import DatadogSliSpec
 from bot.policy.documents.sources.loki import LokiSliSpec
 from bot.policy.faults import quoted
 from bot.policy.formats.queries import QueryError
 
-NAMES: Final[Mapping[str, str]] = {"loki": "Loki", "datadog": "Datadog"}
+CLOUDWATCH: Final = "cloudwatch"
+NAMES: Final[Mapping[str, str]] = {"loki": "Loki", "datadog": "Datadog", CLOUDWATCH: "CloudWatch"}
 """The types of such sources, and what other tools call them."""
-_MODELS: Final[Mapping[str, type[BaseModel]]] = {"loki": LokiSliSpec, "datadog": DatadogSliSpec}
+QUERIED: Final = frozenset({"loki", "datadog"})
+"""Those of them that are asked by a query in one text."""
+_MODELS: Final[Mapping[str, type[BaseModel]]] = {
+    "loki": LokiSliSpec,
+    "datadog": DatadogSliSpec,
+    CLOUDWATCH: CloudWatchSliSpec,
+}
 
 
-def counted_sli(source_type: str, spec: Mapping[str, str]) -> dict[str, Any]:
+def counted_sli(source_type: str, spec: Mapping[str, Any]) -> dict[str, Any]:
     """Return what stands under a source's name in an SLI; raises `QueryError` where its source refuses it."""
     try:
         _MODELS[source_type].model_validate(dict(spec))

@@ -360,6 +360,7 @@ def test_objects_in_other_documents_are_found() -> None:
             slo({"ratioMetric": {"rawType": "success", "raw": source("x", type="Governor")}}),
             "sli` is missing",
         ),
+        (slo(counted("CloudWatch", "SELECT SUM(a)", "SELECT SUM(b)")), "read by `namespace`, `metricName`"),
         (slo(counted("Datadog", "avg:a{*}", "avg:b{*}")), "Datadog: `avg:a{*}` does not count events"),
         (slo(counted("Loki", "{app=~'.+'}", LINES)), "does not count the events in $window"),
         (slo({"thresholdMetric": source("x", type="Datadog")}), "of Datadog only occurrences are counted"),
@@ -478,6 +479,34 @@ def test_lines_of_loki_and_counts_of_datadog() -> None:
     hits, errors = "sum:web.hits{*}.as_count()", "sum:web.hits{code:500}.as_count()"
     datadog = slo(counted("Datadog", hits, errors, metricSourceRef="My_Datadog"))
     assert read_slo(READER, datadog)["sli"] == {"my-datadog": {"total": hits, "bad": errors}}
+
+
+def test_metrics_of_cloudwatch() -> None:
+    def metric(name: str, **more: Any) -> dict[str, Any]:
+        spec = {"namespace": "AWS/ApplicationELB", "metricName": name, **more}
+        return {"metricSource": {"metricSourceRef": "aws", "type": "CloudWatch", "spec": spec}}
+
+    total = metric("RequestCount", dimensions=[{"name": "LoadBalancer", "value": "app/shop/1"}])
+    bad = metric("HTTPCode_Target_5XX_Count", stat="Sum", dimensions={"LoadBalancer": "app/shop/1"})
+    assert read_slo(READER, slo({"ratioMetric": {"counter": False, "total": total, "bad": bad}}))["sli"] == {
+        "aws": {
+            "metrics": {
+                "bad": {
+                    "namespace": "AWS/ApplicationELB",
+                    "metric": "HTTPCode_Target_5XX_Count",
+                    "dimensions": {"LoadBalancer": "app/shop/1"},
+                    "stat": "Sum",
+                },
+                "total": {
+                    "namespace": "AWS/ApplicationELB",
+                    "metric": "RequestCount",
+                    "dimensions": {"LoadBalancer": "app/shop/1"},
+                },
+            },
+            "bad": "bad",
+            "total": "total",
+        }
+    }
 
 
 def test_fields_that_nobody_knows_are_noted() -> None:

@@ -14,6 +14,7 @@ from typing import Any, Final
 from bot.durations import parse_duration
 from bot.policy.documents.promql_shapes import is_balanced
 from bot.policy.formats.counted_queries import NAMES as COUNTED
+from bot.policy.formats.counted_queries import QUERIED
 from bot.policy.formats.objectives import plain
 from bot.policy.formats.openslo.counters import WINDOW
 from bot.policy.formats.openslo.indicators import BudgetingMethod
@@ -49,7 +50,7 @@ def indicator_of(sli: Mapping[str, Any], source_type: str = PROMETHEUS) -> Writt
     if source in ("events", "downtime") and not spec:
         metric = _metric(source, _OWN_TYPE, key="sli")
         return WrittenIndicator(_raw(metric, "success"), remarks=(_PUSHED.format(source),))
-    if source_type.casefold() in COUNTED and "total" in spec:
+    if source_type.casefold() in QUERIED and "total" in spec:
         return _counters(source, spec, COUNTED[source_type.casefold()])
     form = next((key for key in _FORMS if key in spec), None)
     if source_type != PROMETHEUS or form is None:

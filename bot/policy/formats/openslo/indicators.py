@@ -12,8 +12,8 @@ from enum import StrEnum
 from typing import Any, Final
 
 from bot.durations import parse_duration
+from bot.policy.formats.counted_queries import CLOUDWATCH, counted_sli
 from bot.policy.formats.counted_queries import NAMES as COUNTED
-from bot.policy.formats.counted_queries import counted_sli
 from bot.policy.formats.noted_fields import NotedFields
 from bot.policy.formats.objectives import plain
 from bot.policy.formats.openslo.counters import counters_of, has_placeholder, increase_of, over
@@ -129,7 +129,10 @@ def _two_counts(ratio: NotedFields, parts: dict[str, Metric], method: BudgetingM
             None, _ONLY_COUNTS.format(COUNTED[next(iter(parts.values())).type]), is_unsupported=True
         )
     ratio.ignore("counter", "incremental")
-    spec = {key: over(metric.query, "$window") for key, metric in parts.items()}
+    spec: dict[str, Any] = {key: over(metric.query, "$window") for key, metric in parts.items()}
+    if total.type == CLOUDWATCH:
+        spec = {"metrics": {key: dict(metric.settings) for key, metric in parts.items()}}
+        spec |= {key: key for key in parts}
     try:
         return Indicator({total.source: counted_sli(total.type, spec)}, source_type=total.type)
     except QueryError as error:

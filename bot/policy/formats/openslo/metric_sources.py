@@ -3,10 +3,11 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from bot.policy.documents.objectives import BUILT_IN_SLIS
+from bot.policy.formats.counted_queries import CLOUDWATCH
 from bot.policy.formats.counted_queries import NAMES as COUNTED
 from bot.policy.formats.noted_fields import NotedFields
 from bot.policy.formats.openslo.counters import is_promql
@@ -37,6 +38,9 @@ _PROMETHEUS_TYPES: Final = frozenset(
 _SQL_TYPES: Final = frozenset(
     {"sql", "redshift", "bigquery", "snowflake", "postgres", "postgresql", "mysql", "clickhouse", "athena"}
 )
+_CLOUDWATCH_FORM: Final = (
+    "of CloudWatch a metric is read by `namespace`, `metricName`, `dimensions` and `stat`"
+)
 _QUERY_KEYS: Final = ("query", "promql", "expr")
 
 
@@ -51,6 +55,8 @@ class Metric:
     source: str
     query: str
     fields: NotedFields
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """What names a metric where no query does."""
 
 
 def metric_of(fields: NotedFields, objects: OpenSloObjects, source: str) -> Metric:
@@ -95,6 +101,8 @@ def _alpha(fields: NotedFields, source: str) -> Metric:
     kind, language = fields.required_text("source"), fields.text("queryType")
     query = fields.required_text("query")
     _check_type(fields, "source", kind)
+    if _plain(kind) == CLOUDWATCH:
+        raise fields.refusal("query", _CLOUDWATCH_FORM, is_unsupported=True)
     if _plain(kind) in COUNTED:
         return Metric(_plain(kind), _name(None, source, kind), query, fields)
     if language is not None and language.casefold() != "promql":
@@ -111,6 +119,8 @@ def _asked(fields: NotedFields, kind: str, key: str, source: str) -> Metric:
             raise spec.unlike("sli", "events or downtime", sli)
         return Metric(GOVERNOR, source, sli, spec)
     _check_type(fields, key, kind)
+    if _plain(kind) == CLOUDWATCH:
+        return Metric(CLOUDWATCH, source, "", spec, _cloudwatch(spec))
     keys = [each for each in _QUERY_KEYS if each in spec]
     if not keys:
         raise spec.refusal(None, f"{spec.where('query')} is missing")
@@ -120,6 +130,27 @@ def _asked(fields: NotedFields, kind: str, key: str, source: str) -> Metric:
             spec.ignore(name)
             spec.note(NoteKind.OMITTED, name, f"`{name}` is not known beside a query")
     return Metric(_plain(kind) if _plain(kind) in COUNTED else PROMETHEUS, source, query, spec)
+
+
+def _cloudwatch(spec: NotedFields) -> dict[str, Any]:
+    """Return a metric of CloudWatch, as AWS names its parts."""
+    if "namespace" not in spec:
+        raise spec.refusal(None, _CLOUDWATCH_FORM, is_unsupported=True)
+    found: dict[str, Any] = {
+        "namespace": spec.required_text("namespace"),
+        "metric": spec.required_text("metricName" if "metricName" in spec else "metric"),
+    }
+    written = spec.value.get("dimensions")
+    if isinstance(written, dict):
+        dimensions = spec.mapping("dimensions")
+        found["dimensions"] = {name: dimensions.text(name) for name in written} if dimensions else {}
+    elif written is not None:
+        each = [
+            (one.required_text("name"), one.required_text("value")) for one in spec.mappings("dimensions")
+        ]
+        found["dimensions"] = dict(each)
+    statistic = spec.text("stat" if "stat" in spec else "statistic")
+    return found if statistic is None else found | {"stat": statistic}
 
 
 def _check_type(fields: NotedFields, key: str, kind: str) -> None:
@@ -177,6 +208,8 @@ def note_connection(name: str, spec: NotedFields) -> None:
     settings = {"type": _plain(kind)} if _plain(kind) in COUNTED else {}
     if isinstance(url, str) and url.startswith("http"):
         settings["url"] = url.rstrip("/")
+    elif _plain(kind) == CLOUDWATCH:
+        settings["region"] = str(details.get("region", "…"))
     elif _plain(kind) != "datadog":
         settings["url"] = "…"
     lines = json.dumps({name_of(name) or name: settings}, ensure_ascii=False).replace('"', "")

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from bot.policy.faults import dotted
 from bot.policy.formats.foreign_documents import documents_in
+from bot.policy.formats.foreign_files import read_files
 from bot.policy.formats.noted_fields import leaves
 from bot.policy.formats.own_format import as_document
 from bot.policy.formats.reading import ForeignDocument, KeyPath, Reading
@@ -147,6 +149,26 @@ def test_whatever_is_written_there_is_read_or_refused(value: Value) -> None:
     for service in services.services:
         (again,) = yaml.safe_load_all(as_document(service, services, readings))
         assert again["metadata"]["name"] == service.name
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.sampled_from(list(TEXTS.values())),
+    st.integers(0, 600),
+    st.integers(0, 30),
+    st.text(max_size=10) | st.sampled_from(["{{ .Values.a }}", "\n---\n", ": ", "&a ", "*a", "!!x ", "\t"]),
+)
+def test_a_file_in_which_something_was_overwritten_is_read_or_has_a_fault(
+    text: str, begin: int, length: int, put: str
+) -> None:
+    written = text[:begin] + put + text[begin + length :]
+    with TemporaryDirectory() as folder:
+        file = Path(folder, "slo.yaml")
+        file.write_text(written, encoding="utf-8", errors="replace")
+        found = read_files([file], FORMATS)
+        readings = [*FORMATS.read(found.documents, "prometheus"), *found.refused]
+        assert readings or found.faults or found.without == [file]
+        services_of([(reading, ImportRules("prometheus")) for reading in readings], {})
 
 
 def changed(value: object) -> object:

@@ -188,7 +188,7 @@ def _header_name(text: str) -> str:
 def _parameter_name(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*(?:\[\])?", text) or text in _OWN_PARAMETERS:
         raise InvalidValueError(
-            f"{IT} is not the name of a further parameter",
+            f"`{text}` is not the name of a further parameter",
             f"a name such as dedup; not {', '.join(_OWN_PARAMETERS)}",
         )
     return text

@@ -17,10 +17,11 @@ _OF_SOURCES = frozenset(
     {
         *("url", "bearerToken", "tenant", "apiKey", "applicationKey"),
         *("accessKeyId", "secretAccessKey", "sessionToken"),
+        *("caFile", "certFile", "keyFile"),
     }
 )
 """The keys of a source that are secrets or addresses."""
-_MAPPINGS_OF_SOURCES = frozenset({"basicAuth", "headers"})
+_MAPPINGS_OF_SOURCES = frozenset({"basicAuth", "headers", "params"})
 _ALLOWED = (
     "addresses and credentials of sources, flag backends, paging systems and webhooks, "
     "or the name under `spec.variables` of the Workspace document"

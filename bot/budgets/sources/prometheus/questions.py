@@ -10,7 +10,7 @@ from bot.budgets.sources.prometheus.api import WINDOW
 from bot.budgets.sources.prometheus.counters import Counters, named, totals
 from bot.budgets.sources.prometheus.histograms import boundary_pattern, native_counters
 from bot.budgets.sources.prometheus.samples import MOST_TOGETHER, SampledSli, interval_s, is_selector
-from bot.budgets.sources.prometheus.selectors import addends, families, parse
+from bot.budgets.sources.prometheus.selectors import addends, families, parse, with_any_spelling
 from bot.catalog.slo import (
     CounterSli,
     CounterSlicesSli,
@@ -78,7 +78,7 @@ def selectors_of(sli: Sli) -> list[str]:
 def _selectors(text: str) -> list[str]:
     """Return the addends of a sum of selectors; a query, or another text, is one by itself."""
     if WINDOW in text:
-        return [text]
+        return [with_any_spelling(text)]
     parts = [part.strip() for part in addends(text)]
     return parts if len(parts) > 1 else [text]
 

@@ -22,7 +22,7 @@ from bot.budgets.sources.prometheus import promql
 from bot.budgets.sources.prometheus.api import WINDOW, PrometheusApi
 from bot.budgets.sources.prometheus.counters import Series
 from bot.budgets.sources.prometheus.events import instant
-from bot.budgets.sources.prometheus.selectors import parse
+from bot.budgets.sources.prometheus.selectors import parse, with_any_spelling
 from bot.budgets.sources.prometheus.slices import bucket_of
 from bot.catalog.slo import GaugeSli, GaugeSlicesSli, RatioSli
 
@@ -171,7 +171,7 @@ def _mean(sli: GaugeSlicesSli, known: str) -> str:
 
 def _evaluated(query: str) -> str:
     # The line break ends a comment that the query may end with.
-    return f"({query.replace(WINDOW, RATIO_WINDOW)}\n)"
+    return f"({with_any_spelling(query.replace(WINDOW, RATIO_WINDOW))}\n)"
 
 
 def _within(length_s: int) -> str:

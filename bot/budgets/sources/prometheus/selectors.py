@@ -16,12 +16,15 @@ from math import prod
 
 from bot.budgets.sources.prometheus.bounds import BOUND, bound_of, spellings
 
+_TEXT = r""""(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`[^`]*`"""
 _METRIC = re.compile(r"\s*([a-zA-Z_:][a-zA-Z0-9_:]*)\s*")
 _COUNTER = re.compile("(.+)_(?:total|count|bucket|sum)")
 _MATCHER = re.compile(
     r"""\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*(=~|!~|!=|=)\s*("(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`[^`]*`)\s*(?:,|(?=\}))"""
 )
-_TOKEN = re.compile(r"""(?s)"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`[^`]*`|.""")
+_TOKEN = re.compile(rf"(?s){_TEXT}|.")
+# Of what stands in quotes, nothing is a matcher.
+_BOUND_MATCHER = re.compile(rf"(?P<before>[{{,]\s*){BOUND}\s*(?P<operator>!?=)\s*(?P<value>{_TEXT})|{_TEXT}")
 _END = re.compile(r"\s*\}\s*$")
 _ESCAPE = re.compile(r"\\(.)")
 _ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\", '"': '"', "'": "'"}
@@ -79,6 +82,18 @@ class JoinedSelector:
     text: str
     by: tuple[str, ...]
     values: tuple[tuple[str, ...], ...]
+
+
+def with_any_spelling(query: str) -> str:
+    """Return a query in which every matcher of a bucket's bound matches the number, however it is spelt."""
+
+    def matching(found: re.Match[str]) -> str:
+        value = _unquoted(found["value"]) if found["value"] else None
+        if value is None or bound_of(value) is None:
+            return found[0]
+        return f"{found['before']}{_matcher(BOUND, found['operator'], value, '').text}"
+
+    return _BOUND_MATCHER.sub(matching, query)
 
 
 def addends(text: str) -> list[str]:

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from bot.budgets.source import Answer, Bucket, LateReading, NoSeriesError, SourceError, buckets_of
 from bot.budgets.sources.prometheus.bounds import bound_of, spellings
+from bot.budgets.sources.prometheus.selectors import with_any_spelling
 from bot.budgets.sources.prometheus.source import PrometheusSource
 from bot.budgets.sources.sent_queries import sent_queries
-from bot.catalog.slo import Condition, CounterSli, CounterSlicesSli, LatencySli, Operator, Sli
+from bot.catalog.slo import Condition, CounterSli, CounterSlicesSli, LatencySli, Operator, RatioSli, Sli
 from bot.catalog.window import Span
 from tests.support.clock import HOUR, MINUTE, NOW
 from tests.support.servers import running_prometheus
@@ -163,6 +164,34 @@ def test_every_spelling_of_a_bound_is_the_same_number(number: float) -> None:
     }
     assert {bound_of(text) for text in texts} == {bound_of(repr(number))}
     assert all(float(text) == number for text in spellings(repr(number)))
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ('x_bucket{le="5"}', r'x_bucket{le=~"5\\.0|5"}'),
+        ("sum(rate(x_bucket{a=\"b\", le!='0.5'}[5m]))", r'sum(rate(x_bucket{a="b", le!~"0\\.5"}[5m]))'),
+        ('x{le="+Inf"} / y{le=~"5"}', 'x{le="+Inf"} / y{le=~"5"}'),
+        ("""x{a="{le='5'}",file="5",le=`5`}""", r"""x{a="{le='5'}",file="5",le=~"5\\.0|5"}"""),
+        ("sum by (le) (x) == 5", "sum by (le) (x) == 5"),
+    ],
+)
+def test_a_bound_within_a_query_is_a_number(query: str, expected: str) -> None:
+    assert with_any_spelling(query) == expected
+
+
+@pytest.mark.parametrize("bound", ["5", "5.0"])
+async def test_a_query_finds_its_bucket_on_both_sides_of_an_upgrade(
+    source: PrometheusSource, bound: str
+) -> None:
+    good = f'sum(increase(latency_bucket{{service="shop",le="{bound}"}}[$window]))'
+    counted = CounterSli("p", "sum(increase(latency_count[$window]))", good=good)
+    slow = f'1 - sum(rate(latency_bucket{{le="{bound}"}}[5m])) / sum(rate(latency_count[5m]))'
+    for half in (Span(NOW - 55 * MINUTE, NOW - 25 * MINUTE), Span(NOW - 14 * MINUTE, NOW)):
+        for sli in (counted, RatioSli("p", slow)):
+            (answer,) = await source.read_together([sli], half, MINUTE)
+            bad, total = sums(answer)
+            assert bad / total == pytest.approx(0.1, rel=0.01)
 
 
 def slices(of: timedelta, share: str, counters: CounterSli) -> CounterSlicesSli:

@@ -54,7 +54,8 @@ def test_ten_years_in_forty_zones_are_those_of_dateutil(rule: str) -> None:
         of = window(zone, rule, "02:30" if "SU" in rule else "15:00")
         local = rrulestr(rule, dtstart=of.start).between(*YEARS, inc=True)
         theirs = [
-            # Not by dateutil's own zones: before 3 they are wrong about Dublin, whose winter time is the odd one.
+            # Not by dateutil's own zones: before 3 they are wrong about Dublin, whose winter time is the odd
+            # one.
             tz.resolve_imaginary(at.replace(tzinfo=ZoneInfo(zone), fold=0)).astimezone(UTC)
             for at in local
         ]

@@ -75,6 +75,13 @@ class JsonSettings(HttpSettings):
     check: str = "/"
 
 
+@dataclass(frozen=True)
+class ClickHouseSettings(HttpSettings):
+    """A database of a ClickHouse."""
+
+    database: str = "default"
+
+
 @dataclass(frozen=True, slots=True)
 class DatadogSettings:
     """The address of Datadog's API, and the keys of an account."""
@@ -114,5 +121,6 @@ SourceSettings = (
     | JsonSettings
     | DatadogSettings
     | CloudWatchSettings
+    | ClickHouseSettings
     | PluginSettings
 )

@@ -12,6 +12,7 @@ from typing import Any
 import aiohttp
 
 from bot.budgets.source import Source, SourceRefusedError
+from bot.budgets.sources.clickhouse import ClickHouseSource
 from bot.budgets.sources.datadog import DatadogSource
 from bot.budgets.sources.json_http import JsonSource
 from bot.budgets.sources.loki import LokiSource
@@ -23,6 +24,7 @@ from bot.budgets.sources.unopened import UnopenedSource
 from bot.catalog.catalog import Workspace
 from bot.catalog.sources import (
     SOURCE_ENTRY_POINTS,
+    ClickHouseSettings,
     CloudWatchSettings,
     DatadogSettings,
     JsonSettings,
@@ -107,6 +109,7 @@ _OPENERS: Mapping[type[SourceSettings], Callable[[Any, aiohttp.ClientSession], S
     JsonSettings: JsonSource,
     DatadogSettings: DatadogSource,
     CloudWatchSettings: _open_cloudwatch,
+    ClickHouseSettings: ClickHouseSource,
     PluginSettings: _open_plugin,
 }
 """How each type of source is opened; what cannot be raises `SourceRefusedError`."""

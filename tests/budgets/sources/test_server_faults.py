@@ -18,31 +18,36 @@ from bot.budgets.source import (
     SourceRefusedError,
     SourceUnavailableError,
 )
+from bot.budgets.sources.clickhouse import ClickHouseSource
 from bot.budgets.sources.datadog import DatadogSource
 from bot.budgets.sources.json_http import JsonSource
 from bot.budgets.sources.loki import LokiSource
 from bot.catalog.slo import CounterSli, Sli
-from bot.catalog.source_slis import DatadogSloSli, JsonSli
-from bot.catalog.sources import DatadogSettings, JsonSettings, LokiSettings
+from bot.catalog.source_slis import DatadogSloSli, JsonSli, SqlSli
+from bot.catalog.sources import ClickHouseSettings, DatadogSettings, JsonSettings, LokiSettings
 from bot.catalog.window import Span
 from tests.support.clock import MINUTE, NOW
 from tests.support.monitoring.serving import Handler, always, serving
 
-OpenSource = Callable[[str, aiohttp.ClientSession], Source]
+OpenSource = Callable[[str, aiohttp.ClientSession, timedelta], Source]
 SPAN = Span(NOW - 10 * MINUTE, NOW)
-SOON = timedelta(seconds=1)
+PATIENCE = timedelta(minutes=1)
 
 
-def _loki(url: str, session: aiohttp.ClientSession) -> Source:
-    return LokiSource(LokiSettings(url, timeout=SOON), session)
+def _loki(url: str, session: aiohttp.ClientSession, timeout: timedelta) -> Source:
+    return LokiSource(LokiSettings(url, timeout=timeout), session)
 
 
-def _json(url: str, session: aiohttp.ClientSession) -> Source:
-    return JsonSource(JsonSettings(url, timeout=SOON), session)
+def _json(url: str, session: aiohttp.ClientSession, timeout: timedelta) -> Source:
+    return JsonSource(JsonSettings(url, timeout=timeout), session)
 
 
-def _datadog(url: str, session: aiohttp.ClientSession) -> Source:
-    return DatadogSource(DatadogSettings(url, "a", "b", SOON), session)
+def _clickhouse(url: str, session: aiohttp.ClientSession, timeout: timedelta) -> Source:
+    return ClickHouseSource(ClickHouseSettings(url, timeout=timeout), session)
+
+
+def _datadog(url: str, session: aiohttp.ClientSession, timeout: timedelta) -> Source:
+    return DatadogSource(DatadogSettings(url, "a", "b", timeout), session)
 
 
 _LOGS = "sum(count_over_time({app='a'}[$window]))"
@@ -50,6 +55,7 @@ _HITS = "sum:hits{*}.as_count()"
 SOURCES: dict[str, tuple[OpenSource, Sli]] = {
     "loki": (_loki, CounterSli("logs", _LOGS, bad=_LOGS)),
     "json": (_json, JsonSli("shop", "/?{start}{end}", None, "points", "time", "total", "bad")),
+    "clickhouse": (_clickhouse, SqlSli("ch", "SELECT 1")),
     "datadog": (_datadog, CounterSli("dd", _HITS, bad=_HITS)),
     "datadog's SLO": (_datadog, DatadogSloSli("dd", "abc")),
 }
@@ -88,10 +94,10 @@ FAULTS = {
 async def test_a_fault_of_the_server_is_told_as_what_it_is(name: str, fault: ServerFault) -> None:
     open_source, sli = SOURCES[name]
     async with serving(fault.handler) as (url, session):
-        error = await error_of(open_source(url, session), sli)
+        error = await error_of(open_source(url, session, PATIENCE), sli)
         assert type(error) is fault.error
         assert fault.says in str(error)
-        inspection = await open_source(url, session).inspect(sli, SPAN, MINUTE)
+        inspection = await open_source(url, session, PATIENCE).inspect(sli, SPAN, MINUTE)
         assert type(inspection.answer) is fault.error
 
 
@@ -99,11 +105,11 @@ async def test_a_fault_of_the_server_is_told_as_what_it_is(name: str, fault: Ser
 async def test_a_server_that_cannot_be_reached_may_be_tried_again(name: str) -> None:
     open_source, sli = SOURCES[name]
     async with aiohttp.ClientSession() as session:
-        error = await error_of(open_source("http://127.0.0.1:9", session), sli)
+        error = await error_of(open_source("http://127.0.0.1:9", session, PATIENCE), sli)
         assert type(error) is SourceUnavailableError
         assert "cannot be reached" in str(error)
         with pytest.raises(SourceUnavailableError, match="cannot be reached"):
-            await open_source("http://127.0.0.1:9", session).check()
+            await open_source("http://127.0.0.1:9", session, PATIENCE).check()
 
 
 @pytest.mark.parametrize("name", list(SOURCES))
@@ -114,7 +120,7 @@ async def test_a_server_that_hangs_is_not_waited_for(name: str) -> None:
 
     open_source, sli = SOURCES[name]
     async with serving(hang) as (url, session):
-        error = await error_of(open_source(url, session), sli)
+        error = await error_of(open_source(url, session, timedelta(milliseconds=300)), sli)
         assert type(error) is SourceUnavailableError
         assert "did not answer within" in str(error)
 
@@ -130,7 +136,7 @@ async def test_a_server_that_asks_for_a_pause_gets_it(name: str) -> None:
 
     open_source, sli = SOURCES[name]
     async with serving(refuse) as (url, session):
-        source = open_source(url, session)
+        source = open_source(url, session, PATIENCE)
         await error_of(source, sli)
         before = asked
         assert "takes no more requests for" in str(await error_of(source, sli))

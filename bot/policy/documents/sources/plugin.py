@@ -11,7 +11,7 @@ from bot.catalog.sources import SOURCE_ENTRY_POINTS, PluginSettings
 from bot.policy.documents.model import Model
 from bot.policy.faults import IT, InvalidValueError, did_you_mean
 
-BUILT_IN_TYPES = ("prometheus", "loki", "sql", "json", "datadog", "cloudwatch")
+BUILT_IN_TYPES = ("prometheus", "loki", "sql", "json", "datadog", "cloudwatch", "clickhouse")
 """The types of source that need no further package."""
 
 

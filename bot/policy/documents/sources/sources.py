@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Discriminator, Tag
 from pydantic.json_schema import SkipJsonSchema
 
+from bot.policy.documents.sources.clickhouse import ClickHouseSliSpec, ClickHouseSourceSpec
 from bot.policy.documents.sources.cloudwatch import CloudWatchSliSpec, CloudWatchSourceSpec
 from bot.policy.documents.sources.datadog import DatadogSliSpec, DatadogSourceSpec
 from bot.policy.documents.sources.json_http import JsonSliSpec, JsonSourceSpec
@@ -43,6 +44,7 @@ SourceSpec = Annotated[
     | Annotated[JsonSourceSpec, Tag("(json)")]
     | Annotated[DatadogSourceSpec, Tag("(datadog)")]
     | Annotated[CloudWatchSourceSpec, Tag("(cloudwatch)")]
+    | Annotated[ClickHouseSourceSpec, Tag("(clickhouse)")]
     | Annotated[PluginSourceSpec, Tag(PLUGIN)],
     Discriminator(_tag_of_source),
 ]
@@ -70,6 +72,7 @@ OtherSliSpec = (
     | Annotated[JsonSliSpec, Tag("(json)")]
     | Annotated[DatadogSliSpec, Tag("(datadog)")]
     | Annotated[CloudWatchSliSpec, Tag("(cloudwatch)")]
+    | Annotated[ClickHouseSliSpec, Tag("(clickhouse)")]
     | Annotated[SkipJsonSchema[PluginSliSpec], Tag(PLUGIN)]
 )
 """What is asked of a source of another type than Prometheus."""
@@ -79,5 +82,6 @@ _TAGS: Mapping[type[BaseModel], str] = {
     JsonSliSpec: "(json)",
     DatadogSliSpec: "(datadog)",
     CloudWatchSliSpec: "(cloudwatch)",
+    ClickHouseSliSpec: "(clickhouse)",
     PluginSliSpec: PLUGIN,
 }

@@ -19,7 +19,7 @@ _URL_FORM = (
 _PARAMETERS = ("start", "end", "start_s", "end_s", "width_s")
 # What SQLAlchemy takes for a parameter; `\\:` is a colon that is none.
 _PARAMETER = re.compile(r"(?<![:\w\\]):(\w+)(?!:)")
-_FORM = "one SELECT that returns `bucket`, `total` and one of `bad` and `good`"
+FORM = "one SELECT that returns `bucket`, `total` and one of `bad` and `good`"
 
 
 def _database(text: str) -> str:
@@ -30,9 +30,20 @@ def _database(text: str) -> str:
     return text
 
 
+def is_query(text: str) -> bool:
+    """Return whether a statement is one that returns rows."""
+    return re.match(r"(?is)\s*(?:--[^\n]*\n\s*|/\*.*?\*/\s*)*(select|with)\b", text) is not None
+
+
+def holds_several(text: str) -> bool:
+    """Return whether a text has more than one statement."""
+    within = re.sub(r"(?s)'(?:[^']|'')*'|\"[^\"]*\"|--[^\n]*|/\*.*?\*/", "", text)
+    return ";" in within.strip().rstrip(";")
+
+
 def _query(text: str) -> str:
-    if not re.match(r"(?is)\s*(?:--[^\n]*\n\s*|/\*.*?\*/\s*)*(select|with)\b", text):
-        raise InvalidValueError("this is not a query", _FORM)
+    if not is_query(text):
+        raise InvalidValueError("this is not a query", FORM)
     named = _PARAMETER.findall(text)
     allowed = ", ".join(f":{name}" for name in _PARAMETERS)
     for name in named:
@@ -77,9 +88,8 @@ class SqlSliSpec(Model):
 
     def broken_rules(self) -> Iterator[BrokenRule]:
         """Check that there is one statement."""
-        within = re.sub(r"(?s)'(?:[^']|'')*'|\"[^\"]*\"|--[^\n]*|/\*.*?\*/", "", self.sql)
-        if ";" in within.strip().rstrip(";"):
-            yield BrokenRule(("sql",), "there is more than one statement", _FORM)
+        if holds_several(self.sql):
+            yield BrokenRule(("sql",), "there is more than one statement", FORM)
 
     def sli(self, source: str) -> SqlSli:
         """Return it as a plain value."""

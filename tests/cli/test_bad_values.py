@@ -41,7 +41,7 @@ WORKS = {name: name for name in NAMES} | {
     "webhooks redeliver": "webhooks redeliver 1",
 }
 """Each command with words that it takes."""
-ASK_NOBODY = {"key", "schema", "check", "import", "convert", "manifest", *GROUPS_ALONE}
+ASK_NOBODY = {"key", "schema", "check", "import", "init", "convert", "manifest", *GROUPS_ALONE}
 DATABASE = [
     "migrate",
     "token create",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bot.budgets.small_budgets import SmallBudget
     from bot.diagnostics.flag_guards import GuardFinding
     from bot.policy.faults import PolicyFault
-    from bot.policy.imported import ImportSummary
+    from bot.policy.imports.summary import ImportSummary
     from bot.policy.policy_set import ExpandedCatalog, PolicySet
 
 _TIMEOUT = timedelta(seconds=5)

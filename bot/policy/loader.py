@@ -3,7 +3,7 @@
     files -> YAML nodes -> trees (values with positions) -> models -> policies -> catalog
                   (each step may add faults, each with its position)
 
-SLO documents of other tools become Service documents (`imported.py`); those of other programs are skipped.
+SLO documents of other tools become Service documents (`imports/`); those of other programs are skipped.
 """
 
 import os
@@ -18,7 +18,8 @@ from bot.policy.documents.documents import API_VERSION, KINDS, Document, Service
 from bot.policy.faults import PolicyError, PolicyFault, did_you_mean, quoted
 from bot.policy.formats.foreign_documents import is_recognized
 from bot.policy.formats.foreign_files import plainer
-from bot.policy.imported import ImportSummary, import_slos
+from bot.policy.imports.folders import import_slos
+from bot.policy.imports.summary import ImportSummary
 from bot.policy.policy_set import PolicySet
 from bot.policy.rules.dependencies import dependency_faults
 from bot.policy.rules.freeze_windows import freeze_window_faults

@@ -7,7 +7,7 @@ from bot.catalog.catalog import Catalog
 from bot.policy.catalog_builder import assemble
 from bot.policy.documents.documents import Document
 from bot.policy.faults import PolicyError, PolicyFault
-from bot.policy.imported import ImportSummary
+from bot.policy.imports.summary import ImportSummary
 from bot.policy.templates.label_values import DiscoveryRequest, LabelKey
 from bot.policy.templates.templates import Template, expand
 

@@ -22,7 +22,7 @@ from bot.catalog.catalog import Catalog
 from bot.catalog.current import CurrentCatalog
 from bot.policy.faults import PolicyError, PolicyFault
 from bot.policy.folder_reader import BlockedError, FolderReader
-from bot.policy.imported import PassedOver
+from bot.policy.imports.summary import PassedOver
 from bot.policy.loader import folder_fault, read
 from bot.policy.policy_set import ExpandedCatalog, PolicySet
 from bot.policy.templates.label_values import DiscoveryRequest, LabelKey

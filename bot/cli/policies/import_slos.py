@@ -14,9 +14,9 @@ from bot.formatting import counted
 
 if TYPE_CHECKING:
     from bot.policy.faults import PolicyFault
+    from bot.policy.formats.imported_services import ImportedService, ImportedServices, ImportRules
     from bot.policy.formats.reading import Reading
     from bot.policy.formats.registry import SloFormats
-    from bot.policy.formats.services import ImportedService, ImportedServices, ImportRules
 
 
 _NAMED = 5
@@ -51,7 +51,7 @@ def import_slos(  # noqa: PLR0917 - the command's own options
     from bot.policy.formats.foreign_files import read_files  # noqa: PLC0415 - --help needs none of it
     from bot.policy.formats.registry import slo_formats  # noqa: PLC0415
     from bot.policy.formats.services import services_of  # noqa: PLC0415
-    from bot.policy.imported import faults_of  # noqa: PLC0415
+    from bot.policy.imports.service_documents import faults_of  # noqa: PLC0415
 
     rules = _rules(source, channel, window)
     formats = slo_formats()
@@ -81,7 +81,7 @@ def _rules(source: str, channel: str | None, window: str) -> "ImportRules":
     from pydantic import ValidationError  # noqa: PLC0415
 
     from bot.policy.documents.imports import ImportSpec  # noqa: PLC0415
-    from bot.policy.formats.services import Defaults, ImportRules  # noqa: PLC0415
+    from bot.policy.formats.imported_services import Defaults, ImportRules  # noqa: PLC0415
 
     block = {} if channel is None else {"channel": channel}
     try:

@@ -6,8 +6,8 @@ from typing import Any
 import yaml
 
 from bot.policy.faults import dotted
+from bot.policy.formats.imported_services import ImportedService, ImportedServices
 from bot.policy.formats.reading import Note, NoteKind, Reading
-from bot.policy.formats.services import ImportedService, ImportedServices
 
 _WIDTH = 100
 _SAID = {

@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 from bot.policy.faults import dotted
 from bot.policy.formats.foreign_documents import documents_in
 from bot.policy.formats.foreign_files import read_files
+from bot.policy.formats.imported_services import ImportRules
 from bot.policy.formats.noted_fields import leaves
 from bot.policy.formats.own_format import as_document
 from bot.policy.formats.reading import ForeignDocument, KeyPath, Reading
 from bot.policy.formats.registry import slo_formats
-from bot.policy.formats.services import ImportRules, services_of
-from bot.policy.imported import faults_of
+from bot.policy.formats.services import services_of
+from bot.policy.imports.service_documents import faults_of
 from bot.policy.loader import read as read_policies
 from bot.policy.yaml.source_text import SourceText
 from bot.policy.yaml.tree import Allowance

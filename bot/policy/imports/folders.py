@@ -1,4 +1,4 @@
-"""SLO documents of other tools among the policies: finds them, and makes Service documents of them.
+"""Finds SLO documents of other tools, in the folder of policies and in those to import.
 
 A folder under `imports` of the Workspace document may hold anything else too, which is passed over. Faults
 name the file and line of the other tool's document.
@@ -7,36 +7,33 @@ name the file and line of the other tool's document.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 from yaml import MappingNode, Node
-from yaml.error import Mark
 
 from bot.formatting import duration_code
 from bot.policy.documents.documents import API_VERSION
 from bot.policy.documents.imports import ImportDefaultsSpec, ImportSpec
 from bot.policy.faults import Path as KeyPath
-from bot.policy.faults import PolicyError, PolicyFault, dotted, quoted
+from bot.policy.faults import PolicyFault, quoted
 from bot.policy.formats.foreign_documents import documents_in, is_governed_by, mentions_slos
 from bot.policy.formats.foreign_files import TOO_LARGE, composed, plainer
-from bot.policy.formats.reading import ForeignDocument, NoteKind, Reading
-from bot.policy.formats.registry import SloFormats, slo_formats
-from bot.policy.formats.services import (
+from bot.policy.formats.imported_services import (
     Defaults,
-    ImportedService,
-    ImportedServices,
     ImportRules,
     Place,
     ServiceFault,
-    services_of,
 )
-from bot.policy.rules.validation import ParsedDocument, PlaceElsewhere, validate
+from bot.policy.formats.reading import ForeignDocument, NoteKind, Reading
+from bot.policy.formats.registry import SloFormats, slo_formats
+from bot.policy.formats.services import services_of
+from bot.policy.imports.service_documents import mapping_in, merged, own_services, service_fault
+from bot.policy.imports.summary import ImportSummary, PassedOver
+from bot.policy.rules.validation import ParsedDocument
 from bot.policy.rules.variables import named_variables
 from bot.policy.rules.workspaces import main_workspace
-from bot.policy.templates.templates import with_placeholders_checked, with_sample
 from bot.policy.yaml.source_text import SourceText
-from bot.policy.yaml.tree import Allowance, NodePosition, TooLargeError, Tree
+from bot.policy.yaml.tree import Allowance, TooLargeError
 from bot.policy.yaml.yaml_files import (
     LARGEST_IMPORT_BYTES,
     UnreadableFileError,
@@ -44,31 +41,8 @@ from bot.policy.yaml.yaml_files import (
     read_text,
 )
 
-_NO_CHANNEL = "`channel` is missing"
 _DEFAULT_SOURCE = "prometheus"
 _SPECS = TypeAdapter(tuple[ImportSpec, ...])
-
-
-class PassedOver(NamedTuple):
-    """A document that Governor cannot measure: its file, the line, and why in a sentence."""
-
-    file: str
-    line: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class ImportSummary:
-    """What became of other tools' documents, in figures. `folders` are those outside of the policies' own.
-
-    `omissions` is how many things of the documents are not carried over.
-    """
-
-    documents: int = 0
-    slos: int = 0
-    omissions: int = 0
-    passed_over: tuple[PassedOver, ...] = ()
-    folders: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,9 +125,9 @@ class _Importing:
         for index, documents in enumerate(self._documents):
             readings = self._formats.read(documents, rules[index].source)
             self._readings += [(reading, rules[index]) for reading in readings]
-        services = services_of(self._readings, _own_services(self._sources))
+        services = services_of(self._readings, own_services(self._sources))
         self._faults += [_refusal(reading) for reading, _ in self._readings if _is_fault(reading)]
-        self._faults += map(_service_fault, services.faults)
+        self._faults += map(service_fault, services.faults)
         summary = ImportSummary(
             documents=len(self._readings),
             slos=sum(len(reading.slos) for reading, _ in self._readings),
@@ -171,7 +145,7 @@ class _Importing:
             ),
             folders=tuple(folder for folder in folders if not _is_same(folder, self._root)),
         )
-        return Imported(_merged(self._sources, services.services), self._faults, summary)
+        return Imported(merged(self._sources, services.services), self._faults, summary)
 
     def _of_policies(
         self,
@@ -240,7 +214,7 @@ class _Importing:
             name
             for source in self._sources
             if source.kind == "Workspace" and isinstance(source.tree.value, dict)
-            for name in _mapping(_mapping(source.tree.value, "spec"), "sources")
+            for name in mapping_in(mapping_in(source.tree.value, "spec"), "sources")
         ]
         return names[0] if len(names) == 1 else _DEFAULT_SOURCE
 
@@ -256,104 +230,13 @@ def _values(block: ImportDefaultsSpec) -> Mapping[KeyPath, object]:
     return {path: value for path, value in values.items() if value is not None}
 
 
-def _own_services(sources: Sequence[ParsedDocument]) -> dict[str, list[str]]:
-    """Return the names of the SLOs of each service of the policies."""
-    return {
-        source.name: [
-            slo["name"] for slo in _slos(source) if isinstance(slo, dict) and isinstance(slo.get("name"), str)
-        ]
-        for source in sources
-        if source.kind == "Service" and "forEach" not in _mapping(source.tree.value, "spec")
-    }
-
-
-def _merged(sources: Sequence[ParsedDocument], services: Sequence[ImportedService]) -> list[ParsedDocument]:
-    """Return the policies' documents with the imported SLOs of their services, then the imported services."""
-    added = {service.name: service for service in services}
-    merged = [
-        _with_slos(source, added.pop(source.name))
-        if source.kind == "Service" and source.name in added and added[source.name].is_own
-        else source
-        for source in sources
-    ]
-    # That a channel is missing is said already, in other words.
-    new = [service for service in added.values() if "channel" in service.spec]
-    return [*merged, *(with_placeholders_checked(_parsed(service)) for service in new)]
-
-
-def _with_slos(source: ParsedDocument, service: ImportedService) -> ParsedDocument:
-    value = source.tree.value
-    if not isinstance(value, dict) or not isinstance(value.get("spec"), dict):
-        return source
-    before = len(_slos(source))
-    slos = [*_slos(source), *(dict(slo.value) for slo in service.slos)]
-    tree = replace(source.tree, value={**value, "spec": {**value["spec"], "slos": slos}})
-    places: dict[KeyPath, Place] = {}
-    positions = dict(source.tree.positions)
-    for index, slo in enumerate(service.slos, before):
-        places["spec", "slos", index] = slo.place
-        positions |= _positions(dict(slo.value), ("spec", "slos", index))
-    positions.setdefault(("spec", "slos"), positions["spec",])
-    return replace(source, tree=replace(tree, positions=positions), elsewhere=_elsewhere(places))
-
-
-def _parsed(service: ImportedService) -> ParsedDocument:
-    value = service.value
-    places: dict[KeyPath, Place] = dict(service.places)
-    places |= {("spec", "slos", index): slo.place for index, slo in enumerate(service.slos)}
-    text = SourceText(service.places[()].document.file, "")
-    tree = Tree(_positions(value, ()), value=value)
-    return ParsedDocument(text, tree, "Service", service.name, elsewhere=_elsewhere(places))
-
-
-def _elsewhere(places: Mapping[KeyPath, Place]) -> dict[KeyPath, PlaceElsewhere]:
-    return {
-        path: PlaceElsewhere(place.document.file, place.line, place.title, dotted(place.path))
-        for path, place in places.items()
-    }
-
-
-def _positions(value: object, path: KeyPath) -> dict[KeyPath, NodePosition]:
-    """Return positions for values that are in no file of policies: only what is written counts of them."""
-    mark = Mark("", 0, 0, 0, None, 0)
-    written = str(value) if isinstance(value, str | int | float) else None
-    positions = {path: NodePosition(mark, mark, written)}
-    inner: Sequence[tuple[str | int, object]] = ()
-    if isinstance(value, Mapping):
-        inner = list(value.items())
-    elif isinstance(value, list):
-        inner = list(enumerate(value))
-    for key, each in inner:
-        positions |= _positions(each, (*path, key))
-    return positions
-
-
 def _is_fault(reading: Reading) -> bool:
     return reading.refusal is not None and not reading.is_unsupported
 
 
-def faults_of(services: ImportedServices) -> list[PolicyFault]:
-    """Return the faults of imported services by themselves, without the policies that they go to."""
-    faults = [_service_fault(fault) for fault in services.faults]
-    for service in services.services:
-        # Without a Workspace, the documents themselves say of which type the sources are.
-        types = {name: slo.source_type for slo in service.slos for name in _mapping(slo.value, "sli")}
-        source = replace(_parsed(service), source_types=types)
-        faults += validate(with_sample(with_placeholders_checked(source)))[1]
-    # A service without a channel has a fault that says more.
-    return [fault for fault in PolicyError(faults).faults if fault.message != _NO_CHANNEL]
-
-
 def _refusal(reading: Reading) -> PolicyFault:
     place = Place(reading.document, reading.title, reading.refused_at)
-    return _service_fault(ServiceFault(place, reading.refusal or ""))
-
-
-def _service_fault(fault: ServiceFault) -> PolicyFault:
-    place = fault.place
-    return PolicyFault(
-        place.document.file, place.line, 1, place.title, dotted(place.path), fault.message, fault.allowed
-    )
+    return service_fault(ServiceFault(place, reading.refusal or ""))
 
 
 def _is_same(first: Path, second: Path) -> bool:
@@ -362,13 +245,3 @@ def _is_same(first: Path, second: Path) -> bool:
 
 def _is_within(file: str | Path, folder: Path) -> bool:
     return Path(file).resolve().is_relative_to(folder.resolve())
-
-
-def _mapping(value: object, key: str) -> dict[str, object]:
-    inner = value.get(key) if isinstance(value, dict) else None
-    return inner if isinstance(inner, dict) else {}
-
-
-def _slos(source: ParsedDocument) -> list[object]:
-    slos = _mapping(source.tree.value, "spec").get("slos")
-    return slos if isinstance(slos, list) else []

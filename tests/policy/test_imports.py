@@ -9,7 +9,8 @@ import pytest
 from bot.catalog.catalog import Catalog
 from bot.catalog.slo import CounterSli
 from bot.policy.faults import PolicyError, PolicyFault
-from bot.policy.formats.services import ImportRules, services_of
+from bot.policy.formats.imported_services import ImportRules
+from bot.policy.formats.services import services_of
 from bot.policy.loader import load, read, read_over
 from bot.policy.templates.label_values import LabelKey
 from tests.policy.conftest import SERVICE, WORKSPACE, Write, indented

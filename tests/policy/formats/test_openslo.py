@@ -429,6 +429,39 @@ def test_the_first_version_is_read_as_sloth_reads_it() -> None:
     assert notes(READER, ALPHA, NoteKind.WARNING) == []
 
 
+def test_a_threshold_of_the_first_version() -> None:
+    text = """
+apiVersion: openslo/v1alpha
+kind: SLO
+metadata: {name: lag}
+spec:
+  service: shop
+  budgetingMethod: Occurrences
+  indicator: {thresholdMetric: {source: prometheus, queryType: promql, query: max(lag)}}
+  objectives: [{op: lte, value: 5, target: 0.9}]
+  timeWindows: [{count: 1, unit: Month, isRolling: false, calendar: {startTime: 2022-01-01 00:00:00}}]
+"""
+    assert read_slo(READER, text) == {
+        "name": "lag",
+        "objective": "90%",
+        "window": {"calendar": "month"},
+        "sli": {"prometheus": {"gauge": "max(lag)", "goodWhen": "<= 5"}},
+    }
+    assert notes(READER, text, NoteKind.WARNING) == []
+
+
+def test_a_source_within_a_metric_of_the_next_version() -> None:
+    metric = {
+        "dataSourceSpec": {"type": "Prometheus", "connectionDetails": {"accessToken": "secret"}},
+        "spec": {"query": "max(lag)"},
+    }
+    text = slo({"thresholdMetric": metric}, objectives=[{"op": "lt", "value": 1.5, "target": 0.9}])
+    text = text.replace("openslo/v1", "openslo.com/v2alpha")
+    assert read_slo(READER, text)["sli"] == {"prometheus": {"gauge": "max(lag)", "goodWhen": "< 1.5"}}
+    (message,) = notes(READER, text, NoteKind.OMITTED)
+    assert message == "how it is reached stands in the Workspace, under `sources`"
+
+
 def test_a_mixture_of_versions_is_told() -> None:
     mixed = ALPHA.replace("v1alpha", "v1")
     assert read_slo(READER, mixed) == read_slo(READER, ALPHA)

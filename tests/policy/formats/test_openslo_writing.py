@@ -1,6 +1,7 @@
 """Policies as documents of OpenSLO: valid ones, and reading them back gives the same SLOs."""
 
 import copy
+import json
 import re
 from collections.abc import Mapping
 from decimal import Decimal
@@ -245,6 +246,31 @@ def test_an_annotation_that_is_no_sli_does_not_count(text: str) -> None:
     (reading,) = OpenSloReader().read([ForeignDocument("x.yaml", 1, value)], "prometheus")
     assert reading.outcome is Outcome.PARTLY
     assert reading.slos[0].slo["sli"] == {"prometheus": {"gauge": "(up) == bool 1", "goodWhen": ">= 1"}}
+
+
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["prometheus", "total", "gauge", "goodWhen", "slices", "x"]), inner)
+    ),
+    max_leaves=8,
+)
+
+
+@given(st.text() | ANY_JSON.map(json.dumps), st.text(), st.sampled_from(["Prometheus", "Loki", "SQL", "x"]))
+def test_whatever_annotations_hold_the_document_is_read_by_itself(sli: str, window: str, kind: str) -> None:
+    (written,) = slo_documents(converted(service(slo({"prometheus": {"gauge": "up", "goodWhen": "> 0"}}))))
+    value = as_json(written)
+    value["metadata"]["annotations"] = {"governor/sli": sli, "governor/window": window}
+    value["spec"]["indicator"]["spec"]["thresholdMetric"]["metricSource"]["type"] = kind
+    (reading,) = OpenSloReader().read([ForeignDocument("x.yaml", 1, value)], "prometheus")
+    if kind != "Prometheus":
+        assert reading.is_unsupported
+        return
+    (read,) = reading.slos
+    assert read.slo["sli"] == {"prometheus": {"gauge": "up", "goodWhen": "> 0"}}
+    assert read.slo["window"] == "30d"
 
 
 def test_slos_of_one_name_in_two_services_have_names_of_their_own() -> None:

@@ -21,7 +21,7 @@ from bot.budgets.collector import Collector
 from bot.budgets.evaluator import Evaluator
 from bot.budgets.ledger.ledger import Ledger
 from bot.budgets.ledger.pushed_events import PushedEvent
-from bot.budgets.source import SourceUnavailableError
+from bot.budgets.source import Births, SourceUnavailableError
 from bot.budgets.sources.prometheus.source import PrometheusSource
 from bot.catalog.current import CurrentCatalog
 from bot.catalog.error_budget_policy import PolicyMode
@@ -40,7 +40,7 @@ from bot.catalog.slo import (
 )
 from bot.catalog.window import CalendarUnit, CalendarWindow, RollingWindow, Span, Window
 from bot.cli.explain import explanation_lines
-from bot.freezes.explanation import Explanation, Term, calculations, decision_text
+from bot.freezes.explanation import Explanation, Term, births_text, calculations, decision_text
 from bot.freezes.explanation_reader import ExplanationReader, UnknownSloError
 from bot.freezes.hold_registry import HoldRegistry
 from bot.freezes.status import StatusReader
@@ -323,6 +323,12 @@ async def test_a_real_prometheus_says_its_series_and_its_newest_sample(
         assert explanation.source is not None
         assert explanation.source.problem is None
         assert explanation.source.series == 2
+        assert explanation.source.births == Births(2, 0, 0.0)
+        text = "2 series began in the window, and all that came with their first samples is counted"
+        assert explanation.source.births is not None
+        assert births_text(explanation.source.births) == text
+        (lost,) = {births_text(Births(3, 1, 40.0))}
+        assert lost.startswith("3 series began in the window; 40 events of 1 first sample are not counted")
         assert explanation.source.newest is not None
         assert timedelta() <= NOW - explanation.source.newest <= MINUTE
         assert explanation.source.events is not None

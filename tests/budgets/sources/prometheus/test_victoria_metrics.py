@@ -13,6 +13,10 @@ from bot.budgets.sources.prometheus.source import PrometheusSource
 from bot.catalog.slo import CounterSli
 from bot.catalog.window import RollingWindow, Span
 from bot.store.database import Database
+from tests.budgets.sources.prometheus import test_sums_and_slices
+from tests.budgets.sources.prometheus.test_samples import COUNTED, LATELY, sums
+from tests.budgets.sources.prometheus.test_samples import HISTORY as SAMPLES
+from tests.budgets.sources.prometheus.test_sums_and_slices import JUDGED, summed, within
 from tests.support.clock import DAY, HOUR, MINUTE, NOW
 from tests.support.formula_source import assessed
 from tests.support.remote_write import write_samples
@@ -92,3 +96,19 @@ async def test_late_samples_are_all_counted(tmp_path: Path, database: Database, 
             scrapes = (now - late - began) // SCRAPE
             assert (budget.events.bad, budget.events.total) == (scrapes, 2 * scrapes)
             now += MINUTE
+
+
+@pytest.mark.parametrize("step", [MINUTE, HOUR])
+async def test_samples_sums_and_slices_are_those_of_prometheus(tmp_path: Path, step: timedelta) -> None:
+    counters = "\n".join([*test_sums_and_slices.metrics(), "# EOF", ""])
+    # VictoriaMetrics keeps no sample that is NaN: the one before it holds on.
+    sampled = {name: each for name, each in COUNTED.items() if name not in ("not", "ratio", "no traffic")}
+    async with running_victoria_metrics(tmp_path) as server, aiohttp.ClientSession() as session:
+        for history in (SAMPLES, counters):
+            await server.take_in(history)
+        source = PrometheusSource(server.url, session)
+        for name, (sli, expected) in (sampled | JUDGED).items():
+            assert sums(await source.read(sli, LATELY, step)) == pytest.approx(expected), name
+        assert sums(await source.read(summed("shop"), LATELY, step)) == (480, 26_640)
+        for bound in ("5", "5.0"):
+            assert sums(await source.read(within(bound), LATELY, step)) == (240, 2_400)

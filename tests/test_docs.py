@@ -61,6 +61,7 @@ async def test_the_commands_of_every_page_work_word_for_word_in_a_fresh_environm
             environ = {name: value for name, value in shell.environ.items() if name != "POLICIES_DIR"}
             shell = Shell(tmp_path / page.removesuffix(".md").replace("/", "-"), environ)
             shutil.copytree(ROOT / "policies", shell.folder / "policies")
+            write_the_slos_of_other_tools(shell.folder / "slos")
             write_slos(page, shell.folder / "slos")
             assert (await shell.run(Block("sh", "governor migrate"))) == (0, "the database is up to date\n")
 
@@ -72,6 +73,14 @@ def write_slos(page: str, folder: Path) -> None:
             if block.info == f"yaml {tool}":
                 folder.mkdir(exist_ok=True)
                 (folder / f"{tool}.yaml").write_text(block.text, encoding="utf-8")
+
+
+def write_the_slos_of_other_tools(folder: Path) -> None:
+    """Write the documents that the guide from other tools shows, as its reader has them."""
+    folder.mkdir()
+    for number, block in enumerate(blocks(DOCS / "guides" / "from-slo-tools.md")):
+        if block.info in {"yaml sloth", "yaml pyrra", "yaml openslo"}:
+            (folder / f"{number}.yaml").write_text(block.text)
 
 
 def check_what_was_installed(environment: Path) -> None:

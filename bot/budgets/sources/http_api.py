@@ -164,6 +164,7 @@ class HttpApi:
 
 def _seconds(text: str) -> float | None:
     """Return how many seconds a header says: a number of them, a time in seconds, or an HTTP date."""
+    now_s = datetime.now(UTC).timestamp()
     try:
         number = float(text)
     except ValueError:
@@ -171,7 +172,7 @@ def _seconds(text: str) -> float | None:
             until = parsedate_to_datetime(text)
         except ValueError:
             return None
-        number = until.replace(tzinfo=until.tzinfo or UTC).timestamp()
+        return max(0.0, until.replace(tzinfo=until.tzinfo or UTC).timestamp() - now_s)
     if not 0 <= number < float("inf"):
         return None
-    return max(0.0, number - datetime.now(UTC).timestamp()) if number > _EARLIEST_TIME_S else number
+    return max(0.0, number - now_s) if number > _EARLIEST_TIME_S else number

@@ -137,12 +137,8 @@ class SqlSource(OneByOneSource):
             raise SourceUnavailableError(message) from error
         except SourceError:
             raise
-        except (SQLAlchemyError, OSError) as error:
-            raise _translated(error, self._timeout_s) from error
         except Exception as error:
-            if not _sqlstate(error):
-                raise
-            # What a driver raises while it connects is not wrapped.
+            # The boundary to drivers: what they raise while they connect is not wrapped by SQLAlchemy.
             raise _translated(error, self._timeout_s) from error
 
 

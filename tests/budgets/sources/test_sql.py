@@ -207,6 +207,7 @@ async def test_a_database_that_is_away_may_be_tried_again_and_a_wrong_one_not(
             SourceRefusedError,
             "credentials",
         ),
+        (f"postgresql://a:s3cret@127.0.0.1:{postgresql.port}/x?sslmode=what", SourceRefusedError, "refuses"),
         (f"postgresql://nobody:s3cret@127.0.0.1:{postgresql.port}/x", SourceRefusedError, "credentials"),
     ):
         error = await read(url, sql)

@@ -129,3 +129,41 @@ async def test_late_samples_are_all_counted_and_none_is_claimed_before(
     assert counted(budget) == happened(ENDED)
     # That one pod is late, and nobody said so, is only known once its samples have come.
     assert [at for at in wrong if not is_surprise or at > BEGAN + 40 * MINUTE + HOUR] == []
+
+
+@pytest.mark.parametrize("late", [7 * MINUTE, 30 * MINUTE])
+@pytest.mark.parametrize("configured", [True, False])
+async def test_late_figures_of_each_minute_are_all_counted(
+    tmp_path: Path, database: Database, late: timedelta, *, configured: bool
+) -> None:
+    """An exporter of CloudWatch writes the sum of each minute, which a full query adds up."""
+    total, bad = (
+        f'sum(sum_over_time(aws_requests_sum{{code=~"{code}"}}[$window]))' for code in (".*", "500")
+    )
+    objective = slo(sli=CounterSli("prometheus", total, bad=bad), window=RollingWindow(DAY))
+    ledger, delay = Ledger(database), late if configured else timedelta()
+    wrong, now, written = [], BEGAN + 40 * MINUTE, BEGAN
+    async with running_prometheus(tmp_path, late=2 * HOUR) as server, aiohttp.ClientSession() as session:
+        source = PrometheusSource(server.url, session, delay=delay)
+        collector = Collector(ledger, {"prometheus": source}, retry_wait=timedelta())
+        while now < ENDED + late + 65 * MINUTE:
+            times = []
+            while written < min(now - late, ENDED):
+                written += MINUTE
+                # Before version 3 a sample between two minutes is in the windows of both.
+                times.append((written - SCRAPE).timestamp())
+            for code, each in (("200", 99.0), ("500", 1.0)):
+                samples = [(at, each) for at in times]
+                await write_samples(server.url, "aws_requests_sum", [({"code": code}, samples)])
+            await collector.collect([objective], now, MINUTE)
+            budget = await assessed(ledger, objective, now)
+            minutes = (min(budget.as_of or now, ENDED) - BEGAN) // MINUTE
+            known = (written - BEGAN) // MINUTE
+            assert counted(budget) <= (known, 100 * known)
+            if budget.state is SloState.OK and counted(budget) != (minutes, 100 * minutes):
+                wrong.append(now)
+            now += MINUTE
+            if now == ENDED and not configured:
+                assert budget.problem == ADVICE[late]
+    assert counted(budget) == ((ENDED - BEGAN) // MINUTE, 100 * ((ENDED - BEGAN) // MINUTE))
+    assert [at for at in wrong if configured or at > BEGAN + 40 * MINUTE + HOUR] == []

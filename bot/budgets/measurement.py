@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from bot.budgets.batch_reader import BatchReader
 from bot.budgets.ledger.rollups import MINUTE, ceil, instant, seconds
 from bot.budgets.read_plan import Read
-from bot.budgets.source import Source, SourceError, SourceUnavailableError
+from bot.budgets.source import Source, SourceError, SourceUnavailableError, delay_of
 from bot.catalog.slo import Slo, SourceSli
 from bot.catalog.window import Span
 
@@ -32,7 +32,7 @@ class Measurement:
 async def measure(
     slos: Sequence[Slo], sources: Mapping[str, Source], now: datetime, *, within: timedelta
 ) -> Measurement:
-    """Read the last ten minutes of all SLOs that have a source, waiting at most `within` for each source."""
+    """Read the last ten known minutes of all SLOs that have a source, waiting at most `within` for each."""
     by_source: dict[str, list[Slo]] = defaultdict(list)
     for slo in slos:
         if isinstance(slo.sli, SourceSli):
@@ -57,6 +57,7 @@ async def _answers(
 ) -> Mapping[Slo, SourceError | None]:
     """Return for each SLO of one source why it cannot be measured, or None."""
     reader = BatchReader(sources, _CONCURRENT_READS, timedelta())
+    now -= delay_of(sources.get(name))
     # The minute that has not ended yet, too: a metric that was scraped just now for the first time is there.
     end = instant(ceil(seconds(now), MINUTE))
     read = Read(Span(end - _LENGTH, end), timedelta(seconds=MINUTE))

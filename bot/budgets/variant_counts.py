@@ -18,6 +18,7 @@ from bot.budgets.source import (
     Source,
     SourceError,
     buckets_of,
+    delay_of,
 )
 from bot.budgets.statistics.two_samples import GroupCounts
 from bot.catalog.current import CurrentCatalog
@@ -82,7 +83,10 @@ class VariantCounter:
         now = self._clock.now()
         width = base_width(self._current.catalog.workspace.evaluate_every)
         start = instant(ceil(seconds(changed_at), width))
-        end = instant(floor(seconds(now if until is None else min(until, now)), width))
+        known_until = now
+        if isinstance(slo.sli, SourceSli):
+            known_until = now - delay_of(self._sources.get(slo.sli.source))
+        end = instant(floor(seconds(known_until if until is None else min(until, known_until)), width))
         if start >= end:
             raise NoVariantsError("nothing was counted since the change")
         known = self._recall((slo, variants, changed_at), start, now)

@@ -46,6 +46,13 @@ async def test_slos_that_cannot_be_measured_are_named_and_pushed_ones_are_not_as
     assert source.reads == [(Span(NOW - 9 * MINUTE, NOW + MINUTE), MINUTE)]
 
 
+async def test_a_source_with_a_delay_is_asked_about_what_it_knows() -> None:
+    source = CountingSource()
+    source.delay = 15 * MINUTE
+    await measure([A], {"prometheus": source}, NOW, within=SOON)
+    assert source.reads == [(Span(NOW - 25 * MINUTE, NOW - 15 * MINUTE), MINUTE)]
+
+
 async def test_a_source_that_does_not_answer_hides_no_other() -> None:
     down = CountingSource()
     down.failure = SourceUnavailableError("nobody answers")

@@ -68,6 +68,13 @@ async def test_events_since_the_change_are_counted_by_variant() -> None:
     assert until.on == EventCounts(20, 100)
 
 
+async def test_what_may_still_arrive_is_not_compared_yet() -> None:
+    source = TwoGroups({"on": 2})
+    source.delay = 15 * MINUTE
+    await counter(source).count(SLO, VARIANTS, NOW - 20 * MINUTE, FIVE)
+    assert {span for span, _ in source.reads} == {Span(NOW - 20 * MINUTE, NOW - 15 * MINUTE)}
+
+
 async def test_only_what_may_have_changed_is_read_again() -> None:
     source, clock = TwoGroups({"on": 2}), StoppedClock()
     counting = counter(source, clock)

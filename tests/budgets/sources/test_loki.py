@@ -15,7 +15,7 @@ from bot.budgets.sources.loki import LokiSource
 from bot.catalog.slo import CounterSli, LatencySli
 from bot.catalog.sources import LokiSettings
 from bot.catalog.window import Span
-from bot.policy.loader import load
+from bot.policy.loader import load, read
 from tests.policy.conftest import SERVICE, WORKSPACE, Write, texts_of, write
 from tests.support.clock import HOUR, MINUTE
 from tests.support.monitoring.loki import Loki
@@ -168,3 +168,19 @@ def test_policies_name_a_loki_and_its_queries(write: Write) -> None:
 )
 def test_what_loki_does_not_take_is_refused_at_its_key(write: Write, sli: str, says: str) -> None:
     assert any(says in text for text in texts_of(write(w=NAMED, s=asks(sli)), TENANT="a"))
+
+
+async def test_one_document_for_many_services_takes_the_labels_of_log_streams(write: Write) -> None:
+    service = asks(
+        """total: 'sum(count_over_time({app="%{app}"}[$window]))', """
+        """bad: 'sum(count_over_time({app="%{app}"} |= "error" [$window]))'"""
+    ).replace("spec:\n", "spec:\n  forEach: {label: app, source: logs, match: '{env=\"prod\"}'}\n", 1)
+    policies = read(write(w=NAMED, s=service), {"TENANT": "team-a"})
+    (wanted,) = policies.discovery_requests
+    loki = Loki()
+    loki.write(START + 1, "ok", app="shop", env="prod")
+    async with asking(loki) as source:
+        values = await source.label_values(wanted.key.label, wanted.match, span(3))
+    expanded = policies.expanded({wanted.key: values})
+    assert expanded.faults == ()
+    assert [slo.sli for slo in expanded.catalog.slos] == [SLI]

@@ -103,6 +103,18 @@ async def test_an_unknown_service_is_404_with_the_nearest_name(api_server: ApiSe
     assert (body["status"], body["title"], body["near"]) == (404, "Not Found", ["checkout"])
 
 
+async def test_an_explanation_compares_with_tools_that_are_known(api_server: ApiServer) -> None:
+    path = "/api/v1/services/checkout/explanation"
+    assert (await api_server.get(path))[1]["comparison"] is None
+    status, body = await api_server.get(path, **{"as": "Sloth"})
+    comparison = body["comparison"]
+    assert isinstance(comparison, dict)
+    assert (status, comparison["tool"], comparison["error_rate"]) == (200, "sloth", None)
+    assert comparison["problem"]
+    status, body = await api_server.get(path, **{"as": "nobl9"})
+    assert (status, body["detail"]) == (400, "`as` is one of sloth, pyrra.")
+
+
 async def test_refusals_are_problem_documents(api_server: ApiServer) -> None:
     async with api_server.session.get(f"{api_server.url}/api/v1/nowhere") as response:
         assert response.status == 404

@@ -160,8 +160,6 @@ def _share(expr: Expr, *, is_good: bool) -> ReadSli | None:
             return _share(expr.rhs, is_good=not is_good)
         case BinaryExpr() if _operator(expr) == "/":
             total, part = _count(expr.rhs), _count(expr.lhs)
-            if total is None or part is None or total.by != part.by:
-                return None
             return _counted(total, part, is_good=is_good)
         case _:
             return None
@@ -169,10 +167,9 @@ def _share(expr: Expr, *, is_good: bool) -> ReadSli | None:
 
 def _counted(total: _Count | None, part: _Count | None, *, is_good: bool) -> ReadSli | None:
     """Return the SLI of two counts; None where selectors cannot say it."""
-    if total is None or part is None or total.minus:
+    if total is None or part is None or total.minus or total.by != part.by:
         return None
     changes = tuple(dict.fromkeys((*total.changes, *part.changes)))
-    by = tuple(dict.fromkeys((*total.by, *part.by)))
     if part.minus:
         # All but the others: what is left of the whole.
         if _texts(part.plus) != _texts(total.plus):
@@ -180,13 +177,13 @@ def _counted(total: _Count | None, part: _Count | None, *, is_good: bool) -> Rea
         part, is_good = replace(part, plus=part.minus, minus=()), not is_good
     histogram = _histogram(total, part) if is_good else None
     if histogram is not None:
-        return ReadSli(histogram, by, changes)
+        return ReadSli(histogram, total.by, changes)
     warnings: tuple[str, ...] = ()
     bounds = [] if is_good else [bound for each in part.plus if (bound := _bound(each)) is not None]
     if bounds and bounds[0] != "+Inf":
         warnings = (_GOOD_BUCKET.format(bounds[0]),)
     spec = {"total": total.added, "good" if is_good else "bad": part.added}
-    return ReadSli(spec, by, changes, warnings)
+    return ReadSli(spec, total.by, changes, warnings)
 
 
 def _histogram(total: _Count, good: _Count) -> dict[str, str] | None:

@@ -91,6 +91,13 @@ def test_what_is_counted_by_labels_is_told() -> None:
     assert (sli.spec, sli.by) == (COUNTED, ("route",))
 
 
+def test_what_is_counted_by_different_labels_is_not_added_up_in_silence() -> None:
+    bad, total = f"sum by (code) (rate({BAD}[5m]))", rate(TOTAL, "5m")
+    asked = f"({bad}) / ({total})"
+    assert events_sli(total, bad=bad).spec == {"ratio": asked}
+    assert ratio_sli(asked).spec == {"ratio": asked}
+
+
 @pytest.mark.parametrize(
     ("whole", "bound", "threshold"),
     [

@@ -57,11 +57,16 @@ def killed(folder: Path, after_s: float) -> bool:
 
 
 async def whole(folder: Path) -> None:
-    """Check that every row is in the database or in the file, in one chain."""
+    """Check that every row is in the database, or else in the file, in one chain."""
     archive = folder / "a.jsonl"
     async with Database(url(folder)) as database, database.reading() as connection:
-        rows = rows_of([archive]) if archive.exists() else None
-        verified = await verify_chain(connection, archived=rows)
+        try:
+            verified = await verify_chain(
+                connection, archived=rows_of([archive]) if archive.exists() else None
+            )
+        except ValueError:
+            # Killed before its rows were marked as archived: the database has all of them.
+            verified = await verify_chain(connection)
         assert isinstance(verified, ChainVerified), verified
         assert (verified.after, verified.rows >= ROWS) == (0, True)
 

@@ -5,7 +5,9 @@ import asyncio
 import logging
 import os
 import platform
+import sys
 import tempfile
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -67,26 +69,32 @@ Row = tuple[str, str, str, str, str]
 
 
 async def run(seconds: float, slos: int) -> list[Row]:
-    """Return a row for each figure: what, ours, the peer's, the ratio, the target."""
+    """Return a row for each figure: what, ours, the peer's, the ratio, the target; print each meanwhile."""
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        return [
-            *_ack(await ack.measure(folder, seconds=seconds), "200/s, 100 services"),
-            *_ack(await ack.measure(folder, every="1s", seconds=seconds), "200/s, 100 services every second"),
-            *_at_rest(await ack.measure(folder, peer="bench.bare_aiohttp", seconds=seconds)),
-            *_gate(slos, await gate.measure(folder, slos, seconds=seconds)),
-            *_windows(slos, await evaluation.windows(folder, slos)),
-            *_evaluation(slos, await evaluation.measure(folder, slos)),
-            *_process(slos, await process.measure(folder, slos, 30)),
-            *_process(10 * slos, await process.measure(folder, 10 * slos, _SHORT_DAYS)),
-            *_footprint(slos, await footprint.measure(folder, slos)),
-            *_fan_out(await telling.fan_out(folder, FANNED_OUT)),
-            _crossing(await telling.crossing(folder)),
-            *_reaction(await replicas.react(folder)),
-            *_announced(await cluster.announce(folder)),
-            *_turns(await cluster.turns(folder, *TURNS)),
-            *_year(slos, await year.measure(folder, min(slos, SIMULATED))),
-        ]
+        rows: list[Row] = []
+        async for found in _measured(Path(name), seconds, slos):
+            for row in found:
+                print(" | ".join(row), file=sys.stderr, flush=True)
+            rows += found
+        return rows
+
+
+async def _measured(folder: Path, seconds: float, slos: int) -> AsyncIterator[list[Row]]:
+    yield _ack(await ack.measure(folder, seconds=seconds), "200/s, 100 services")
+    yield _ack(await ack.measure(folder, every="1s", seconds=seconds), "200/s, 100 services every second")
+    yield _at_rest(await ack.measure(folder, peer="bench.bare_aiohttp", seconds=seconds))
+    yield _gate(slos, await gate.measure(folder, slos, seconds=seconds))
+    yield _windows(slos, await evaluation.windows(folder, slos))
+    yield _evaluation(slos, await evaluation.measure(folder, slos))
+    yield _process(slos, await process.measure(folder, slos, 30))
+    yield _process(10 * slos, await process.measure(folder, 10 * slos, _SHORT_DAYS))
+    yield _footprint(slos, await footprint.measure(folder, slos))
+    yield _fan_out(await telling.fan_out(folder, FANNED_OUT))
+    yield [_crossing(await telling.crossing(folder))]
+    yield _reaction(await replicas.react(folder))
+    yield _announced(await cluster.announce(folder))
+    yield _turns(await cluster.turns(folder, *TURNS))
+    yield _year(slos, await year.measure(folder, min(slos, SIMULATED)))
 
 
 def _ack(results: dict[str, tuple[Timing, Timing]], what: str) -> list[Row]:

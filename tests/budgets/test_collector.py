@@ -5,7 +5,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from bot.budgets.budget import NO_EVENTS, EventCounts, SloState
@@ -375,6 +375,12 @@ PHASES = (Phase.explicit, Phase.reuse, Phase.generate)  # shrinking thousands of
 
 @settings(
     max_examples=15, deadline=None, phases=PHASES, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@example(
+    # The hour in which the window begins was read by the minute, and deleted with what a wrong clock filled.
+    ticks=[(400_000, False, False), (-90_000, False, True), (400_000, True, False)],
+    window=WINDOWS[-1],
+    every=10,
 )
 @given(ticks=TICKS, window=st.sampled_from(WINDOWS), every=st.sampled_from([10, 60, 300]))
 async def test_whatever_fails_in_between_the_ledger_ends_with_the_truth(

@@ -67,6 +67,11 @@ def add_up(parts: Iterable[Cell], whole: Cell) -> bool:
     )
 
 
+def rows_of(slo_id: int, changes: Mapping[int, Cell], width: int, wider: Sequence[int] = ()) -> Rows:
+    """Return the changes of buckets of a width, and the same of the wider ones, in order."""
+    return {(slo_id, width, at): cell for at, cell in changes.items()} | spread(slo_id, changes, wider)
+
+
 def spread(slo_id: int, changes: Mapping[int, Cell], widths: Sequence[int]) -> Rows:
     """Return the same changes for each of the widths, which are in order, narrowest first."""
     rows: Rows = {}

@@ -112,7 +112,7 @@ class Ledger:
         start, end = _aligned(span, width_s)
         ids = await self._identify([slo for slo, _ in readings])
         new_cells = {ids[slo]: bucket_rows.cells(buckets, width_s) for slo, buckets in readings}
-        widths = (width_s, *(wider for wider in WIDTHS if wider > width_s))
+        wider = tuple(each for each in WIDTHS if each > width_s)
         if not new_cells:
             return {}
         self._sums.invalidate(new_cells, start)
@@ -128,7 +128,7 @@ class Ledger:
             for slo_id, cells in new_cells.items():
                 await pace()
                 changes = bucket_rows.differences(old_cells.get(slo_id, {}), cells, start, end)
-                rows |= bucket_rows.spread(slo_id, changes, widths)
+                rows |= bucket_rows.rows_of(slo_id, changes, width_s, wider)
                 lateness = lateness_of(changes, width_s, states[slo_id], end)
                 if lateness is not None:
                     late[slo_id] = lateness
@@ -160,7 +160,7 @@ class Ledger:
             }
             for slo_id in accepted:
                 changes = bucket_rows.differences(old_cells.get(slo_id, {}), new_cells[slo_id], start, end)
-                rows |= bucket_rows.spread(slo_id, changes, (MINUTE,))
+                rows |= bucket_rows.rows_of(slo_id, changes, MINUTE)
             await bucket_rows.add(self._database, connection, rows)
             await connection.execute(
                 update(ledgers).where(ledgers.c.id.in_(sorted(accepted))).values(refined=hour.start)
@@ -193,9 +193,11 @@ class Ledger:
             await bucket_rows.delete_from(self._database, connection, slo_id, since)
             filled_from = min(state.filled_from or instant(since), instant(since))
             complete_since = dict.fromkeys(("base_from", "minutes_from", "fives_from"), instant(since))
+            is_kept = state.refined is not None and state.refined < instant(since)
             values = {
                 "filled_from": filled_from,
                 "filled_to": instant(since),
+                "refined": state.refined if is_kept else None,
                 "newest": None,
                 **complete_since,
             }

@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
-from typing import Any, Final
+from typing import Any
 
 import promql_parser as promql
 from promql_parser import (
@@ -29,11 +29,10 @@ from promql_parser import (
     VectorSelector,
 )
 
+from bot.budgets.sources.prometheus.samples import RATIO_WINDOW
+from bot.budgets.sources.prometheus.selectors import quoted
 from bot.formatting import duration_code
 from bot.policy.documents.promql_shapes import TEXT, is_balanced
-
-RATIO_WINDOW: Final = "5m"
-"""Over which time a ratio over time is asked for at each moment; Sloth's own choice."""
 
 _PLACEHOLDER = re.compile(
     r"\{\{-?\s*\.?window\s*-?\}\}|\$\{?(?:__)?window\}?|(?<=\[)window(?=[\]:])", re.IGNORECASE
@@ -316,7 +315,7 @@ def _is_constant_vector(expr: Expr) -> bool:
 
 def _matchers(selector: VectorSelector, *, without: str | None = None) -> list[str]:
     return [
-        f"{matcher.name}{_OPERATORS[str(matcher.op)]}{_quoted(matcher.value)}"
+        f"{matcher.name}{_OPERATORS[str(matcher.op)]}{quoted(matcher.value)}"
         for matcher in selector.matchers.matchers
         if matcher.name != without
     ]
@@ -325,11 +324,6 @@ def _matchers(selector: VectorSelector, *, without: str | None = None) -> list[s
 def _texts(selectors: tuple[VectorSelector, ...]) -> list[tuple[str | None, list[str]]]:
     """Return what distinguishes selectors, in whatever order they and their matchers are written."""
     return sorted(((each.name, sorted(_matchers(each))) for each in selectors), key=str)
-
-
-def _quoted(value: str) -> str:
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return f'"{escaped}"'
 
 
 def _parse(query: str) -> tuple[Expr | None, str | None]:
@@ -350,7 +344,7 @@ def _parse(query: str) -> tuple[Expr | None, str | None]:
 
 def _in_double_quotes(text: re.Match[str]) -> str:
     found = text[0]
-    return _quoted(found[1:-1]) if found.startswith("`") else found
+    return quoted(found[1:-1]) if found.startswith("`") else found
 
 
 def _asked(query: str) -> str:

@@ -7,7 +7,8 @@ from datetime import timedelta
 
 import promql_parser
 
-from bot.budgets.sources.prometheus.histograms import boundary_pattern, native_counters
+from bot.budgets.sources.prometheus.histograms import native_counters
+from bot.budgets.sources.prometheus.questions import counters_of
 from bot.catalog.slo import (
     CounterSli,
     CounterSlicesSli,
@@ -37,10 +38,8 @@ def expressed(sli: Sli) -> Expressed:
         case CounterSli():
             return _counters(sli)
         case LatencySli():
-            match = sli.match.strip().rstrip(",")
-            within = f"{match}," if match else ""
-            bucket = f'{sli.histogram}_bucket{{{within}le=~"{boundary_pattern(sli.threshold)}"}}'
-            total = f"{sli.histogram}_count{{{match}}}"
+            counters = counters_of(sli)
+            total, bucket = counters["total"], counters["good"]
             return CountedSli(sli.source, total, bucket, bucket, bucket=bucket)
         case NativeHistogramSli():
             total, good = native_counters(sli)

@@ -96,6 +96,12 @@ def with_any_spelling(query: str) -> str:
     return _BOUND_MATCHER.sub(matching, query)
 
 
+def quoted(text: str) -> str:
+    """Return a label's value as a selector has it."""
+    escaped = text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n").replace("\r", r"\r")
+    return f'"{escaped}"'
+
+
 def addends(text: str) -> list[str]:
     """Return the parts of a sum: what stands between the `+` that are in no quotes."""
     parts = [""]

@@ -10,7 +10,7 @@ from dataclasses import replace
 from bot.budgets.source import SourceRefusedError
 from bot.budgets.sources.prometheus.api import WINDOW
 from bot.budgets.sources.prometheus.samples import is_selector
-from bot.budgets.sources.prometheus.selectors import addends
+from bot.budgets.sources.prometheus.selectors import addends, quoted
 from bot.catalog.slo import (
     CounterSli,
     CounterSlicesSli,
@@ -70,7 +70,7 @@ def _narrowed_selector(text: str, label: str, value: str, others: bool) -> str:
 
 
 def _narrowed_result(query: str, label: str, value: str, others: bool) -> str:
-    named = f'label_replace(vector(1), "{label}", {_quoted(value.replace("$", "$$"))}, "", "")'
+    named = f'label_replace(vector(1), "{label}", {quoted(value.replace("$", "$$"))}, "", "")'
     # The line break ends a comment that the query may end with.
     if others:
         return f"({query}\n) unless on ({label}) ({named} or vector(1))"
@@ -79,12 +79,7 @@ def _narrowed_result(query: str, label: str, value: str, others: bool) -> str:
 
 def _matcher(label: str, value: str, others: bool) -> str:
     if not others:
-        return f"{label}={_quoted(value)}"
+        return f"{label}={quoted(value)}"
     pattern = _META.sub(r"\\\g<0>", value)
     # A series without the label matches the empty value.
-    return f"{label}!~{_quoted(f'{pattern}|')}"
-
-
-def _quoted(text: str) -> str:
-    escaped = text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n").replace("\r", r"\r")
-    return f'"{escaped}"'
+    return f"{label}!~{quoted(f'{pattern}|')}"

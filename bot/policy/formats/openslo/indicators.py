@@ -11,6 +11,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final
 
+from bot.budgets.sources.prometheus.samples import RATIO_WINDOW
 from bot.durations import parse_duration
 from bot.policy.formats.counted_queries import CLOUDWATCH, counted_sli
 from bot.policy.formats.counted_queries import NAMES as COUNTED
@@ -20,7 +21,7 @@ from bot.policy.formats.openslo.counters import counters_of, has_placeholder, in
 from bot.policy.formats.openslo.metric_sources import GOVERNOR, PROMETHEUS, Metric, metric_of
 from bot.policy.formats.openslo.objects import OpenSloObjects
 from bot.policy.formats.openslo.windows import slice_length
-from bot.policy.formats.queries import RATIO_WINDOW, QueryError, ReadSli, events_sli, ratio_sli
+from bot.policy.formats.queries import QueryError, ReadSli, events_sli, ratio_sli
 from bot.policy.formats.reading import NoteKind
 
 _OPERATORS: Final = {"lte": "<=", "lt": "<", "gte": ">=", "gt": ">"}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from sqlalchemy import delete
+from sqlalchemy import delete, func, select
 
 from bot.gates.kubernetes.release_holds import path_of
 from bot.store.tables.core import standings
@@ -41,6 +41,12 @@ async def lift(bot: RunningBot) -> None:
 async def in_step(bot: RunningBot) -> None:
     """Let the bot look at the cluster now, as it does every ten seconds."""
     await bot.governor.gates.kubernetes.keep_in_step()
+
+
+async def judged(bot: RunningBot) -> int:
+    """Return how many services an evaluation has judged."""
+    async with bot.governor.database.reading() as connection:
+        return (await connection.execute(select(func.count()).select_from(standings))).scalar_one()
 
 
 async def holds(
@@ -248,6 +254,8 @@ async def test_what_nobody_judged_yet_stays_as_it_was(cluster: ApiServer, tmp_pa
     before = {"service": "checkout", "reason": "written before the database was lost"}
     text = with_gates(GATES, POLICIES.replace("evaluateEvery: 1s", "evaluateEvery: 1h"))
     async with start_bot(tmp_path, text=text, kubeconfig=str(kubeconfig)) as bot:
+        # Whatever the start evaluates is done before its outcome is forgotten.
+        await eventually(lambda: judged(bot), bool)
         await holds(cluster, lambda found: found == [])
         async with bot.governor.database.transaction() as connection:
             await connection.execute(delete(standings))

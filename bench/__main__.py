@@ -7,7 +7,7 @@ import os
 import platform
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import Awaitable, Callable, Collection
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -68,33 +68,100 @@ TURNS = 2_000, 10_000
 Row = tuple[str, str, str, str, str]
 
 
-async def run(seconds: float, slos: int) -> list[Row]:
-    """Return a row for each figure: what, ours, the peer's, the ratio, the target; print each meanwhile."""
-    with tempfile.TemporaryDirectory() as name:
-        rows: list[Row] = []
-        async for found in _measured(Path(name), seconds, slos):
-            for row in found:
-                print(" | ".join(row), file=sys.stderr, flush=True)
-            rows += found
-        return rows
+async def run(seconds: float, slos: int, only: Collection[str] = ()) -> list[Row]:
+    """Return a row for each figure: what, ours, the peer's, the ratio, the target; print each meanwhile.
+
+    With `only`, the parts of these names are measured.
+    """
+    rows: list[Row] = []
+    for part, measured in _PARTS.items():
+        if only and part not in only:
+            continue
+        with tempfile.TemporaryDirectory() as name:
+            found = await measured(Path(name), seconds, slos)
+        for row in found:
+            print(" | ".join(row), file=sys.stderr, flush=True)
+        rows += found
+    return rows
 
 
-async def _measured(folder: Path, seconds: float, slos: int) -> AsyncIterator[list[Row]]:
-    yield _ack(await ack.measure(folder, seconds=seconds), "200/s, 100 services")
-    yield _ack(await ack.measure(folder, every="1s", seconds=seconds), "200/s, 100 services every second")
-    yield _at_rest(await ack.measure(folder, peer="bench.bare_aiohttp", seconds=seconds))
-    yield _gate(slos, await gate.measure(folder, slos, seconds=seconds))
-    yield _windows(slos, await evaluation.windows(folder, slos))
-    yield _evaluation(slos, await evaluation.measure(folder, slos))
-    yield _process(slos, await process.measure(folder, slos, 30))
-    yield _process(10 * slos, await process.measure(folder, 10 * slos, _SHORT_DAYS))
-    yield _footprint(slos, await footprint.measure(folder, slos))
-    yield _fan_out(await telling.fan_out(folder, FANNED_OUT))
-    yield [_crossing(await telling.crossing(folder))]
-    yield _reaction(await replicas.react(folder))
-    yield _announced(await cluster.announce(folder))
-    yield _turns(await cluster.turns(folder, *TURNS))
-    yield _year(slos, await year.measure(folder, min(slos, SIMULATED)))
+async def _acks(folder: Path, seconds: float, _: int) -> list[Row]:
+    return _ack(await ack.measure(folder, seconds=seconds), "200/s, 100 services")
+
+
+async def _acks_every_second(folder: Path, seconds: float, _: int) -> list[Row]:
+    return _ack(await ack.measure(folder, every="1s", seconds=seconds), "200/s, 100 services every second")
+
+
+async def _acks_at_rest(folder: Path, seconds: float, _: int) -> list[Row]:
+    return _at_rest(await ack.measure(folder, peer="bench.bare_aiohttp", seconds=seconds))
+
+
+async def _gates(folder: Path, seconds: float, slos: int) -> list[Row]:
+    return _gate(slos, await gate.measure(folder, slos, seconds=seconds))
+
+
+async def _windows_compared(folder: Path, _: float, slos: int) -> list[Row]:
+    return _windows(slos, await evaluation.windows(folder, slos))
+
+
+async def _evaluations(folder: Path, _: float, slos: int) -> list[Row]:
+    return _evaluation(slos, await evaluation.measure(folder, slos))
+
+
+async def _processes(folder: Path, _: float, slos: int) -> list[Row]:
+    return _process(slos, await process.measure(folder, slos, 30))
+
+
+async def _large_processes(folder: Path, _: float, slos: int) -> list[Row]:
+    return _process(10 * slos, await process.measure(folder, 10 * slos, _SHORT_DAYS))
+
+
+async def _footprints(folder: Path, _: float, slos: int) -> list[Row]:
+    return _footprint(slos, await footprint.measure(folder, slos))
+
+
+async def _fanned_out(folder: Path, _: float, __: int) -> list[Row]:
+    return _fan_out(await telling.fan_out(folder, FANNED_OUT))
+
+
+async def _crossed(folder: Path, _: float, __: int) -> list[Row]:
+    return [_crossing(await telling.crossing(folder))]
+
+
+async def _reacted(folder: Path, _: float, __: int) -> list[Row]:
+    return _reaction(await replicas.react(folder))
+
+
+async def _held(folder: Path, _: float, __: int) -> list[Row]:
+    return _announced(await cluster.announce(folder))
+
+
+async def _turns_taken(folder: Path, _: float, __: int) -> list[Row]:
+    return _turns(await cluster.turns(folder, *TURNS))
+
+
+async def _a_year(folder: Path, _: float, slos: int) -> list[Row]:
+    return _year(slos, await year.measure(folder, min(slos, SIMULATED)))
+
+
+_PARTS: dict[str, Callable[[Path, float, int], Awaitable[list[Row]]]] = {
+    "ack": _acks,
+    "ack-every-second": _acks_every_second,
+    "ack-at-rest": _acks_at_rest,
+    "gate": _gates,
+    "windows": _windows_compared,
+    "evaluation": _evaluations,
+    "process": _processes,
+    "large-process": _large_processes,
+    "footprint": _footprints,
+    "fan-out": _fanned_out,
+    "crossing": _crossed,
+    "reaction": _reacted,
+    "announced": _held,
+    "turns": _turns_taken,
+    "year": _a_year,
+}
 
 
 def _ack(results: dict[str, tuple[Timing, Timing]], what: str) -> list[Row]:
@@ -233,13 +300,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=ack.SECONDS, help="length of each load")
     parser.add_argument("--slos", type=int, default=1_000, help="how many SLOs are evaluated")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        choices=_PARTS,
+        default=[],
+        metavar="PART",
+        help=f"some of {', '.join(_PARTS)}",
+    )
     chosen = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    rows = asyncio.run(run(chosen.seconds, chosen.slos))
+    rows = asyncio.run(run(chosen.seconds, chosen.slos, chosen.only))
     lines = ["| figure | Governor | peer | ratio | target |", "|---|---|---|---|---|"]
     lines += ["| " + " | ".join(row) + " |" for row in rows]
     table = "\n".join(lines)
     print(table)
+    if chosen.only:
+        return
     where = f"{datetime.now(UTC):%Y-%m-%d}, Python {platform.python_version()}, {platform.machine()}"
     cores = f"{os.cpu_count()} cores, load {os.getloadavg()[1]:.1f}"
     TABLE.write_text(f"{HEAD}{table}\n{NOTES}\nMeasured on {where}, {cores}.\n")

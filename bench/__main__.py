@@ -13,7 +13,19 @@ from pathlib import Path
 
 import structlog
 
-from bench import ack, cluster, evaluation, footprint, gate, process, replicas, telling, year
+from bench import (
+    ack,
+    cluster,
+    evaluation,
+    footprint,
+    gate,
+    overload,
+    process,
+    reading,
+    replicas,
+    telling,
+    year,
+)
 from bench.load import Timing
 from bot.sandbox.fake_slack.slack_facts import CALLS_A_MINUTE
 
@@ -35,6 +47,8 @@ NOTES = """
 - The rows of the process are of the program itself, with SLOs of a real Prometheus, ten a service, evaluated
   every minute. Its event loop's lag is measured four times a second, and shown as the limit of its bucket.
   Ten thousand SLOs have half a day of data.
+- Evaluations every second cannot keep up while a thousand SLOs are filled: the gate is asked 200 times a
+  second meanwhile, then with an evaluation a second, and in the end, for comparison, with one a minute.
 - The handler that only verifies is a bare aiohttp server that looks at Slack's signature
   (`bench/bare_aiohttp.py`).
 - The footprint is that of SLOs with pushed events and hourly counts of 90 days, one SLO a service.
@@ -117,6 +131,14 @@ async def _large_processes(folder: Path, _: float, slos: int) -> list[Row]:
     return _process(10 * slos, await process.measure(folder, 10 * slos, _SHORT_DAYS))
 
 
+async def _read(folder: Path, _: float, __: int) -> list[Row]:
+    return _reading(await reading.measure(folder))
+
+
+async def _overloads(folder: Path, _: float, slos: int) -> list[Row]:
+    return _overload(slos, await overload.measure(folder, slos, 30))
+
+
 async def _footprints(folder: Path, _: float, slos: int) -> list[Row]:
     return _footprint(slos, await footprint.measure(folder, slos))
 
@@ -154,6 +176,8 @@ _PARTS: dict[str, Callable[[Path, float, int], Awaitable[list[Row]]]] = {
     "evaluation": _evaluations,
     "process": _processes,
     "large-process": _large_processes,
+    "reading": _read,
+    "overload": _overloads,
     "footprint": _footprints,
     "fan-out": _fanned_out,
     "crossing": _crossed,
@@ -192,6 +216,46 @@ def _process(slos: int, found: process.Figures) -> list[Row]:
         ("tick", f"{found.tick_s:.2f} s", "", "", "≤ 4 s" if is_many else ""),
         ("longest stall of the event loop, at most", f"{1_000 * found.stall_s:.0f} ms", "", "", "≤ 50 ms"),
         ("warm start", f"{found.warm_start_s:.2f} s", "", "", "≤ 5 s" if is_many else ""),
+    ]
+
+
+def _reading(found: dict[str, reading.Reading]) -> list[Row]:
+    rows = []
+    for name, one in found.items():
+        what = f"{reading.FILES} policy files ({name})"
+        rows += [
+            (f"{what}: read in", f"{one.took_s:.1f} s", "", "", ""),
+            ("longest stall of the event loop", f"{1_000 * one.stall_s:.0f} ms", "", "", "≤ 50 ms"),
+        ]
+    return rows
+
+
+def _overload(slos: int, found: overload.Overload) -> list[Row]:
+    errors = (found.while_filling.errors, found.overloaded.errors, found.relaxed.errors)
+    return [
+        (f"{slos} SLOs every second: first budgets", f"{found.first_s:.1f} s", "", "", ""),
+        ("the same: all windows filled", f"{found.filling_s:.1f} s", "", "", ""),
+        ("peak resident", f"{found.peak_mb:.0f} MB", "", "", "bounded"),
+        ("resident", f"{found.resident_mb:.0f} MB", "", "", ""),
+        ("most behind, by /readyz", f"{found.behind.ready_s:.0f} s", "", "", "told"),
+        ("most behind, by the metric", f"{found.behind.metric_s:.0f} s", "", "", "told"),
+        _row(
+            "gate p50, filling beside once a minute",
+            found.while_filling.p50_ms,
+            found.relaxed.p50_ms,
+            "ms",
+            "",
+        ),
+        _row("the same, p99", found.while_filling.p99_ms, found.relaxed.p99_ms, "ms", ""),
+        _row(
+            "gate p50, every second beside once a minute",
+            found.overloaded.p50_ms,
+            found.relaxed.p50_ms,
+            "ms",
+            "",
+        ),
+        _row("the same, p99", found.overloaded.p99_ms, found.relaxed.p99_ms, "ms", ""),
+        ("gate errors", str(sum(errors)), "", "", "0"),
     ]
 
 

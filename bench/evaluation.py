@@ -125,11 +125,9 @@ def _slo(service: int, operation: int, window: timedelta) -> Slo:
     return Slo(f"service-{service}", f"operation-{operation}", Decimal("0.99"), RollingWindow(window), sli)
 
 
-def imported(folder: Path, slos: int) -> Catalog:
-    """Return the catalog of a policies folder in which the same SLOs are documents of Sloth."""
-    policies = folder / "imported"
-    policies.mkdir()
-    workspace = {
+def workspace_document() -> dict[str, object]:
+    """Return a workspace that imports the documents of other tools beside it."""
+    return {
         "apiVersion": "governor/v1",
         "kind": "Workspace",
         "metadata": {"name": "acme"},
@@ -139,16 +137,23 @@ def imported(folder: Path, slos: int) -> Catalog:
             "imports": [{"folder": ".", "defaults": [{"channel": "#releases"}]}],
         },
     }
-    (policies / "workspace.yaml").write_text(yaml.safe_dump(workspace))
+
+
+def imported(folder: Path, slos: int) -> Catalog:
+    """Return the catalog of a policies folder in which the same SLOs are documents of Sloth."""
+    policies = folder / "imported"
+    policies.mkdir()
+    (policies / "workspace.yaml").write_text(yaml.safe_dump(workspace_document()))
     for service in services(slos):
-        (policies / f"{service.name}.yaml").write_text(yaml.safe_dump(_sloth(service)))
+        document = sloth_document(service, SLOS_A_SERVICE)
+        (policies / f"{service.name}.yaml").write_text(yaml.safe_dump(document))
     return load(policies)
 
 
-def _sloth(service: Service) -> dict[str, object]:
-    """Return a service's SLOs as a document of Sloth."""
+def sloth_document(service: Service, most: int) -> dict[str, object]:
+    """Return a service's first SLOs as a document of Sloth."""
     slos = []
-    for slo in service.slos:
+    for slo in service.slos[:most]:
         assert isinstance(slo.sli, CounterSli)
         error, total = (f"sum(rate({each}[{{{{.window}}}}]))" for each in (slo.sli.bad, slo.sli.total))
         slos.append(
@@ -338,8 +343,7 @@ async def windows(folder: Path, slos: int = 100) -> Windows:
         hours = [span.start + timedelta(hours=number) for number in range(95 * 24)]
         buckets = [Bucket(at, timedelta(hours=1), 1, 1_000) for at in hours]
         for service in services(slos):
-            for slo in service.slos:
-                await ledger.change_resolution(slo, 60, now)
+            await ledger.change_resolution(service.slos, 60, now)
             told = [(slo, buckets) for slo in service.slos]
             await ledger.write(told, span, timedelta(hours=1), now)
         # In turns, so that a machine that is slow for a while is slow for both.

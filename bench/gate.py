@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,7 +56,8 @@ class Caller:
 
 
 @asynccontextmanager
-async def _callers(port: int, number: int, services: int) -> AsyncIterator[list[Caller]]:
+async def callers(port: int, number: int, services: int) -> AsyncIterator[list[Caller]]:
+    """Open so many connections that ask about so many services."""
     opened = [await asyncio.open_connection("127.0.0.1", port) for _ in range(number)]
     try:
         yield [Caller(reader, writer, services) for reader, writer in opened]
@@ -83,12 +84,12 @@ async def measure(folder: Path, slos: int, *, seconds: float = SECONDS) -> GateT
         async with running as bot:
             _pin(bot.pid, cores[0])
             port = int(bot.url.rpartition(":")[2])
-            async with _callers(port, CONNECTIONS, slos) as callers:
-                await _once_each(callers, slos)
+            async with callers(port, CONNECTIONS, slos) as opened:
+                await _once_each(opened, slos)
                 return GateTimings(
-                    await _loops(callers[:1], seconds / 4),
-                    await _steady(callers, seconds),
-                    await _loops(callers, seconds / 4),
+                    await _loops(opened[:1], seconds / 4),
+                    await steady(opened, seconds, RATE),
+                    await _loops(opened, seconds / 4),
                 )
 
 
@@ -98,23 +99,23 @@ def _pin(process: int, core: int) -> None:
         os.sched_setaffinity(int(thread.name), {core})
 
 
-async def _once_each(callers: list[Caller], slos: int) -> None:
-    for _ in range(slos // len(callers) + 1):
-        await asyncio.gather(*(caller.ask() for caller in callers))
+async def _once_each(opened: Sequence[Caller], slos: int) -> None:
+    for _ in range(slos // len(opened) + 1):
+        await asyncio.gather(*(caller.ask() for caller in opened))
 
 
-async def _steady(callers: list[Caller], seconds: float) -> Timing:
+async def steady(opened: Sequence[Caller], seconds: float, rate: float) -> Timing:
     """Ask at a steady rate, whether or not answers come back in time."""
     began, tasks = time.perf_counter(), []
-    for number in range(round(RATE * seconds)):
-        due = began + number / RATE
+    for number in range(round(rate * seconds)):
+        due = began + number / rate
         if due > time.perf_counter():
             await asyncio.sleep(due - time.perf_counter())
-        tasks.append(asyncio.create_task(callers[number % len(callers)].ask()))
+        tasks.append(asyncio.create_task(opened[number % len(opened)].ask()))
     return timing_of(await asyncio.gather(*tasks), time.perf_counter() - began)
 
 
-async def _loops(callers: list[Caller], seconds: float) -> Timing:
+async def _loops(opened: Sequence[Caller], seconds: float) -> Timing:
     began = time.perf_counter()
     took: list[float | None] = []
 
@@ -122,5 +123,5 @@ async def _loops(callers: list[Caller], seconds: float) -> Timing:
         while time.perf_counter() - began < seconds:
             took.append(await caller.ask())
 
-    await asyncio.gather(*map(loop, callers))
+    await asyncio.gather(*map(loop, opened))
     return timing_of(took, time.perf_counter() - began)

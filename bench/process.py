@@ -9,8 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import aiohttp
-
 from bench.evaluation import SLOS_A_SERVICE, history
 from bot.sandbox.fake_slack.server import FakeSlackServer
 from bot.slack.manifest import manifest
@@ -51,17 +49,16 @@ async def measure(folder: Path, slos: int, days: float, ticks: int = TICKS) -> F
         running_prometheus(home, openmetrics=history(slos, end, days)) as prometheus,
         FakeSlackServer(manifest=manifest("https://bench.example")) as slack,
     ):
-        _write(policies, slos, prometheus.url)
+        write_policies(policies, slos, prometheus.url, _EVERY_S)
         running = running_governor(policies=policies, slack=slack, folder=home, LOG_LEVEL="error")
         began = time.perf_counter()
         async with running as bot:
-            first_s, filling_s = await _filled(bot, slos, began)
-            peak_mb = memory_mb(bot.pid, "VmHWM")
+            first_s, filling_s = await filled(bot, slos, began)
             await asyncio.sleep(_EVERY_S - time.time() % _EVERY_S + 0.9 * _EVERY_S)
-            before = await _read(bot, "metrics")
+            before = await bot.text("/metrics")
             await asyncio.sleep(ticks * _EVERY_S)
-            after = await _read(bot, "metrics")
-            resident_mb = memory_mb(bot.pid, "VmRSS")
+            after = await bot.text("/metrics")
+            peak_mb, resident_mb = memory_mb(bot.pid, "VmHWM"), memory_mb(bot.pid, "VmRSS")
             await bot.terminate()
             began = time.perf_counter()
             await bot.start()
@@ -77,14 +74,14 @@ async def measure(folder: Path, slos: int, days: float, ticks: int = TICKS) -> F
     )
 
 
-def _write(folder: Path, slos: int, prometheus: str) -> None:
+def write_policies(folder: Path, slos: int, prometheus: str, every_s: float) -> None:
     """Write the policies of services with ten SLOs each into some files."""
     workspace = f"""apiVersion: governor/v1
 kind: Workspace
 metadata: {{name: acme}}
 spec:
   channels: {{announcements: "#releases"}}
-  evaluateEvery: {_EVERY_S:g}s
+  evaluateEvery: {every_s:g}s
   sources: {{prometheus: {{url: "{prometheus}"}}}}
 """
     documents = [_document(number) for number in range(slos // SLOS_A_SERVICE)]
@@ -116,11 +113,11 @@ def _document(number: int) -> str:
     return "\n".join(lines) + "\n"
 
 
-async def _filled(bot: Bot, slos: int, began: float) -> tuple[float, float]:
+async def filled(bot: Bot, slos: int, began: float) -> tuple[float, float]:
     """Wait for the first budgets and for whole windows; return the seconds since the start of both."""
     first_s = math.nan
     while True:
-        evaluation = await _evaluation(bot)
+        evaluation = await evaluation_of(bot)
         if evaluation["evaluated_slos"] == slos:
             now_s = time.perf_counter() - began
             first_s = now_s if math.isnan(first_s) else first_s
@@ -129,15 +126,9 @@ async def _filled(bot: Bot, slos: int, began: float) -> tuple[float, float]:
         await asyncio.sleep(0.2)
 
 
-async def _evaluation(bot: Bot) -> Any:
-    async with aiohttp.ClientSession() as session, session.get(f"{bot.url}/readyz") as answer:
-        checks = (await answer.json())["checks"]
-    return checks["evaluation"]
-
-
-async def _read(bot: Bot, path: str) -> str:
-    async with aiohttp.ClientSession() as session, session.get(f"{bot.url}/{path}") as answer:
-        return await answer.text()
+async def evaluation_of(bot: Bot) -> Any:
+    """Return what `/readyz` says about the evaluation."""
+    return (await bot.get("/readyz"))["checks"]["evaluation"]
 
 
 def _tick_s(before: str, after: str) -> float:

@@ -16,6 +16,9 @@ from bot.catalog.slo import DowntimeSli, EventsSli, Slo
 from bot.catalog.window import Span, Window
 from bot.pacing import Pacer
 
+CURRENT_WITHIN = timedelta(seconds=30)
+"""Counts are current for so long, also where evaluations are to follow each other sooner and cannot."""
+
 
 @dataclass(frozen=True, slots=True)
 class AssessmentRequest:
@@ -119,7 +122,7 @@ def _staleness(slo: Slo, state: LedgerState, now: datetime, evaluate_every: time
     if isinstance(slo.sli, EventsSli) or state.filled_to is None or state.filled_from is None:
         return None
     base = timedelta(seconds=base_width(evaluate_every))
-    if now - state.delay - state.filled_to > max(3 * evaluate_every, 2 * base):
+    if now - state.delay - state.filled_to > max(3 * evaluate_every, 2 * base, CURRENT_WITHIN):
         return f"nothing was read since {state.filled_to:%Y-%m-%d %H:%M} UTC"
     if state.filled_from > history_start(slo.window, state.filled_to):
         return "the history is still being read"

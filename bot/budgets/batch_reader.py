@@ -36,7 +36,7 @@ log = structlog.get_logger()
 
 _ATTEMPTS = 3
 _MOST_SLIS = 500
-_MOST_BUCKETS = 20_000
+_MOST_BUCKETS = 10_000
 """How many buckets one answer may have, over all its SLIs: it must fit into memory."""
 _NEWEST_WITHIN = timedelta(minutes=2)
 """How long ago a read ends at most that shows whether the source has data now."""

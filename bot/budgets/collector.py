@@ -233,10 +233,10 @@ class Collector:
             if is_ahead(state, now):
                 log.warning("ledger_truncated", slo=slo.key, now=now.isoformat())
                 await self._ledger.truncate(slo, now)
-            if state.base != base:
-                await self._ledger.change_resolution(slo, base, now)
             if is_ahead(state, now) or state.base != base:
                 changed.append(slo)
+        if resized := [slo for slo, state in states.items() if state.base != base]:
+            await self._ledger.change_resolution(resized, base, now)
         return states | dict(zip(changed, await self._ledger.states(changed), strict=True))
 
     async def _follow_delay(self, states: dict[Slo, LedgerState], delay: timedelta, now: datetime) -> None:

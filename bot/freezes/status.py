@@ -8,6 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 
+from bot.budgets.assessment import CURRENT_WITHIN
 from bot.budgets.budget import Budget, worst
 from bot.budgets.forecaster import Forecaster
 from bot.budgets.rolling import RollingHistory
@@ -135,7 +136,8 @@ class StatusReader:
             budgets.assess,
             read_unready=read_unready,
             read_opening=self._budget_opens_at,
-            stale_after=lambda: 2 * self.catalog.workspace.evaluate_every,
+            # A newer evaluation is under way where they cannot keep up: to compute budgets here too slows it.
+            stale_after=lambda: max(2 * self.catalog.workspace.evaluate_every, CURRENT_WITHIN),
             newest=newest,
         )
         self._read_unready = read_unready

@@ -110,7 +110,12 @@ def digest(all_documents: Sequence[documents.Document]) -> str:
         json.dumps(document.model_dump(by_alias=True), sort_keys=True, default=str)
         for document in all_documents
     )
-    return hashlib.sha256(json.dumps(texts).encode()).hexdigest()
+    # The JSON of all texts, a text at a time: to encode thousands at once would stop the event loop.
+    hashed = hashlib.sha256(b"[")
+    for number, text in enumerate(texts):
+        hashed.update(f"{', ' if number else ''}{json.dumps(text)}".encode())
+    hashed.update(b"]")
+    return hashed.hexdigest()
 
 
 def _workspace(document: documents.WorkspaceDocument) -> catalog.Workspace:

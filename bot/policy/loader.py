@@ -119,6 +119,13 @@ def _size(folder: Path) -> int:
 def _read(folder: Path, environ: Mapping[str, str], compose: Compose) -> PolicySet:
     reading = _Reading(environ, compose)
     try:
+        return _read_by(reading, folder)
+    finally:
+        reading.forget()
+
+
+def _read_by(reading: "_Reading", folder: Path) -> PolicySet:
+    try:
         files = find_files(folder)
     except UnreadableFileError as unreadable:
         raise PolicyError((unreadable.fault,)) from unreadable
@@ -185,6 +192,12 @@ class _Reading:
     def may_be_unread(self, word: str) -> bool:
         """Return whether a word occurs in text that could not be read, so that it may not be missing."""
         return any(text is None or word in text for text in self._unread)
+
+    def forget(self) -> None:
+        """Free what was read one by one: all of it at once would stop the event loop meanwhile."""
+        for kept in (self.sources, self._foreign):
+            while kept:
+                kept.pop()
 
     def _give_up(self, fault: PolicyFault, unread: str | None) -> None:
         self.faults.append(fault)

@@ -272,6 +272,28 @@ async def test_nothing_read_for_three_intervals_is_stale(collector: Collector, l
     assert budget.remaining is not None
 
 
+async def test_evaluations_that_cannot_keep_up_with_a_second_leave_counts_current(
+    collector: Collector, ledger: Ledger
+) -> None:
+    await collector.collect([MONTHLY], NOW, SECOND)
+    assert (await assessed(ledger, MONTHLY, NOW + 30 * SECOND, SECOND)).state is SloState.OK
+    assert (await assessed(ledger, MONTHLY, NOW + 31 * SECOND, SECOND)).state is SloState.STALE
+
+
+async def test_a_new_ledger_reads_seconds_of_its_last_minutes_only(
+    collector: Collector, ledger: Ledger, source: CountingSource
+) -> None:
+    now = NOW + 23 * SECOND
+    await collector.collect([MONTHLY], now, SECOND)
+    in_seconds = [span for span, step in source.reads if step == SECOND]
+    assert in_seconds == [Span(NOW - 4 * MINUTE, now)]
+    for start in (NOW - 30 * DAY, NOW - HOUR, NOW - MINUTE, now - 7 * SECOND):
+        assert await counted(ledger, Span(start, now), now) == truth(Span(start, now))
+    source.reads.clear()
+    await collector.collect([MONTHLY], now + 2 * SECOND, SECOND)
+    assert {step for span, step in source.reads if span.end == now + 2 * SECOND} == {SECOND}
+
+
 async def test_progress_is_seen_while_the_history_is_read(
     collector: Collector, source: CountingSource
 ) -> None:

@@ -146,6 +146,16 @@ async def test_budgets_are_computed_anew_where_the_evaluation_is_behind(kept: Ke
     assert verdict.measured_at == kept.clock.now()
 
 
+async def test_an_evaluation_that_cannot_keep_up_is_answered_from_for_half_a_minute(kept: Kept) -> None:
+    kept.reader.current.set(catalog(CHECKOUT, evaluate_every=timedelta(seconds=1)))
+    await kept.judge()
+    kept.budgets.newest["checkout"] = MeasuredBudgets([budget(0.7, of=slo())], kept.clock.now())
+    for waited, computed in ((30, 0), (1, 1)):
+        kept.clock.time += timedelta(seconds=waited)
+        await kept.reader.verdict("checkout", CHANGE)
+        assert kept.budgets.assessed == computed
+
+
 async def test_a_workspace_sees_the_same_list_while_nothing_has_changed(kept: Kept) -> None:
     workspace = kept.reader.seen_from(None)
     seen = await workspace.services()

@@ -142,9 +142,9 @@ async def between_of_many(
     return cells_by_ledger
 
 
-async def delete_below_minute(connection: AsyncConnection, slo_id: int) -> None:
-    """Delete a ledger's buckets narrower than a minute; the minutes hold the same events."""
-    await connection.execute(delete(table).where(table.c.slo_id == slo_id, table.c.width < MINUTE))
+async def delete_below_minute(connection: AsyncConnection, slo_ids: Sequence[int]) -> None:
+    """Delete ledgers' buckets narrower than a minute; the minutes hold the same events."""
+    await connection.execute(delete(table).where(table.c.slo_id.in_(slo_ids), table.c.width < MINUTE))
 
 
 async def delete_from(database: Database, connection: AsyncConnection, slo_id: int, hour: int) -> None:

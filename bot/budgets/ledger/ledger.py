@@ -54,6 +54,9 @@ __all__ = ["Ledger", "LedgerState", "PushResult", "PushedEvent", "ReadFault", "f
 
 _Name = tuple[str, str, Sli]
 
+_LEDGERS_AT_ONCE = 500
+_SECONDS_OF_A_NEW_LEDGER = timedelta(minutes=5)
+
 
 def fingerprint(sli: Sli) -> str:
     """Return a hash that stays the same as long as the SLI counts the same events."""
@@ -167,18 +170,26 @@ class Ledger:
             )
         return {slo for slo, slo_id in ids.items() if slo_id in accepted}
 
-    async def change_resolution(self, slo: Slo, base: int, now: datetime) -> None:
-        """Make `base` seconds the finest width; a ledger in use has it from the next minute on."""
-        slo_id = (await self._identify([slo]))[slo]
-        async with self._database.transaction(in_turn=False) as connection:
-            state = (await read_states(connection, [slo_id], lock=True))[slo_id]
-            if state.base == base:
-                return
-            await bucket_rows.delete_below_minute(connection, slo_id)
-            base_from = None if state.filled_to is None else instant(ceil(seconds(now), MINUTE))
-            await connection.execute(
-                update(ledgers).where(ledgers.c.id == slo_id).values(base=base, base_from=base_from)
-            )
+    async def change_resolution(self, slos: Sequence[Slo], base: int, now: datetime) -> None:
+        """Make `base` seconds the finest width of these ledgers.
+
+        One in use has it from the next minute on, a new one for the last minutes: the seconds of hours would
+        be thousands of buckets, which no decision needs.
+        """
+        ids = sorted((await self._identify(slos)).values())
+        complete_since = {True: now - _SECONDS_OF_A_NEW_LEDGER, False: now}
+        for first in range(0, len(ids), _LEDGERS_AT_ONCE):
+            async with self._database.transaction(in_turn=False) as connection:
+                states = await read_states(connection, ids[first : first + _LEDGERS_AT_ONCE], lock=True)
+                changed = {slo_id: state for slo_id, state in states.items() if state.base != base}
+                await bucket_rows.delete_below_minute(connection, list(changed))
+                for is_new, since in complete_since.items():
+                    alike = [
+                        slo_id for slo_id, state in changed.items() if (state.filled_to is None) is is_new
+                    ]
+                    base_from = None if base == MINUTE and is_new else instant(ceil(seconds(since), MINUTE))
+                    values = {"base": base, "base_from": base_from}
+                    await connection.execute(update(ledgers).where(ledgers.c.id.in_(alike)).values(values))
 
     async def truncate(self, slo: Slo, now: datetime) -> None:
         """Delete what was filled by a clock that was ahead: all times that have buckets finer than hours.

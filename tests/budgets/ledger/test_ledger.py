@@ -88,7 +88,7 @@ async def test_cutting_back_keeps_the_hours_before(ledger: Ledger) -> None:
 
 
 async def test_buckets_below_a_minute_serve_short_windows(ledger: Ledger) -> None:
-    await ledger.change_resolution(READ, 10, NOW)
+    await ledger.change_resolution([READ], 10, NOW)
     span = Span(NOW - HOUR, NOW)
     await ledger.write([(READ, steady(span, 10 * SECOND, bad=1, total=10))], span, 10 * SECOND, NOW)
     assert await sums(ledger, Span(NOW - 30 * SECOND, NOW)) == EventCounts(3, 30)
@@ -97,10 +97,10 @@ async def test_buckets_below_a_minute_serve_short_windows(ledger: Ledger) -> Non
 
 async def test_another_base_keeps_what_was_counted(ledger: Ledger) -> None:
     now = NOW + 30 * SECOND
-    await ledger.change_resolution(READ, 10, NOW)
+    await ledger.change_resolution([READ], 10, NOW)
     span = Span(NOW - HOUR, now)
     await ledger.write([(READ, steady(span, 10 * SECOND, bad=0, total=10))], span, 10 * SECOND, now)
-    await ledger.change_resolution(READ, 5, now)
+    await ledger.change_resolution([READ], 5, now)
     state = await ledger.state(READ)
     assert (state.base, state.base_from) == (5, NOW + MINUTE)
     assert await sums(ledger, Span(NOW - HOUR, now), now=now) == EventCounts(0, 3_630)

@@ -1,10 +1,10 @@
 """Forecasts budgets from the ledger's history: all at intervals, off the way of requests, or some at once."""
 
-import asyncio
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 from bot.budgets.budget import Budget, SloState
 from bot.budgets.ledger.ledger import Ledger
@@ -22,14 +22,16 @@ from bot.budgets.statistics.scoring import WorkspaceScore
 from bot.catalog.current import CurrentCatalog
 from bot.catalog.slo import DowntimeSli, Slo
 from bot.catalog.window import RollingWindow, Span
+from bot.pacing import Pacer
 
 _KEPT_FOR = timedelta(minutes=30)
 """Older forecasts are not told: the pass that makes them has failed since."""
 
 _A_DAY = timedelta(days=1)
 _AN_HOUR = timedelta(hours=1)
-_AT_ONCE = 20
-"""So many are forecast before others get their turn."""
+_AGAIN_AFTER = timedelta(minutes=5)
+_AGAIN_AT = Decimal("0.01")
+"""A forecast is made anew after minutes, or once that much of the budget has come or gone since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,22 @@ class _Days:
     hours: tuple[Cell, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A forecast, None where nothing could be said, and what was left of the budget that it was made of."""
+
+    forecast: BudgetForecast | None
+    remaining: Decimal | None
+    as_of: datetime | None
+
+    def holds_for(self, budget: Budget) -> bool:
+        """Return whether it says as much about this budget as a new one would."""
+        if self.as_of is None or budget.as_of is None or self.remaining is None or budget.remaining is None:
+            return False
+        is_new = abs(budget.as_of - self.as_of) < _AGAIN_AFTER
+        return is_new and abs(budget.remaining - self.remaining) < _AGAIN_AT
+
+
 class Forecaster:
     """Makes forecasts and keeps the newest.
 
@@ -50,18 +68,29 @@ class Forecaster:
     def __init__(self, ledger: Ledger, current: CurrentCatalog) -> None:
         self._ledger = ledger
         self._current = current
-        self._newest: dict[Slo, BudgetForecast] = {}
+        self._newest: dict[Slo, _Made] = {}
         self.scores: Mapping[str | None, WorkspaceScore] = {}
 
     def newest(self, slo: Slo, now: datetime) -> BudgetForecast | None:
         """Return the forecast of an SLO that was made last; None where nothing can be said."""
-        found = self._newest.get(slo)
+        made = self._newest.get(slo)
+        found = None if made is None else made.forecast
         return found if found is not None and now - found.made_at < _KEPT_FOR else None
 
     async def refresh(self, budgets: Sequence[Budget]) -> None:
-        """Forecast these budgets, and keep the forecasts in place of all others."""
-        found = await self.forecast_all(budgets)
-        self._newest = {budget.slo: each for budget, each in zip(budgets, found, strict=True) if each}
+        """Forecast those of the budgets that have changed since, and forget all others than these."""
+        kept = {
+            budget.slo: made
+            for budget in budgets
+            if (made := self._newest.get(budget.slo)) is not None and made.holds_for(budget)
+        }
+        due = [budget for budget in budgets if budget.slo not in kept]
+        found = await self.forecast_all(due)
+        made_now = {
+            budget.slo: _Made(each, budget.remaining, budget.as_of)
+            for budget, each in zip(due, found, strict=True)
+        }
+        self._newest = kept | made_now
 
     def spread(self, service: str) -> float:
         """Return the calibration factor of a service's workspace."""
@@ -75,10 +104,10 @@ class Forecaster:
         found: list[BudgetForecast | None] = [None] * len(budgets)
         known = [index for index, budget in enumerate(budgets) if _can_be_told(budget)]
         days = await self._days([budgets[index] for index in known])
+        pace = Pacer()
         for number, index in enumerate(known):
+            await pace()
             found[index] = self._forecast(budgets[index], days[number], with_fan=with_fan)
-            if number % _AT_ONCE == _AT_ONCE - 1:
-                await asyncio.sleep(0)
         return found
 
     def _forecast(self, budget: Budget, days: _Days, *, with_fan: bool) -> BudgetForecast | None:

@@ -1,7 +1,9 @@
 """Forecasts from a real ledger: of counted events, of pushed ones, and of recorded downtime."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 import pytest
 
@@ -19,7 +21,7 @@ from bot.catalog.slo import CounterSli, DowntimeSli, Slo
 from bot.catalog.window import CalendarUnit, CalendarWindow, RollingWindow, Span
 from bot.clock import SystemClock
 from bot.store.database import Database
-from tests.support.clock import DAY, HOUR, NOW
+from tests.support.clock import DAY, HOUR, MINUTE, NOW
 from tests.support.values import catalog, service, slo
 
 COUNTED = slo(sli=CounterSli("prometheus", "requests", bad="errors"))
@@ -81,6 +83,29 @@ async def test_an_old_one_is_not_told(database: Database) -> None:
     await office.count(40, 0.9)
     await office.forecaster.refresh([await office.budget()])
     assert office.forecaster.newest(COUNTED, NOW + HOUR) is None
+
+
+async def test_it_is_made_anew_where_it_would_say_something_else(database: Database) -> None:
+    office = Office(database, COUNTED)
+    await office.count(40, 0.9)
+    budget = await office.budget()
+    assert budget.remaining is not None
+    assert budget.as_of is not None
+    await office.forecaster.refresh([budget])
+    first = office.forecaster.newest(COUNTED, NOW)
+    little = replace(budget, remaining=budget.remaining - Decimal("0.009"), as_of=budget.as_of + MINUTE)
+    await office.forecaster.refresh([little])
+    assert office.forecaster.newest(COUNTED, NOW) is first
+    for changed in (
+        replace(budget, remaining=budget.remaining - Decimal("0.01")),
+        replace(budget, as_of=budget.as_of + 5 * MINUTE),
+    ):
+        await office.forecaster.refresh([budget])
+        before = office.forecaster.newest(COUNTED, NOW)
+        await office.forecaster.refresh([changed])
+        assert office.forecaster.newest(COUNTED, NOW) is not before
+    await office.forecaster.refresh([])
+    assert office.forecaster.newest(COUNTED, NOW) is None
 
 
 async def test_of_a_new_slo_nothing_can_be_said(database: Database) -> None:

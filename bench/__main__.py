@@ -49,6 +49,10 @@ NOTES = """
   Ten thousand SLOs have half a day of data.
 - Evaluations every second cannot keep up while a thousand SLOs are filled: the gate is asked 200 times a
   second meanwhile, then with an evaluation a second, and in the end, for comparison, with one a minute.
+- Thousands of policy files are read as a reload does, beside an event loop that looks every five milliseconds
+  how late it is.
+- About once an hour Python looks for garbage among all objects, which takes 0.3 s with ten thousand SLOs, a
+  tenth of that with one thousand: no row shows it.
 - The handler that only verifies is a bare aiohttp server that looks at Slack's signature
   (`bench/bare_aiohttp.py`).
 - The footprint is that of SLOs with pushed events and hourly counts of 90 days, one SLO a service.

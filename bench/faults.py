@@ -377,6 +377,15 @@ class Account:
         decided = _decided(deeds)
         for channel in sorted(decided.keys() | told.keys()):
             wrong += self._check_channel(channel, told[channel], decided[channel])
+        if wrong:
+            # What was done there, for whoever looks into it.
+            places = {word.strip("#:") for fault in wrong for word in fault.split() if word.startswith("#")}
+            wrong += [
+                f"{deed.at.isoformat(timespec='milliseconds')} #{deed.entry.service} "
+                f"{deed.entry.action} by {deed.entry.actor}"
+                for deed in deeds
+                if deed.entry.service in places
+            ]
         return [*wrong, *_check_actions(deeds), *await self._check_budgets(deeds, in_force)]
 
     def _check_channel(
@@ -385,7 +394,10 @@ class Account:
         times = list(dict.fromkeys(row.created_at for row in rows if row.event_type.startswith(_OF_HOLDS)))
         wrong = []
         if times != list(decided):
-            wrong.append(f"{channel}: {len(decided)} decisions, {len(times)} announced, or in another order")
+            wrong.append(
+                f"{channel}: {len(decided)} decisions, {len(times)} announced, or in another order; "
+                f"only decided {_moments(decided, times)}, only announced {_moments(times, decided)}"
+            )
         shown = [key for message in self._run.replicas.slack.messages(channel) for key in keys_of(message)]
         keys = [row.key for row in rows]
         if (doubled := len(shown) - len(set(shown))) > 0:
@@ -427,6 +439,12 @@ def keys_of(message: Message) -> Sequence[str]:
     payload = (message.metadata or {}).get("event_payload", {})
     keys: Sequence[str] = payload.get("keys") or ([payload["key"]] if payload else [])
     return keys
+
+
+def _moments(some: Sequence[datetime], others: Sequence[datetime]) -> str:
+    """Return the times that are not among others, in words."""
+    only = [at.isoformat(timespec="milliseconds") for at in some if at not in set(others)]
+    return ", ".join(only) or "none"
 
 
 def _decided(deeds: Sequence[AuditRow]) -> defaultdict[str, list[datetime]]:

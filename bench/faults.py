@@ -44,7 +44,7 @@ from tests.stories.cluster import Healing
 from tests.support.running import API_TOKEN, Bot
 
 ANNOUNCEMENTS = "#releases"
-_OF_HOLDS = ("hold_", "service_")
+_OF_HOLDS = ("hold_", "service_", "budget_recovered")
 _SLO = "slo-0"
 _OBJECTIVE = 99.0
 _UNFREEZE_AT = 0.1

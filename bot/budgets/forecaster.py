@@ -79,12 +79,13 @@ class Forecaster:
 
     async def refresh(self, budgets: Sequence[Budget]) -> None:
         """Forecast those of the budgets that have changed since, and forget all others than these."""
+        told = [budget for budget in budgets if _can_be_told(budget)]
         kept = {
             budget.slo: made
-            for budget in budgets
+            for budget in told
             if (made := self._newest.get(budget.slo)) is not None and made.holds_for(budget)
         }
-        due = [budget for budget in budgets if budget.slo not in kept]
+        due = [budget for budget in told if budget.slo not in kept]
         found = await self.forecast_all(due)
         made_now = {
             budget.slo: _Made(each, budget.remaining, budget.as_of)

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from bot.budgets.budget import Budget
+from bot.budgets.budget import Budget, SloState
 from bot.budgets.collector import Collector
 from bot.budgets.evaluator import Evaluator
 from bot.budgets.forecaster import Forecaster
@@ -104,6 +104,10 @@ async def test_it_is_made_anew_where_it_would_say_something_else(database: Datab
         before = office.forecaster.newest(COUNTED, NOW)
         await office.forecaster.refresh([changed])
         assert office.forecaster.newest(COUNTED, NOW) is not before
+    await office.forecaster.refresh([replace(budget, state=SloState.STALE)])
+    assert office.forecaster.newest(COUNTED, NOW) is None
+    await office.forecaster.refresh([budget])
+    assert office.forecaster.newest(COUNTED, NOW) is not None
     await office.forecaster.refresh([])
     assert office.forecaster.newest(COUNTED, NOW) is None
 

@@ -8,6 +8,7 @@ import platform
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -86,6 +87,15 @@ TURNS = 2_000, 10_000
 Row = tuple[str, str, str, str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a part measures with: an empty folder, the length of each load, how many SLOs."""
+
+    folder: Path
+    seconds: float
+    slos: int
+
+
 async def run(seconds: float, slos: int, only: Collection[str] = ()) -> list[Row]:
     """Return a row for each figure: what, ours, the peer's, the ratio, the target; print each meanwhile.
 
@@ -96,103 +106,23 @@ async def run(seconds: float, slos: int, only: Collection[str] = ()) -> list[Row
         if only and part not in only:
             continue
         with tempfile.TemporaryDirectory() as name:
-            found = await measured(Path(name), seconds, slos)
+            found = await measured(Setup(Path(name), seconds, slos))
         for row in found:
             print(" | ".join(row), file=sys.stderr, flush=True)
         rows += found
     return rows
 
 
-async def _acks(folder: Path, seconds: float, _: int) -> list[Row]:
-    return _ack(await ack.measure(folder, seconds=seconds), "200/s, 100 services")
+async def _ack(setup: Setup) -> list[Row]:
+    return _acks(await ack.measure(setup.folder, seconds=setup.seconds), "200/s, 100 services")
 
 
-async def _acks_every_second(folder: Path, seconds: float, _: int) -> list[Row]:
-    return _ack(await ack.measure(folder, every="1s", seconds=seconds), "200/s, 100 services every second")
+async def _ack_every_second(setup: Setup) -> list[Row]:
+    results = await ack.measure(setup.folder, every="1s", seconds=setup.seconds)
+    return _acks(results, "200/s, 100 services every second")
 
 
-async def _acks_at_rest(folder: Path, seconds: float, _: int) -> list[Row]:
-    return _at_rest(await ack.measure(folder, peer="bench.bare_aiohttp", seconds=seconds))
-
-
-async def _gates(folder: Path, seconds: float, slos: int) -> list[Row]:
-    return _gate(slos, await gate.measure(folder, slos, seconds=seconds))
-
-
-async def _windows_compared(folder: Path, _: float, slos: int) -> list[Row]:
-    return _windows(slos, await evaluation.windows(folder, slos))
-
-
-async def _evaluations(folder: Path, _: float, slos: int) -> list[Row]:
-    return _evaluation(slos, await evaluation.measure(folder, slos))
-
-
-async def _processes(folder: Path, _: float, slos: int) -> list[Row]:
-    return _process(slos, await process.measure(folder, slos, 30))
-
-
-async def _large_processes(folder: Path, _: float, slos: int) -> list[Row]:
-    return _process(10 * slos, await process.measure(folder, 10 * slos, _SHORT_DAYS))
-
-
-async def _read(folder: Path, _: float, __: int) -> list[Row]:
-    return _reading(await reading.measure(folder))
-
-
-async def _overloads(folder: Path, _: float, slos: int) -> list[Row]:
-    return _overload(slos, await overload.measure(folder, slos, 30))
-
-
-async def _footprints(folder: Path, _: float, slos: int) -> list[Row]:
-    return _footprint(slos, await footprint.measure(folder, slos))
-
-
-async def _fanned_out(folder: Path, _: float, __: int) -> list[Row]:
-    return _fan_out(await telling.fan_out(folder, FANNED_OUT))
-
-
-async def _crossed(folder: Path, _: float, __: int) -> list[Row]:
-    return [_crossing(await telling.crossing(folder))]
-
-
-async def _reacted(folder: Path, _: float, __: int) -> list[Row]:
-    return _reaction(await replicas.react(folder))
-
-
-async def _held(folder: Path, _: float, __: int) -> list[Row]:
-    return _announced(await cluster.announce(folder))
-
-
-async def _turns_taken(folder: Path, _: float, __: int) -> list[Row]:
-    return _turns(await cluster.turns(folder, *TURNS))
-
-
-async def _a_year(folder: Path, _: float, slos: int) -> list[Row]:
-    return _year(slos, await year.measure(folder, min(slos, SIMULATED)))
-
-
-_PARTS: dict[str, Callable[[Path, float, int], Awaitable[list[Row]]]] = {
-    "ack": _acks,
-    "ack-every-second": _acks_every_second,
-    "ack-at-rest": _acks_at_rest,
-    "gate": _gates,
-    "windows": _windows_compared,
-    "evaluation": _evaluations,
-    "process": _processes,
-    "large-process": _large_processes,
-    "reading": _read,
-    "overload": _overloads,
-    "footprint": _footprints,
-    "fan-out": _fanned_out,
-    "crossing": _crossed,
-    "reaction": _reacted,
-    "announced": _held,
-    "turns": _turns_taken,
-    "year": _a_year,
-}
-
-
-def _ack(results: dict[str, tuple[Timing, Timing]], what: str) -> list[Row]:
+def _acks(results: dict[str, tuple[Timing, Timing]], what: str) -> list[Row]:
     (us, them), (us_full, them_full) = results["steady"], results["saturated"]
     return [
         _row(f"ack p50, {what}", us.p50_ms, them.p50_ms, "ms", "≤ 0.25"),
@@ -202,7 +132,8 @@ def _ack(results: dict[str, tuple[Timing, Timing]], what: str) -> list[Row]:
     ]
 
 
-def _at_rest(results: dict[str, tuple[Timing, Timing]]) -> list[Row]:
+async def _ack_at_rest(setup: Setup) -> list[Row]:
+    results = await ack.measure(setup.folder, peer="bench.bare_aiohttp", seconds=setup.seconds)
     us, them = results["steady"]
     return [
         _row("ack p50 against a handler that only verifies", us.p50_ms, them.p50_ms, "ms", "≤ 2"),
@@ -210,7 +141,16 @@ def _at_rest(results: dict[str, tuple[Timing, Timing]]) -> list[Row]:
     ]
 
 
-def _process(slos: int, found: process.Figures) -> list[Row]:
+async def _process(setup: Setup) -> list[Row]:
+    return _processes(setup.slos, await process.measure(setup.folder, setup.slos, 30))
+
+
+async def _large_process(setup: Setup) -> list[Row]:
+    slos = 10 * setup.slos
+    return _processes(slos, await process.measure(setup.folder, slos, _SHORT_DAYS))
+
+
+def _processes(slos: int, found: process.Figures) -> list[Row]:
     is_many = slos > 1_000
     return [
         (f"process with {slos} SLOs: first budgets", f"{found.first_s:.1f} s", "", "", ""),
@@ -223,9 +163,9 @@ def _process(slos: int, found: process.Figures) -> list[Row]:
     ]
 
 
-def _reading(found: dict[str, reading.Reading]) -> list[Row]:
+async def _reading(setup: Setup) -> list[Row]:
     rows = []
-    for name, one in found.items():
+    for name, one in (await reading.measure(setup.folder)).items():
         what = f"{reading.FILES} policy files ({name})"
         rows += [
             (f"{what}: read in", f"{one.took_s:.1f} s", "", "", ""),
@@ -234,37 +174,29 @@ def _reading(found: dict[str, reading.Reading]) -> list[Row]:
     return rows
 
 
-def _overload(slos: int, found: overload.Overload) -> list[Row]:
-    errors = (found.while_filling.errors, found.overloaded.errors, found.relaxed.errors)
-    return [
-        (f"{slos} SLOs every second: first budgets", f"{found.first_s:.1f} s", "", "", ""),
+async def _overload(setup: Setup) -> list[Row]:
+    found = await overload.measure(setup.folder, setup.slos, 30)
+    beside, errors = found.relaxed, found.relaxed.errors
+    rows = [
+        (f"{setup.slos} SLOs every second: first budgets", f"{found.first_s:.1f} s", "", "", ""),
         ("the same: all windows filled", f"{found.filling_s:.1f} s", "", "", ""),
         ("peak resident", f"{found.peak_mb:.0f} MB", "", "", "bounded"),
         ("resident", f"{found.resident_mb:.0f} MB", "", "", ""),
         ("most behind, by /readyz", f"{found.behind.ready_s:.0f} s", "", "", "told"),
         ("most behind, by the metric", f"{found.behind.metric_s:.0f} s", "", "", "told"),
-        _row(
-            "gate p50, filling beside once a minute",
-            found.while_filling.p50_ms,
-            found.relaxed.p50_ms,
-            "ms",
-            "",
-        ),
-        _row("the same, p99", found.while_filling.p99_ms, found.relaxed.p99_ms, "ms", ""),
-        _row(
-            "gate p50, every second beside once a minute",
-            found.overloaded.p50_ms,
-            found.relaxed.p50_ms,
-            "ms",
-            "",
-        ),
-        _row("the same, p99", found.overloaded.p99_ms, found.relaxed.p99_ms, "ms", ""),
-        ("gate errors", str(sum(errors)), "", "", "0"),
     ]
+    for what, load in (("filling", found.while_filling), ("every second", found.overloaded)):
+        rows += [
+            _row(f"gate p50, {what} beside once a minute", load.p50_ms, beside.p50_ms, "ms", ""),
+            _row("the same, p99", load.p99_ms, beside.p99_ms, "ms", ""),
+        ]
+        errors += load.errors
+    return [*rows, ("gate errors", str(errors), "", "", "0")]
 
 
-def _gate(slos: int, found: gate.GateTimings) -> list[Row]:
-    what = f"gate on one core, {slos} SLOs"
+async def _gate(setup: Setup) -> list[Row]:
+    found = await gate.measure(setup.folder, setup.slos, seconds=setup.seconds)
+    what = f"gate on one core, {setup.slos} SLOs"
     loads = (found.alone, found.steady, found.saturated)
     return [
         (f"{what}, one caller: p50", f"{found.alone.p50_ms:.2f} ms", "", "", ""),
@@ -275,8 +207,9 @@ def _gate(slos: int, found: gate.GateTimings) -> list[Row]:
     ]
 
 
-def _windows(slos: int, found: evaluation.Windows) -> list[Row]:
-    what = f"budgets of {slos} SLOs, 90 days beside 7"
+async def _windows(setup: Setup) -> list[Row]:
+    found = await evaluation.windows(setup.folder, setup.slos)
+    what = f"budgets of {setup.slos} SLOs, 90 days beside 7"
     long_ms, short_ms = 1_000 * found.long_s, 1_000 * found.short_s
     first_ms, first_short_ms = 1_000 * found.first_long_s, 1_000 * found.first_short_s
     return [
@@ -285,24 +218,27 @@ def _windows(slos: int, found: evaluation.Windows) -> list[Row]:
     ]
 
 
-def _evaluation(slos: int, found: evaluation.Evaluated) -> list[Row]:
+async def _evaluation(setup: Setup) -> list[Row]:
+    found = await evaluation.measure(setup.folder, setup.slos)
     return [
-        _row(f"tick of {slos} SLOs, 30 days", found.ours_s, found.peer_s, "s", "≤ 0.01"),
+        _row(f"tick of {setup.slos} SLOs, 30 days", found.ours_s, found.peer_s, "s", "≤ 0.01"),
         _row("the same as documents of Sloth, beside the own", found.imported_s, found.ours_s, "s", "≤ 1.1"),
         ("remaining, largest difference", f"{found.difference:.6f}", "", "", "≤ 0.001"),
-        (f"first filling of {slos} SLOs", f"{found.filling_s:.1f} s", "", "", ""),
+        (f"first filling of {setup.slos} SLOs", f"{found.filling_s:.1f} s", "", "", ""),
     ]
 
 
-def _footprint(slos: int, found: footprint.Footprint) -> list[Row]:
+async def _footprint(setup: Setup) -> list[Row]:
+    found = await footprint.measure(setup.folder, setup.slos)
     return [
-        (f"resident, {slos} SLOs, 90 days", f"{found.resident_mb:.0f} MB", "", "", "< 150 MB"),
-        (f"warm start, {slos} SLOs", f"{found.warm_start_s:.2f} s", "", "", "< 3 s"),
-        (f"idle CPU, {slos} SLOs", f"{found.idle_cpu:.1%} of a core", "", "", "< 2%"),
+        (f"resident, {setup.slos} SLOs, 90 days", f"{found.resident_mb:.0f} MB", "", "", "< 150 MB"),
+        (f"warm start, {setup.slos} SLOs", f"{found.warm_start_s:.2f} s", "", "", "< 3 s"),
+        (f"idle CPU, {setup.slos} SLOs", f"{found.idle_cpu:.1%} of a core", "", "", "< 2%"),
     ]
 
 
-def _fan_out(found: telling.FanOut) -> list[Row]:
+async def _fan_out(setup: Setup) -> list[Row]:
+    found = await telling.fan_out(setup.folder, FANNED_OUT)
     what = f"{FANNED_OUT} freezes in as many channels"
     rate = 60 * FANNED_OUT / found.told_s
     slowest = max(found.slowest_s, key=lambda one: found.slowest_s[one])
@@ -321,19 +257,21 @@ def _fan_out(found: telling.FanOut) -> list[Row]:
     ]
 
 
-def _crossing(worst_s: float) -> Row:
-    most_s = telling.EVERY_S + 1
-    return ("crossing to announcement, worst", f"{worst_s:.2f} s", "", "", f"≤ {most_s:g} s")
+async def _crossing(setup: Setup) -> list[Row]:
+    worst_s, most_s = await telling.crossing(setup.folder), telling.EVERY_S + 1
+    return [("crossing to announcement, worst", f"{worst_s:.2f} s", "", "", f"≤ {most_s:g} s")]
 
 
-def _reaction(found: replicas.Reaction) -> list[Row]:
+async def _reaction(setup: Setup) -> list[Row]:
+    found = await replicas.react(setup.folder)
     return [
         ("hold on one replica, announced by another", f"{1_000 * found.median_s:.0f} ms", "", "", "≤ 100 ms"),
         ("the same, the slowest reaction", f"{1_000 * found.worst_s:.0f} ms", "", "", ""),
     ]
 
 
-def _announced(found: cluster.Announced) -> list[Row]:
+async def _announced(setup: Setup) -> list[Row]:
+    found = await cluster.announce(setup.folder)
     what = f"{cluster.HOLDS} holds on one of {cluster.REPLICAS} replicas, announced by any"
     return [
         (f"{what}: p50", f"{found.p50_s:.2f} s", "", "", ""),
@@ -342,15 +280,17 @@ def _announced(found: cluster.Announced) -> list[Row]:
     ]
 
 
-def _year(slos: int, found: year.YearOfHistory) -> list[Row]:
-    megabytes = found.file / 1e6 * slos / found.services
+async def _year(setup: Setup) -> list[Row]:
+    found = await year.measure(setup.folder, min(setup.slos, SIMULATED))
+    megabytes = found.file / 1e6 * setup.slos / found.services
     return [
-        (f"a year of {slos} SLOs, one a service: database", f"{megabytes:.0f} MB", "", "", "≤ 1500 MB"),
+        (f"a year of {setup.slos} SLOs, one a service: database", f"{megabytes:.0f} MB", "", "", "≤ 1500 MB"),
         ("the same, a transaction of retention: p99", f"{found.deletion_p99_ms:.0f} ms", "", "", "≤ 50 ms"),
     ]
 
 
-def _turns(found: cluster.Turns) -> list[Row]:
+async def _turns(setup: Setup) -> list[Row]:
+    found = await cluster.turns(setup.folder, *TURNS)
     services, slos = TURNS
     what = f"{cluster.REPLICAS} replicas, {slos} SLOs, {services} services: the transactions' turn"
     return [
@@ -361,6 +301,27 @@ def _turns(found: cluster.Turns) -> list[Row]:
 
 def _row(what: str, ours: float, theirs: float, unit: str, target: str) -> Row:
     return what, f"{ours:.2f} {unit}", f"{theirs:.2f} {unit}", f"{ours / theirs:.2g}", target
+
+
+_PARTS: dict[str, Callable[[Setup], Awaitable[list[Row]]]] = {
+    "ack": _ack,
+    "ack-every-second": _ack_every_second,
+    "ack-at-rest": _ack_at_rest,
+    "gate": _gate,
+    "windows": _windows,
+    "evaluation": _evaluation,
+    "process": _process,
+    "large-process": _large_process,
+    "reading": _reading,
+    "overload": _overload,
+    "footprint": _footprint,
+    "fan-out": _fan_out,
+    "crossing": _crossing,
+    "reaction": _reaction,
+    "announced": _announced,
+    "turns": _turns,
+    "year": _year,
+}
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ import tempfile
 import time
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -377,26 +377,18 @@ class Account:
         decided = _decided(deeds)
         for channel in sorted(decided.keys() | told.keys()):
             wrong += self._check_channel(channel, told[channel], decided[channel])
-        if wrong:
-            # What was done there, for whoever looks into it.
-            places = {word.strip("#:") for fault in wrong for word in fault.split() if word.startswith("#")}
-            wrong += [
-                f"{deed.at.isoformat(timespec='milliseconds')} #{deed.entry.service} "
-                f"{deed.entry.action} by {deed.entry.actor}"
-                for deed in deeds
-                if deed.entry.service in places
-            ]
         return [*wrong, *_check_actions(deeds), *await self._check_budgets(deeds, in_force)]
 
     def _check_channel(
-        self, channel: str, rows: Sequence[Row[Any]], decided: Sequence[datetime]
+        self, channel: str, rows: Sequence[Row[Any]], decided: Mapping[datetime, str]
     ) -> list[str]:
         times = list(dict.fromkeys(row.created_at for row in rows if row.event_type.startswith(_OF_HOLDS)))
         wrong = []
         if times != list(decided):
             wrong.append(
                 f"{channel}: {len(decided)} decisions, {len(times)} announced, or in another order; "
-                f"only decided {_moments(decided, times)}, only announced {_moments(times, decided)}"
+                f"only decided {[f'{at} {decided[at]}' for at in decided if at not in times]}, "
+                f"only announced {[str(at) for at in times if at not in decided]}"
             )
         shown = [key for message in self._run.replicas.slack.messages(channel) for key in keys_of(message)]
         keys = [row.key for row in rows]
@@ -441,20 +433,13 @@ def keys_of(message: Message) -> Sequence[str]:
     return keys
 
 
-def _moments(some: Sequence[datetime], others: Sequence[datetime]) -> str:
-    """Return the times that are not among others, in words."""
-    only = [at.isoformat(timespec="milliseconds") for at in some if at not in set(others)]
-    return ", ".join(only) or "none"
-
-
-def _decided(deeds: Sequence[AuditRow]) -> defaultdict[str, list[datetime]]:
-    """Return by channel when something was decided that is announced there, each moment once."""
-    decided: defaultdict[str, list[datetime]] = defaultdict(list)
+def _decided(deeds: Sequence[AuditRow]) -> defaultdict[str, dict[datetime, str]]:
+    """Return by channel when something was decided that is announced there, each moment once, and what."""
+    decided: defaultdict[str, dict[datetime, str]] = defaultdict(dict)
     for deed in deeds:
         if deed.entry.action.startswith(("hold.", "service.")):
             for channel in (f"#{deed.entry.service}", ANNOUNCEMENTS):
-                if deed.at not in decided[channel][-20:]:
-                    decided[channel].append(deed.at)
+                decided[channel].setdefault(deed.at, deed.entry.action)
     return decided
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from bot.catalog.catalog import Service
 from bot.catalog.slo import CounterSli
 from bot.policy.loader import read
 from bot.serving import relax_garbage_collection
+from tests.support.running import meanwhile
 
 FILES = 2_000
 _SLOS = 2
@@ -31,12 +31,14 @@ async def measure(folder: Path) -> dict[str, Reading]:
     """Read thousands of files of two SLOs each, as own documents and as those of Sloth, each twice."""
     relax_garbage_collection()
     found = {}
-    for name, documents in (("own", _own), ("Sloth", _sloth)):
+    for name, document in (("own", _own_document), ("Sloth", sloth_document)):
         home = folder / f"read-{name}"
         home.mkdir()
         (home / "workspace.yaml").write_text(yaml.safe_dump(workspace_document()))
         for service in services(FILES * SLOS_A_SERVICE):
-            (home / f"{service.name}.yaml").write_text(yaml.dump(documents(service), Dumper=yaml.CSafeDumper))
+            (home / f"{service.name}.yaml").write_text(
+                yaml.dump(document(service, _SLOS), Dumper=yaml.CSafeDumper)
+            )
         readings = [await _read(home) for _ in range(2)]
         found[name] = max(readings, key=lambda reading: reading.stall_s)
     return found
@@ -44,14 +46,11 @@ async def measure(folder: Path) -> dict[str, Reading]:
 
 async def _read(folder: Path) -> Reading:
     lags: list[float] = []
-    looking = asyncio.create_task(_look(lags))
-    began = time.perf_counter()
-    policies = await asyncio.to_thread(read, folder, {})
-    await asyncio.to_thread(policies.expanded, {})
-    took_s = time.perf_counter() - began
-    looking.cancel()
-    with suppress(asyncio.CancelledError):
-        await looking
+    async with meanwhile(_look(lags)):
+        began = time.perf_counter()
+        policies = await asyncio.to_thread(read, folder, {})
+        await asyncio.to_thread(policies.expanded, {})
+        took_s = time.perf_counter() - began
     return Reading(took_s, max(lags))
 
 
@@ -62,15 +61,11 @@ async def _look(lags: list[float]) -> None:
         lags.append(time.perf_counter() - began - _LOOK_S)
 
 
-def _own(service: Service) -> dict[str, object]:
+def _own_document(service: Service, most: int) -> dict[str, object]:
     slos = []
-    for slo in service.slos[:_SLOS]:
+    for slo in service.slos[:most]:
         assert isinstance(slo.sli, CounterSli)
         sli = {"prometheus": {"total": slo.sli.total, "bad": slo.sli.bad}}
         slos.append({"name": slo.name, "objective": 99, "window": "30d", "sli": sli})
     spec = {"channel": "#releases", "slos": slos}
     return {"apiVersion": "governor/v1", "kind": "Service", "metadata": {"name": service.name}, "spec": spec}
-
-
-def _sloth(service: Service) -> dict[str, object]:
-    return sloth_document(service, _SLOS)

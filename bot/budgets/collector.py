@@ -227,15 +227,17 @@ class Collector:
     async def _prepare(self, slos: Sequence[Slo], now: datetime, base: int) -> dict[Slo, LedgerState]:
         """Return the ledgers' states, after mending those with times in the future or another resolution."""
         states = dict(zip(slos, await self._ledger.states(slos), strict=True))
-        changed, pace = [], Pacer()
+        changed, resized, pace = [], [], Pacer()
         for slo, state in states.items():
             await pace()
             if is_ahead(state, now):
                 log.warning("ledger_truncated", slo=slo.key, now=now.isoformat())
                 await self._ledger.truncate(slo, now)
+            if state.base != base:
+                resized.append(slo)
             if is_ahead(state, now) or state.base != base:
                 changed.append(slo)
-        if resized := [slo for slo, state in states.items() if state.base != base]:
+        if resized:
             await self._ledger.change_resolution(resized, base, now)
         return states | dict(zip(changed, await self._ledger.states(changed), strict=True))
 

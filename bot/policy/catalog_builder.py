@@ -111,11 +111,7 @@ def digest(all_documents: Sequence[documents.Document]) -> str:
         for document in all_documents
     )
     # The JSON of all texts, a text at a time: to encode thousands at once would stop the event loop.
-    hashed = hashlib.sha256(b"[")
-    for number, text in enumerate(texts):
-        hashed.update(f"{', ' if number else ''}{json.dumps(text)}".encode())
-    hashed.update(b"]")
-    return hashed.hexdigest()
+    return hashlib.sha256(f"[{', '.join(map(json.dumps, texts))}]".encode()).hexdigest()
 
 
 def _workspace(document: documents.WorkspaceDocument) -> catalog.Workspace:

@@ -177,19 +177,17 @@ class Ledger:
         be thousands of buckets, which no decision needs.
         """
         ids = sorted((await self._identify(slos)).values())
-        complete_since = {True: now - _SECONDS_OF_A_NEW_LEDGER, False: now}
         for first in range(0, len(ids), _LEDGERS_AT_ONCE):
             async with self._database.transaction(in_turn=False) as connection:
                 states = await read_states(connection, ids[first : first + _LEDGERS_AT_ONCE], lock=True)
-                changed = {slo_id: state for slo_id, state in states.items() if state.base != base}
-                await bucket_rows.delete_below_minute(connection, list(changed))
-                for is_new, since in complete_since.items():
-                    alike = [
-                        slo_id for slo_id, state in changed.items() if (state.filled_to is None) is is_new
-                    ]
-                    base_from = None if base == MINUTE and is_new else instant(ceil(seconds(since), MINUTE))
+                alike: dict[datetime | None, list[int]] = defaultdict(list)
+                for slo_id, state in states.items():
+                    if state.base != base:
+                        alike[_base_from(state, base, now)].append(slo_id)
+                for base_from, changed in alike.items():
+                    await bucket_rows.delete_below_minute(connection, changed)
                     values = {"base": base, "base_from": base_from}
-                    await connection.execute(update(ledgers).where(ledgers.c.id.in_(alike)).values(values))
+                    await connection.execute(update(ledgers).where(ledgers.c.id.in_(changed)).values(values))
 
     async def truncate(self, slo: Slo, now: datetime) -> None:
         """Delete what was filled by a clock that was ahead: all times that have buckets finer than hours.
@@ -458,3 +456,10 @@ def _merged(cells: Mapping[int, Cell], start: int, width: int, stored: int) -> B
     merged = [cells[second] for second in range(start, start + width, stored) if second in cells]
     bad, total = (sum(values) for values in zip(*merged, strict=True)) if merged else (0.0, 0.0)
     return Bucket(instant(start), timedelta(seconds=width), bad, total)
+
+
+def _base_from(state: LedgerState, base: int, now: datetime) -> datetime | None:
+    """Return from when on a ledger whose finest width becomes `base` has it (None: from the start)."""
+    if state.filled_to is not None:
+        return instant(ceil(seconds(now), MINUTE))
+    return None if base == MINUTE else instant(ceil(seconds(now - _SECONDS_OF_A_NEW_LEDGER), MINUTE))

@@ -193,10 +193,15 @@ class DeliveryOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """The messages that are not sent yet: how many by channel, and when each channel's oldest was written."""
+    """The messages that are not sent yet: how many by channel, and when each channel's oldest was written.
+
+    Only edits wait in a channel without an oldest one. `bulk` are channels in which nothing but one bulk
+    message, and edits, wait.
+    """
 
     channels: Mapping[str, int]
     oldest: Mapping[str, datetime]
+    bulk: frozenset[str] = frozenset()
 
     @property
     def oldest_at(self) -> datetime | None:
@@ -215,10 +220,20 @@ class FailingChannel:
 
 async def read_backlog(connection: AsyncConnection) -> Backlog:
     """Return the messages that are not sent yet; how long edits wait says nothing, since they come last."""
-    oldest = func.min(outbox.c.created_at).filter(outbox.c.is_edit.is_(False))
-    query = select(outbox.c.channel, func.count(), oldest).where(outbox.c.state.in_(_UNSENT))
+    is_post = outbox.c.is_edit.is_(False)
+    query = select(
+        outbox.c.channel,
+        func.count(),
+        func.min(outbox.c.created_at).filter(is_post).label("oldest"),
+        func.count().filter(is_post).label("posts"),
+        func.count().filter(is_post & outbox.c.is_bulk).label("bulk"),
+    ).where(outbox.c.state.in_(_UNSENT))
     rows = (await connection.execute(query.group_by(outbox.c.channel))).all()
-    return Backlog({row[0]: row[1] for row in rows}, {row[0]: row[2] for row in rows if row[2] is not None})
+    return Backlog(
+        {row[0]: row[1] for row in rows},
+        {row[0]: row.oldest for row in rows if row.oldest is not None},
+        frozenset(row[0] for row in rows if row.posts == row.bulk == 1),
+    )
 
 
 async def first_unsent(connection: AsyncConnection, channel: str) -> QueuedMessage | None:

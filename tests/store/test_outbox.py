@@ -101,6 +101,22 @@ async def test_the_backlog_counts_what_is_not_done(database: Database) -> None:
     assert (backlog.channels, backlog.oldest_at) == ({"#checkout": 1, "#search": 1}, NOW)
 
 
+async def test_the_backlog_knows_channels_in_which_only_a_bulk_message_waits(database: Database) -> None:
+    bulk = OutboxMessage("#checkout", "told", "one of hundreds", is_bulk=True)
+    several = [replace(bulk, channel="#releases"), replace(bulk, channel="#releases")]
+    mixed = [replace(bulk, channel="#search"), OutboxMessage("#search", "told", "to be told now")]
+    edit = OutboxMessage("#payments", "told", "edited", is_edit=True)
+    async with database.transaction() as connection:
+        await outbox.enqueue(connection, [bulk, *several, *mixed], NOW)
+        for each in (edit, replace(edit, channel="#checkout")):
+            await outbox.enqueue_edit(connection, each, NOW)
+    async with database.reading() as connection:
+        backlog = await outbox.read_backlog(connection)
+    assert backlog.bulk == {"#checkout"}
+    assert backlog.channels == {"#checkout": 2, "#releases": 2, "#search": 2, "#payments": 1}
+    assert backlog.oldest.keys() == {"#checkout", "#releases", "#search"}
+
+
 async def test_an_empty_outbox_has_no_backlog(database: Database) -> None:
     async with database.reading() as connection:
         assert await outbox.read_backlog(connection) == outbox.Backlog({}, {})

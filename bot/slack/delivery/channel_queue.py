@@ -18,8 +18,8 @@ together, may still deliver a message that the successor has found missing and s
 """
 
 from collections import Counter
-from collections.abc import Awaitable, Callable
-from contextlib import nullcontext
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
@@ -37,7 +37,7 @@ from tenacity import (
 )
 
 from bot.slack.delivery.batching import MOST_LINES, Batch, combine, next_batch
-from bot.slack.delivery.context import DeliveryContext, LeaseLostError, ShuttingDownError
+from bot.slack.delivery.context import DeliveryContext, LeaseLostError, NoTurnError, ShuttingDownError
 from bot.slack.delivery.ended_holds import EndedHoldEdits
 from bot.slack.delivery.sender import HEAD_GONE
 from bot.slack.delivery.team_mentions import with_mentions
@@ -84,13 +84,18 @@ class _ClaimLostError(Exception):
 class ChannelQueue:
     """Delivers the messages that wait for one channel.
 
-    `last_error` is the error that is being retried, if any. A queue that `is_taken_over`, perhaps from
-    another replica, first waits until the interval since that one's last post is over.
+    `last_error` is the error that is being retried, if any; `has_begun` says whether its first turn in the
+    workspace's limit has come. A queue that `is_taken_over`, perhaps from another replica, first waits until
+    the interval since that one's last post is over. `is_bulk` says what waits as it begins.
     """
 
-    def __init__(self, channel: str, context: DeliveryContext, *, is_taken_over: bool = False) -> None:
+    def __init__(
+        self, channel: str, context: DeliveryContext, *, is_taken_over: bool = False, is_bulk: bool = False
+    ) -> None:
         self.channel = channel
+        self.is_bulk = is_bulk
         self.last_error: str | None = None
+        self.has_begun = False
         self._address = local(channel)
         self._is_taken_over = is_taken_over
         self._context = context
@@ -157,6 +162,7 @@ class ChannelQueue:
         channel_id = None
         try:
             if batch[0].message.is_edit:
+                self.has_begun = True
                 edits = self._heads if batch[0].edits is None else self._ended_holds
                 await edits.carry_out(batch[0])
                 return
@@ -168,8 +174,7 @@ class ChannelQueue:
             is_bulk = len(batch) == 1 and batch[0].message.is_bulk
             message = await self._mentioning(combine(batch))
             await self._context.sleep(self._context.channel_rate_limit.wait_s(channel_id))
-            async with self._context.bulk_slots if is_bulk else nullcontext():
-                await self._context.workspace_rate_limit.wait(self._context.sleep, is_bulk=is_bulk)
+            async with self._context.bulk_slots if is_bulk else nullcontext(), self._turn(is_bulk=is_bulk):
                 claimed = await self._claim(batch)
                 if claimed:
                     self._batch = batch = claimed
@@ -177,6 +182,20 @@ class ChannelQueue:
         except SlackRefusedError as refusal:
             if not await self._apply_remedy(batch, channel_id, refusal):
                 await self._fail(batch, refusal)
+
+    @asynccontextmanager
+    async def _turn(self, *, is_bulk: bool) -> AsyncIterator[None]:
+        """Wait until the workspace's limit allows a post; raise `NoTurnError` where that takes long."""
+        limit = self._context.workspace_rate_limit
+        while (wait_s := limit.acquire(is_bulk=is_bulk)) > 0:
+            if wait_s > self._context.timing.poll_s:
+                raise NoTurnError
+            await self._context.sleep(wait_s)
+        self.has_begun = True
+        try:
+            yield
+        finally:
+            limit.record_end(is_bulk=is_bulk)
 
     async def _read(self) -> tuple[Batch, MessageLocation | None]:
         """Return the next batch, empty if nothing waits, and where the last message was posted."""

@@ -6,6 +6,7 @@ real time; rows are stamped by the injected clock.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -35,6 +36,8 @@ log = structlog.get_logger(__name__)
 
 _CALLS_AT_ONCE = 50
 _BULK_AT_ONCE = 10
+# How much later queues are opened whose turn has come, and others looked for in ended queues' channels.
+_AT_MOST_EVERY_S = 0.1
 
 
 LATE_AFTER = timedelta(minutes=5)
@@ -100,6 +103,7 @@ class OutboxDispatcher:
         self._failing: Mapping[str, FailingChannel] = {}
         self._queues: dict[str, tuple[ChannelQueue, asyncio.Task[None]]] = {}
         self._notified = asyncio.Event()
+        self._next_look: asyncio.TimerHandle | None = None
         self._closing = asyncio.Event()
         self._ended = asyncio.Event()
         self._ended.set()
@@ -148,8 +152,7 @@ class OutboxDispatcher:
             async with asyncio.TaskGroup() as tasks:
                 while not self._closing.is_set():
                     self._notified.clear()
-                    await self._open_queues(tasks)
-                    await self._wait(self._notified, self._poll_s)
+                    await self._wait(self._notified, await self._open_queues(tasks))
         finally:
             self._ended.set()
 
@@ -165,20 +168,50 @@ class OutboxDispatcher:
             task.cancel()
         await self._ended.wait()
 
-    async def _open_queues(self, tasks: asyncio.TaskGroup) -> None:
-        """Read what waits and open a queue for each channel that has none."""
+    async def _open_queues(self, tasks: asyncio.TaskGroup) -> float:
+        """Read what waits and open queues for channels that have none; return when to read again at last."""
         try:
             async with self._database.reading() as connection:
                 self._backlog = await outbox.read_backlog(connection)
                 self._failing = await outbox.read_failing(connection)
         except Exception:  # the loop's tick: the database may come back
             log.exception("outbox_read_failed")
-            return
+            return self._poll_s
         is_shared = self._leases is not None and self._leases.is_shared
-        for channel in await self._acquire_leases(self._backlog.channels.keys() - self._queues.keys()):
-            queue = ChannelQueue(channel, self._context_of(channel), is_taken_over=is_shared)
+        channels, again_s = self._channels_with_room()
+        for channel in await self._acquire_leases(channels):
+            context, is_bulk = self._context_of(channel), channel in self._backlog.bulk
+            queue = ChannelQueue(channel, context, is_taken_over=is_shared, is_bulk=is_bulk)
             task = tasks.create_task(self._run_queue(queue), name=f"channel queue {channel}")
             self._queues[channel] = (queue, task)
+        return again_s
+
+    def _channels_with_room(self) -> tuple[list[str], float]:
+        """Return channels without a queue, those that wait longest first, and when to read again at last.
+
+        They are no more than this replica may soon post to: others may have room for the rest.
+        """
+        backlog, again_s = self._backlog, self._poll_s
+        channels = [channel for channel in backlog.channels if channel not in self._queues]
+        # Edits have a limit of their own.
+        opened = [channel for channel in channels if channel not in backlog.oldest]
+        waiting_for_turn = Counter(
+            (self._context_of(queue.channel).workspace_rate_limit, queue.is_bulk)
+            for queue, _ in self._queues.values()
+            if not queue.has_begun
+        )
+        room: dict[tuple[WorkspaceRateLimit, bool], int] = {}
+        for channel in sorted(backlog.oldest.keys() & set(channels), key=lambda each: backlog.oldest[each]):
+            limit, is_bulk = self._context_of(channel).workspace_rate_limit, channel in backlog.bulk
+            key = limit, is_bulk
+            if key not in room:
+                room[key] = limit.room(is_bulk=is_bulk, within_s=_AT_MOST_EVERY_S) - waiting_for_turn[key]
+            if room[key] > 0:
+                room[key] -= 1
+                opened.append(channel)
+            else:
+                again_s = min(again_s, max(_AT_MOST_EVERY_S, limit.wait_s(is_bulk=is_bulk)))
+        return opened, again_s
 
     def _context_of(self, channel: str) -> DeliveryContext:
         """Return what the queues of the channel's Slack workspace share."""
@@ -223,7 +256,12 @@ class OutboxDispatcher:
                 await self._leases.release([_lease(queue.channel)])
             del self._queues[queue.channel]
             # A message may have been written after the queue found nothing waiting.
-            self.notify()
+            if self._next_look is None:
+                self._next_look = asyncio.get_running_loop().call_later(_AT_MOST_EVERY_S, self._look_again)
+
+    def _look_again(self) -> None:
+        self._next_look = None
+        self.notify()
 
     async def _sleep(self, seconds: float) -> None:
         if seconds > 0:

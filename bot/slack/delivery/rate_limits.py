@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, Counter
 
@@ -41,11 +42,20 @@ class ChannelRateLimit:
         self._free_at[channel_id] = asyncio.get_running_loop().time() + self._interval_s
 
 
+@dataclass
+class _Calls:
+    """Calls that have not ended yet, and when the others of the last minute ended."""
+
+    running: int = 0
+    ended: deque[float] = field(default_factory=deque)
+
+
 class WorkspaceRateLimit:
-    """Limits the posts to all channels of a Slack workspace in a minute.
+    """Limits the posts to all channels of a Slack workspace in any minute.
 
     Slack says "several hundred messages per minute" (https://docs.slack.dev/apis/web-api/rate-limits). Bulk
     messages leave an eighth of that to others, so that a single message never waits behind hundreds.
+    A call counts until a minute after it ended: by then Slack has counted it, however long it took.
     `replicas` returns how many replicas share the limit; `minute_s` is how long a minute lasts.
     """
 
@@ -55,29 +65,50 @@ class WorkspaceRateLimit:
         self._per_minute = per_minute
         self._minute_s = minute_s
         self._replicas = replicas
-        self._calls: deque[float] = deque()
-        self._bulk_calls: deque[float] = deque()
+        self._calls = _Calls()
+        self._bulk_calls = _Calls()
 
     def acquire(self, *, is_bulk: bool) -> float:
-        """Take one call from the limit and return 0, or return after how many seconds to try again."""
+        """Take one call from the limit and return 0, or return after how many seconds to try again.
+
+        The call must follow at once, and `record_end` once it has ended.
+        """
+        wait_s = self.wait_s(is_bulk=is_bulk)
+        if wait_s == 0:
+            for calls, _ in self._limits(is_bulk=is_bulk):
+                calls.running += 1
+        return wait_s
+
+    def record_end(self, *, is_bulk: bool) -> None:
+        """End a call that was acquired."""
+        for calls, _ in self._limits(is_bulk=is_bulk):
+            calls.running -= 1
+            calls.ended.append(asyncio.get_running_loop().time())
+
+    def wait_s(self, *, is_bulk: bool) -> float:
+        """Return after how many seconds the limit may allow a call."""
         now = asyncio.get_running_loop().time()
-        wait_s = self._wait_s(self._calls, 1.0, now)
-        if is_bulk:
-            wait_s = max(wait_s, self._wait_s(self._bulk_calls, 1 - self._RESERVED_SHARE, now))
-        if wait_s > 0:
-            return wait_s
-        self._calls.append(now)
-        if is_bulk:
-            self._bulk_calls.append(now)
-        return 0.0
+        return max(self._wait_s(calls, most, now) for calls, most in self._limits(is_bulk=is_bulk))
 
-    async def wait(self, sleep: Callable[[float], Awaitable[None]], *, is_bulk: bool) -> None:
-        """Wait with `sleep` until the limit allows a call, which must then follow at once."""
-        while (wait_s := self.acquire(is_bulk=is_bulk)) > 0:
-            await sleep(wait_s)
+    def room(self, *, is_bulk: bool, within_s: float = 0.0) -> int:
+        """Return how many calls the limit allows within so many seconds."""
+        since = asyncio.get_running_loop().time() + within_s - self._minute_s
+        return min(
+            most - calls.running - sum(ended > since for ended in calls.ended)
+            for calls, most in self._limits(is_bulk=is_bulk)
+        )
 
-    def _wait_s(self, calls: deque[float], share: float, now: float) -> float:
-        while calls and calls[0] <= now - self._minute_s:
-            calls.popleft()
-        most = max(1, int(share * self._per_minute / self._replicas()))
-        return 0.0 if len(calls) < most else calls[-most] + self._minute_s - now
+    def _limits(self, *, is_bulk: bool) -> list[tuple[_Calls, int]]:
+        """Return the calls that count, and how many may be made in a minute."""
+        limits = [(self._calls, 1.0), (self._bulk_calls, 1 - self._RESERVED_SHARE)]
+        whole = self._per_minute / self._replicas()
+        return [(calls, max(1, int(share * whole))) for calls, share in limits[: 1 + is_bulk]]
+
+    def _wait_s(self, calls: _Calls, most: int, now: float) -> float:
+        ended = calls.ended
+        while ended and ended[0] <= now - self._minute_s:
+            ended.popleft()
+        surplus = calls.running + len(ended) - most
+        if surplus < 0:
+            return 0.0
+        return ended[surplus] + self._minute_s - now if surplus < len(ended) else self._minute_s

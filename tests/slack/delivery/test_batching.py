@@ -125,6 +125,18 @@ async def test_bulk_leaves_room_for_others_in_the_workspace_rate_limit() -> None
     assert 59 < quota.acquire(is_bulk=False) <= 60
 
 
+async def test_a_call_counts_until_a_minute_after_its_end() -> None:
+    quota = WorkspaceRateLimit(1, 60.0, lambda: 1)
+    assert quota.acquire(is_bulk=True) == 0
+    # It has not ended, so Slack may not have counted it yet.
+    assert quota.wait_s(is_bulk=False) == 60
+    assert quota.room(is_bulk=False, within_s=120) == 0
+    quota.record_end(is_bulk=True)
+    assert 59 < quota.wait_s(is_bulk=False) <= 60
+    assert [quota.room(is_bulk=is_bulk, within_s=0) for is_bulk in (True, False)] == [0, 0]
+    assert [quota.room(is_bulk=is_bulk, within_s=60) for is_bulk in (True, False)] == [1, 1]
+
+
 async def test_replicas_share_the_rate_limit() -> None:
     quotas = [WorkspaceRateLimit(90, 60.0, lambda: 3) for _ in range(3)]
     assert sum(quota.acquire(is_bulk=False) == 0 for quota in quotas for _ in range(90)) == 90

@@ -1,14 +1,16 @@
 """The dispatcher among replicas: it posts only while the channel is certainly its own."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry
 
 from bot.clock import SystemClock
+from bot.slack.delivery.context import DeliveryTiming
 from bot.slack.delivery.dispatcher import OutboxDispatcher
 from bot.store.database import Database
 from bot.store.leases import Leases, LeaseTiming
@@ -38,13 +40,15 @@ async def delivery(tmp_path: Path) -> AsyncIterator[Delivery]:
         yield delivery
 
 
-async def run_with(delivery: Delivery, leases: Leases) -> tuple[OutboxDispatcher, asyncio.Task[None]]:
+async def run_with(
+    delivery: Delivery, leases: Leases, timing: DeliveryTiming = BRISK
+) -> tuple[OutboxDispatcher, asyncio.Task[None]]:
     dispatcher = OutboxDispatcher(
         delivery.database,
         delivery.client,
         SystemClock(),
         registry=CollectorRegistry(),
-        timing=BRISK,
+        timing=timing,
         leases=leases,
     )
     return dispatcher, asyncio.create_task(dispatcher.run())
@@ -97,3 +101,36 @@ async def test_two_dispatchers_keep_order_and_rate_limit_between_them(tmp_path: 
             with suppress(asyncio.CancelledError):
                 await task
         assert delivery.texts("#checkout") == texts
+
+
+@pytest.mark.parametrize("channels", [["#checkout"] * 4, ["#checkout", "#search", "#payments", "#releases"]])
+async def test_what_one_replica_may_not_send_any_more_another_does(
+    tmp_path: Path, channels: Sequence[str]
+) -> None:
+    # Each of the two may send half of it, and then nothing for as long as the test takes.
+    timing = replace(BRISK, most_a_minute=len(channels), minute_s=1e9)
+    async with (
+        running_postgresql() as postgresql,
+        open_delivery(tmp_path, url=await postgresql.new_database()) as delivery,
+        Database(delivery.database.url) as other_database,
+    ):
+        replicas = [Leases(database) for database in (delivery.database, other_database)]
+        for leases in replicas:
+            await leases.join()
+        beats = [asyncio.create_task(leases.run()) for leases in replicas]
+        async with asyncio.timeout(10):
+            while replicas[0].replicas < 2:  # noqa: ASYNC110 - leases announce no change
+                await asyncio.sleep(0.02)
+        for channel in channels:
+            await delivery.write(channel, "told")
+        dispatchers = [await run_with(delivery, leases, timing) for leases in replicas]
+        await delivery.until_done()
+        for dispatcher, running in dispatchers:
+            await dispatcher.drain(5)
+            await running
+        for task in beats:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        told = [text for channel in dict.fromkeys(channels) for text in delivery.texts(channel)]
+        assert told == ["told"] * len(channels)

@@ -47,7 +47,7 @@ from bot.store.tables.core import holds as hold_rows
 from bot.store.tables.core import standings as freeze_state_rows
 from bot.store.threads import end_threads, lasts
 
-_SERVICES_PER_TRANSACTION = 20
+_SERVICES_PER_TRANSACTION = 10
 
 AssessedService = tuple[Service, Sequence[Budget]]
 """A service with its budgets, as of one evaluation."""
@@ -280,14 +280,15 @@ class BudgetJudge:
         if names:
             async with self._database.reading() as connection:
                 preceding = await self._read_preceding(connection, names, now)
+        forecasts = await self._forecasts([decision for _, decision in decided])
         return {
             service.name: Background(
                 spending=await self._explain_freeze(service, decision, now),
                 deployment=preceding.get(service.name),
-                forecasts=await self._forecasts(decision),
+                forecasts=of_service,
                 adjustment=await self._adjustment(service, decision, now),
             )
-            for (service, _), decision in decided
+            for ((service, _), decision), of_service in zip(decided, forecasts, strict=True)
         }
 
     async def _adjustment(self, service: Service, decision: Decision, now: datetime) -> Adjustment | None:
@@ -311,17 +312,15 @@ class BudgetJudge:
                     return await self._find_adjustment(service, recovered_since, was_below, now)
         return None
 
-    async def _forecasts(self, decision: Decision) -> Mapping[str, BudgetForecast]:
-        """Return what will become of the budgets that a decision tells of, by the name of the SLO."""
-        told = [transition.budget for transition in decision.transitions if isinstance(transition, _FORESEEN)]
-        told += [
-            transition.cause.budget
-            for transition in decision.transitions
-            if isinstance(transition, EnforcementBegan) and transition.cause is not None
+    async def _forecasts(self, decisions: Sequence[Decision]) -> list[Mapping[str, BudgetForecast]]:
+        """Return what will become of the budgets that each decision tells of, by the name of the SLO."""
+        told = [_told_budgets(decision) for decision in decisions]
+        budgets = [budget for each in told for budget in each]
+        found = iter(await self._forecast(budgets) if budgets else [])
+        return [
+            {budget.slo.name: forecast for budget in each if (forecast := next(found)) is not None}
+            for each in told
         ]
-        budgets = list({budget.slo: budget for budget in told}.values())
-        found = await self._forecast(budgets) if budgets else []
-        return {budget.slo.name: each for budget, each in zip(budgets, found, strict=True) if each}
 
     async def _explain_freeze(self, service: Service, decision: Decision, now: datetime) -> Spending | None:
         """Return where the budget went, for a decision that freezes because it is spent."""
@@ -364,3 +363,14 @@ class BudgetJudge:
             .values(service=service, **values)
             .on_conflict_do_update(index_elements=["service"], set_=values)
         )
+
+
+def _told_budgets(decision: Decision) -> Collection[Budget]:
+    """Return the budgets that a decision tells of, one for each SLO."""
+    told = [transition.budget for transition in decision.transitions if isinstance(transition, _FORESEEN)]
+    told += [
+        transition.cause.budget
+        for transition in decision.transitions
+        if isinstance(transition, EnforcementBegan) and transition.cause is not None
+    ]
+    return {budget.slo: budget for budget in told}.values()

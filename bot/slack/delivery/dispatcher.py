@@ -35,7 +35,7 @@ from bot.store.signals import Topic
 log = structlog.get_logger(__name__)
 
 _CALLS_AT_ONCE = 50
-_BULK_AT_ONCE = 10
+_BULK_AT_ONCE = 30
 # How much later queues are opened whose turn has come, and others looked for in ended queues' channels.
 _AT_MOST_EVERY_S = 0.1
 

@@ -1,7 +1,8 @@
 """Connections to SQLite that ask their thread once for each statement.
 
 The driver runs SQLite in a thread of its own and asks it four times for a statement: for a cursor, to
-execute, to fetch and to close. Each time costs more than a small statement does.
+execute, to fetch and to close. Each time costs more than a small statement does. BEGIN, which takes no lock
+and reads nothing, goes along with the statement that follows.
 """
 
 import sqlite3
@@ -10,6 +11,8 @@ from types import TracebackType
 from typing import Any, Self
 
 import aiosqlite
+
+_BEGIN = "BEGIN"
 
 
 class OneTripCursor:
@@ -37,6 +40,9 @@ class OneTripCursor:
 
     async def execute(self, statement: str, parameters: Sequence[Any] = ()) -> Self:
         """Execute a statement and fetch its rows."""
+        if statement == _BEGIN:
+            self._connection.begin_with_next()
+            return self
         await self._connection.in_thread(self._execute, statement, parameters)
         return self
 
@@ -81,13 +87,42 @@ class OneTripCursor:
 class OneTripConnection(aiosqlite.Connection):
     """The driver's connection with such cursors."""
 
+    _begins = False
+
     def cursor(self) -> OneTripCursor:  # type: ignore[override] # it has what SQLAlchemy needs of one
         """Return a new cursor."""
         return OneTripCursor(self)
 
     async def in_thread(self, do: Any, *arguments: Any) -> None:
         """Call a function with SQLite's connection in its thread."""
-        await self._execute(do, self._conn, *arguments)  # type: ignore[no-untyped-call] # the driver's is not typed
+        call = _begin_and_call if self._begins else _call
+        self._begins = False
+        await self._execute(call, self._conn, do, *arguments)  # type: ignore[no-untyped-call] # the driver's is not typed
+
+    def begin_with_next(self) -> None:
+        """Begin a transaction with the next statement."""
+        self._begins = True
+
+    async def rollback(self) -> None:
+        """End the transaction, if a statement has begun it."""
+        if not self._begins:
+            await super().rollback()
+        self._begins = False
+
+    async def commit(self) -> None:
+        """Commit the transaction, if a statement has begun it."""
+        if not self._begins:
+            await super().commit()
+        self._begins = False
+
+
+def _call(connection: sqlite3.Connection, do: Any, *arguments: Any) -> None:
+    do(connection, *arguments)
+
+
+def _begin_and_call(connection: sqlite3.Connection, do: Any, *arguments: Any) -> None:
+    connection.execute(_BEGIN).close()
+    do(connection, *arguments)
 
 
 def open_connection(database: str, **options: Any) -> OneTripConnection:

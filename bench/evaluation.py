@@ -318,46 +318,62 @@ def peer() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """Seconds for the budgets of all SLOs over 90 and over 7 days.
+    """Seconds for the budgets of all SLOs over 90 and over 7 days, by days.
 
-    `first_…` are those of the evaluation once an hour, and after a start, that remembers no sums of whole
-    hours and days; the others are those of any other.
+    `hourly_s` are those of the first evaluation in an hour, `first_s` those of the first after a start, which
+    remembers no sums; `later_s` of all others.
     """
 
-    long_s: float
-    short_s: float
-    first_long_s: float
-    first_short_s: float
+    later_s: dict[int, float]
+    hourly_s: dict[int, float]
+    first_s: dict[int, float]
 
 
 async def windows(folder: Path, slos: int = 100) -> Windows:
-    """Time the budgets over windows of 90 and of 7 days, on 95 days of history."""
-    now = datetime.now(UTC).replace(second=0, microsecond=0)
-    hour = now.replace(minute=0)
-    span = Span(hour - timedelta(days=95), hour)
-    first: dict[int, list[float]] = {90: [], 7: []}
-    later: dict[int, list[float]] = {90: [], 7: []}
+    """Time the budgets over windows of 90 and of 7 days, on 95 days of history, while hours pass."""
+    hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=_ROUNDS)
+    taken: dict[str, dict[int, list[float]]] = {
+        kind: {90: [], 7: []} for kind in ("later", "hourly", "first")
+    }
+    asked = {
+        days: [AssessmentRequest(slo) for s in services(slos, timedelta(days=days)) for slo in s.slos]
+        for days in (90, 7)
+    }
     async with Database(f"sqlite+aiosqlite:///{folder}/windows.db") as database:
         await migrate(database)
-        ledger = Ledger(database)
-        hours = [span.start + timedelta(hours=number) for number in range(95 * 24)]
-        buckets = [Bucket(at, timedelta(hours=1), 1, 1_000) for at in hours]
+        written = Ledger(database)
         for service in services(slos):
-            await ledger.change_resolution(service.slos, 60, now)
-            told = [(slo, buckets) for slo in service.slos]
-            await ledger.write(told, span, timedelta(hours=1), now)
+            await written.change_resolution(service.slos, 60, hour)
+        await _write(written, slos, Span(hour - timedelta(days=95), hour), timedelta(hours=1))
+        ledgers = {days: await _registered(database, asked[days]) for days in asked}
+        for days, requests in asked.items():
+            await assess_all(ledgers[days], requests, hour, _EVERY)
         # In turns, so that a machine that is slow for a while is slow for both.
         for _ in range(_ROUNDS):
-            for days in (90, 7):
-                asked = [
-                    AssessmentRequest(slo) for s in services(slos, timedelta(days=days)) for slo in s.slos
-                ]
-                ledger = Ledger(database)
-                await ledger.register([question.slo for question in asked])
-                first[days].append(await _timed(assess_all(ledger, asked, now, _EVERY)))
-                later[days].append(await _timed(assess_all(ledger, asked, now, _EVERY)))
-    first_s, later_s = ({days: statistics.median(all_) for days, all_ in d.items()} for d in (first, later))
-    return Windows(later_s[90], later_s[7], first_s[90], first_s[7])
+            await _write(written, slos, Span(hour, hour + timedelta(hours=1)), timedelta(minutes=1))
+            hour += timedelta(hours=1)
+            for days, requests in asked.items():
+                begun = {"first": await _registered(database, requests), "hourly": ledgers[days]}
+                for kind, ledger in (*begun.items(), ("later", ledgers[days])):
+                    taken[kind][days].append(await _timed(assess_all(ledger, requests, hour, _EVERY)))
+    medians = {
+        kind: {days: statistics.median(all_) for days, all_ in by_days.items()}
+        for kind, by_days in taken.items()
+    }
+    return Windows(medians["later"], medians["hourly"], medians["first"])
+
+
+async def _registered(database: Database, requests: Sequence[AssessmentRequest]) -> Ledger:
+    ledger = Ledger(database)
+    await ledger.register([request.slo for request in requests])
+    return ledger
+
+
+async def _write(ledger: Ledger, slos: int, span: Span, width: timedelta) -> None:
+    starts = [span.start + number * width for number in range(span.length // width)]
+    buckets = [Bucket(at, width, 1, 1_000) for at in starts]
+    for service in services(slos):
+        await ledger.write([(slo, buckets) for slo in service.slos], span, width, span.end)
 
 
 async def _timed(work: Awaitable[object]) -> float:

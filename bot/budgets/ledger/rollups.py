@@ -7,7 +7,7 @@ seconds since the epoch, no clock, no I/O.
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from itertools import pairwise
@@ -26,7 +26,7 @@ PUSHED_BASE = 10
 """The finest width in seconds for events that are pushed."""
 
 BASE_RETENTION_S = 2 * HOUR
-_RETENTION_S = {MINUTE: 12 * HOUR, FIVE_MINUTES: 4 * DAY}
+RETENTION_S = {MINUTE: 12 * HOUR, FIVE_MINUTES: 4 * DAY}
 """How many seconds each width is retained; hours and days as long as windows and backtests need."""
 
 BEYOND_LONGEST = timedelta(days=4)
@@ -87,6 +87,12 @@ class Segment:
     end: int
     share: float = 1.0
 
+    def divided(self, at: int) -> "tuple[Segment, ...]":
+        """Return the segment in two if `at`, the start of one of its buckets, lies within it."""
+        if self.start < at < self.end:
+            return replace(self, end=at), replace(self, start=at)
+        return (self,)
+
 
 def rollups_at(state: LedgerState, now: datetime) -> tuple[Rollup, ...]:
     """Return the rollups of a ledger at a time, finest first; hours and days are never incomplete."""
@@ -98,7 +104,7 @@ def rollups_at(state: LedgerState, now: datetime) -> tuple[Rollup, ...]:
     for width, wider in pairwise(sorted({base, *WIDTHS})):
         since = 0
         if width < HOUR:
-            since = floor(seconds(latest) - _RETENTION_S.get(width, BASE_RETENTION_S), wider)
+            since = floor(seconds(latest) - RETENTION_S.get(width, BASE_RETENTION_S), wider)
             complete_from = complete_since[width]
             since = since if complete_from is None else max(since, ceil(seconds(complete_from), wider))
         rollups.append(Rollup(width, since))
@@ -107,14 +113,14 @@ def rollups_at(state: LedgerState, now: datetime) -> tuple[Rollup, ...]:
 
 def only_hours_before(now: datetime) -> int:
     """Return the second, a whole hour, before which no buckets narrower than hours are kept."""
-    return floor(seconds(now) - _RETENTION_S[FIVE_MINUTES], HOUR)
+    return floor(seconds(now) - RETENTION_S[FIVE_MINUTES], HOUR)
 
 
 def kept_from(width: int, now: datetime, longest: timedelta) -> int:
     """Return the second before which buckets of this width may be dropped."""
     if width >= HOUR:
         return floor(seconds(now - max(WINDOWS_RETAINED * longest + BEYOND_LONGEST, LEAST_HISTORY)), DAY)
-    retention_s = _RETENTION_S.get(width, BASE_RETENTION_S)
+    retention_s = RETENTION_S.get(width, BASE_RETENTION_S)
     return floor(seconds(now) - retention_s, HOUR)
 
 

@@ -224,3 +224,16 @@ async def test_two_writers_at_once_lose_nothing(database: Database) -> None:
     assert sum(answer.accepted for answer in answers) == 100
     assert sum(answer.duplicates for answer in answers) == 100
     assert await sums(one, Span(NOW - HOUR, NOW), PUSHED) == EventCounts(100, 1_000)
+
+
+async def test_late_events_that_another_process_reads_are_counted_within_the_hour(database: Database) -> None:
+    asking, reading = Ledger(database), Ledger(database)
+    week, began = 7 * DAY, NOW.replace(hour=20, minute=0)
+    history = Span(began - week, began)
+    await reading.write([(READ, steady(history, HOUR, bad=1, total=100))], history, HOUR, began)
+    for passed in range(1, 20):
+        now = began + passed * HOUR
+        kept = Span(max(began, now - 11 * HOUR), now)
+        await reading.write([(READ, minutes(kept, bad=passed))], kept, MINUTE, now)
+        spans = [Span(now - week, now), Span(now - DAY, now)]
+        assert await asking.counts(READ, spans, now) == await Ledger(database).counts(READ, spans, now)

@@ -25,6 +25,7 @@ from bot.budgets.read_plan import (
     is_ahead,
     is_hourly_read_due,
     plan_reads,
+    turns,
 )
 from bot.budgets.source import (
     InvalidAnswerError,
@@ -166,14 +167,15 @@ class Collector:
         if delay >= timedelta(hours=1):
             # Narrower buckets are not kept for long.
             now = instant(floor(seconds(now), MINUTE))
-        plans = await _plans(states, now, base)
+        turn_of = turns(states)
+        plans = await _plans(states, turn_of, now, base)
         lacking: dict[Slo, tuple[Read, ...]] = {}
 
         async def read_new(batch: _Batch) -> None:
             due = [
                 slo
                 for slo in batch.slos
-                if is_hourly_read_due(states[slo], now, states[slo].base or MINUTE, slo.key)
+                if is_hourly_read_due(states[slo], now, states[slo].base or MINUTE, turn_of[slo])
             ]
             remaining = await self._read_all(self._new, batch, states, now)
             whole = {slo: states[slo] for slo in remaining if not plans[slo].history}
@@ -356,14 +358,16 @@ class Collector:
             )
 
 
-async def _plans(states: Mapping[Slo, LedgerState], now: datetime, base: int) -> dict[Slo, ReadPlan]:
+async def _plans(
+    states: Mapping[Slo, LedgerState], turn_of: Mapping[Slo, str], now: datetime, base: int
+) -> dict[Slo, ReadPlan]:
     """Return what to read for each SLO."""
     plan_by_state: dict[tuple[LedgerState, Window, bool], ReadPlan] = {}
     plans: dict[Slo, ReadPlan] = {}
     pace = Pacer()
     for slo, state in states.items():
         await pace()
-        all_minutes = is_hourly_read_due(state, now, base, slo.key)
+        all_minutes = is_hourly_read_due(state, now, base, turn_of[slo])
         key = state, slo.window, all_minutes
         if key not in plan_by_state:
             plan_by_state[key] = plan_reads(state, slo.window, now, base, all_minutes=all_minutes)

@@ -1,7 +1,8 @@
 """Plans what to read from a source next, given what the ledger holds. Pure; no clock, no I/O."""
 
 import zlib
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -20,6 +21,7 @@ from bot.budgets.ledger.rollups import (
     seconds,
 )
 from bot.budgets.ledger.state import OVERLAP, LedgerState, ReadFault
+from bot.catalog.slo import Slo
 from bot.catalog.window import Span, Window
 
 SHORT_OVERLAP = timedelta(minutes=1)
@@ -27,6 +29,8 @@ SHORT_OVERLAP = timedelta(minutes=1)
 
 _CLOCK_SKEW = timedelta(minutes=5)
 """More than replicas' clocks differ."""
+
+_SLOS_IN_TURN = 10
 
 _CHUNK_S = {HOUR: 7 * DAY, FIVE_MINUTES: DAY}
 """The longest time in seconds that one read covers, by bucket width."""
@@ -119,14 +123,27 @@ def _overlap(filled_to: datetime, end: datetime, fault: ReadFault | None) -> tim
     return OVERLAP if is_due or fault is not None else SHORT_OVERLAP
 
 
-def is_hourly_read_due(state: LedgerState, now: datetime, base: int, key: str) -> bool:
-    """Return whether all minutes are to be read again: once an hour, at a minute that the SLO's key sets.
+def turns(slos: Iterable[Slo]) -> dict[Slo, str]:
+    """Return a name for each SLO's turn of `is_hourly_read_due`; some SLOs of a service share one.
 
-    So the SLOs of a workspace take turns, and no evaluation reads all of them.
+    They are read by the same requests then.
+    """
+    counted: Counter[str] = Counter()
+    found = {}
+    for slo in slos:
+        found[slo] = f"{slo.service}/{counted[slo.service] // _SLOS_IN_TURN}"
+        counted[slo.service] += 1
+    return found
+
+
+def is_hourly_read_due(state: LedgerState, now: datetime, base: int, turn: str) -> bool:
+    """Return whether all minutes are to be read again: once an hour, at a minute that the SLO's turn sets.
+
+    So no evaluation reads all SLOs of a workspace.
     """
     if state.filled_to is None:
         return False
-    phase = zlib.crc32(key.encode()) % (HOUR // MINUTE) * MINUTE
+    phase = zlib.crc32(turn.encode()) % (HOUR // MINUTE) * MINUTE
     end = floor(seconds(now), base)
     return floor(seconds(state.filled_to) - phase, HOUR) < floor(end - phase, HOUR)
 

@@ -1,6 +1,7 @@
 """What is asked for next, by example and for any state."""
 
 import itertools
+from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -10,10 +11,12 @@ from hypothesis import strategies as st
 
 from bot.budgets.ledger.rollups import base_width, seconds
 from bot.budgets.ledger.state import OVERLAP, LedgerState, ReadFault
-from bot.budgets.read_plan import Read, earlier_read, edge_to_refine, is_ahead
+from bot.budgets.read_plan import Read, earlier_read, edge_to_refine, is_ahead, is_hourly_read_due, turns
 from bot.budgets.read_plan import plan_reads as plan
+from bot.catalog.slo import Slo
 from bot.catalog.window import CalendarUnit, CalendarWindow, RollingWindow, Span, Window
 from tests.support.clock import DAY, HOUR, MINUTE, NOW
+from tests.support.values import slo
 
 SECOND = timedelta(seconds=1)
 MONTH = RollingWindow(30 * DAY)
@@ -186,3 +189,23 @@ def test_the_time_before_the_window_is_read_last_and_in_parts_of_a_week() -> Non
 def test_nothing_before_the_window_is_read_while_the_window_itself_is_not_there() -> None:
     assert earlier_read(LedgerState(), MONTH) is None
     assert earlier_read(filled(NOW - 20 * DAY, NOW), MONTH) is None
+
+
+def test_slos_of_a_service_are_read_again_together_and_a_workspace_not_at_once() -> None:
+    slos = [slo(f"slo-{number}", service=f"service-{number // 10}") for number in range(300)]
+    turn_of = turns(slos)
+    due: dict[int, set[Slo]] = {}
+    for minute in range(60):
+        now = NOW + minute * MINUTE
+        state = LedgerState(filled_from=NOW - DAY, filled_to=now - MINUTE)
+        due[minute] = {each for each in slos if is_hourly_read_due(state, now, 60, turn_of[each])}
+    assert sum(map(len, due.values())) == len(slos)
+    assert set().union(*due.values()) == set(slos)
+    assert max(map(len, due.values())) <= len(slos) // 5
+    services = [{each.service for each in those} for those in due.values()]
+    assert sum(map(len, services)) == 30
+
+
+def test_the_many_slos_of_one_service_take_turns() -> None:
+    turn_of = turns([slo(f"slo-{number}") for number in range(35)])
+    assert sorted(Counter(turn_of.values()).values()) == [5, 10, 10, 10]

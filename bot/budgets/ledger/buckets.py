@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import chain
 
 import msgspec
 from sqlalchemy import delete, select, text
@@ -16,8 +17,8 @@ from bot.budgets.source import Bucket, BucketColumns, Cell
 from bot.store.database import Database
 from bot.store.tables.core import buckets as table
 
-Rows = dict[tuple[int, int, int], Cell]
-"""Cells to add, by ledger, width and start."""
+Row = tuple[int, int, int, float, float]
+"""A cell to add: ledger, width and start, bad and total."""
 
 _NO_EVENTS = (0.0, 0.0)
 _SKEW_SHARE = 0.01
@@ -67,14 +68,15 @@ def add_up(parts: Iterable[Cell], whole: Cell) -> bool:
     )
 
 
-def rows_of(slo_id: int, changes: Mapping[int, Cell], width: int, wider: Sequence[int] = ()) -> Rows:
+def rows_of(slo_id: int, changes: Mapping[int, Cell], width: int, wider: Sequence[int] = ()) -> list[Row]:
     """Return the changes of buckets of a width, and the same of the wider ones, in order."""
-    return {(slo_id, width, at): cell for at, cell in changes.items()} | spread(slo_id, changes, wider)
+    rows = [(slo_id, width, at, bad, total) for at, (bad, total) in changes.items()]
+    return rows + spread(slo_id, changes, wider)
 
 
-def spread(slo_id: int, changes: Mapping[int, Cell], widths: Sequence[int]) -> Rows:
+def spread(slo_id: int, changes: Mapping[int, Cell], widths: Sequence[int]) -> list[Row]:
     """Return the same changes for each of the widths, which are in order, narrowest first."""
-    rows: Rows = {}
+    rows: list[Row] = []
     narrower = changes
     # Each width divides the next one: what was added up once is not added up again.
     for width in widths:
@@ -83,40 +85,50 @@ def spread(slo_id: int, changes: Mapping[int, Cell], widths: Sequence[int]) -> R
             start = at - at % width
             other_bad, other_total = sums.get(start, _NO_EVENTS)
             sums[start] = (other_bad + bad, other_total + total)
-        rows |= {(slo_id, width, start): cell for start, cell in sums.items()}
+        rows += [(slo_id, width, start, bad, total) for start, (bad, total) in sums.items()]
         narrower = sums
     return rows
 
 
-# One bound parameter for all rows, as below: thousands are added at each evaluation. SQLite needs a WHERE
-# before ON CONFLICT, otherwise it parses it as the ON of a join.
-_ADD_SQLITE = text("""
-INSERT INTO buckets (slo_id, width, start, bad, total)
-SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
-       json_extract(value, '$[3]'), json_extract(value, '$[4]')
-FROM json_each(:rows) WHERE true
+_ON_CONFLICT = """
 ON CONFLICT (slo_id, width, start)
 DO UPDATE SET bad = buckets.bad + excluded.bad, total = buckets.total + excluded.total
-""")
+"""
 
-_ADD_POSTGRESQL = text("""
+_ROWS_AT_ONCE = 500
+_INTO_SQLITE = "INSERT INTO buckets (slo_id, width, start, bad, total) VALUES "
+_ADD_SQLITE = f"{_INTO_SQLITE} {', '.join(['(?, ?, ?, ?, ?)'] * _ROWS_AT_ONCE)} {_ON_CONFLICT}"
+_ADD_ONE_SQLITE = f"{_INTO_SQLITE} (?, ?, ?, ?, ?) {_ON_CONFLICT}"
+
+# One bound parameter for all rows: thousands are added at each evaluation.
+_INTO_POSTGRESQL = """
 INSERT INTO buckets (slo_id, width, start, bad, total)
 SELECT CAST(value->>0 AS bigint), CAST(value->>1 AS integer), CAST(value->>2 AS bigint),
        CAST(value->>3 AS double precision), CAST(value->>4 AS double precision)
 FROM json_array_elements(CAST(:rows AS json)) AS given(value)
-ON CONFLICT (slo_id, width, start)
-DO UPDATE SET bad = buckets.bad + excluded.bad, total = buckets.total + excluded.total
-""")
+"""
+_ADD_POSTGRESQL = text(f"{_INTO_POSTGRESQL} {_ON_CONFLICT}")
 
 
-async def add(database: Database, connection: AsyncConnection, rows: Rows) -> None:
-    """Add to the buckets and insert missing ones; concurrent additions are not lost."""
+async def add(database: Database, connection: AsyncConnection, rows: Sequence[Row]) -> None:
+    """Add to the buckets and insert missing ones; concurrent additions are not lost.
+
+    No two of the rows are of the same bucket.
+    """
     if not rows:
         return
     # In a fixed order, so that two writers cannot deadlock.
-    values = [(*key, *cell) for key, cell in sorted(rows.items())]
-    statement = _ADD_SQLITE if database.is_sqlite else _ADD_POSTGRESQL
-    await connection.execute(statement, {"rows": msgspec.json.encode(values).decode()})
+    rows = sorted(rows)
+    if not database.is_sqlite:
+        await connection.execute(_ADD_POSTGRESQL, {"rows": msgspec.json.encode(rows).decode()})
+        return
+    # The text of the statement never changes, so that it is prepared once.
+    whole = len(rows) - len(rows) % _ROWS_AT_ONCE
+    for first in range(0, whole, _ROWS_AT_ONCE):
+        values = tuple(chain.from_iterable(rows[first : first + _ROWS_AT_ONCE]))
+        await connection.exec_driver_sql(_ADD_SQLITE, values)
+    if whole < len(rows):
+        await connection.exec_driver_sql(_ADD_ONE_SQLITE, list(rows[whole:]))
 
 
 async def between(

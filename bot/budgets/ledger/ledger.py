@@ -125,13 +125,13 @@ class Ledger:
                 if width_s not in (states[slo_id].base, *WIDTHS[:-1]):
                     raise ValueError(f"{slo.key} keeps no buckets of {width_s} s")
             old_cells = await bucket_rows.between_of_many(connection, list(new_cells), width_s, start, end)
-            rows: bucket_rows.Rows = {}
+            rows: list[bucket_rows.Row] = []
             late: dict[int, timedelta] = {}
             pace = Pacer()
             for slo_id, cells in new_cells.items():
                 await pace()
                 changes = bucket_rows.differences(old_cells.get(slo_id, {}), cells, start, end)
-                rows |= bucket_rows.rows_of(slo_id, changes, width_s, wider)
+                rows += bucket_rows.rows_of(slo_id, changes, width_s, wider)
                 lateness = lateness_of(changes, width_s, states[slo_id], end)
                 if lateness is not None:
                     late[slo_id] = lateness
@@ -155,7 +155,7 @@ class Ledger:
             await read_states(connection, new_cells, lock=True)
             hours = await bucket_rows.between_of_many(connection, list(new_cells), HOUR, start, end)
             old_cells = await bucket_rows.between_of_many(connection, list(new_cells), MINUTE, start, end)
-            rows: bucket_rows.Rows = {}
+            rows: list[bucket_rows.Row] = []
             accepted = {
                 slo_id
                 for slo_id, minutes in new_cells.items()
@@ -163,7 +163,7 @@ class Ledger:
             }
             for slo_id in accepted:
                 changes = bucket_rows.differences(old_cells.get(slo_id, {}), new_cells[slo_id], start, end)
-                rows |= bucket_rows.rows_of(slo_id, changes, MINUTE)
+                rows += bucket_rows.rows_of(slo_id, changes, MINUTE)
             await bucket_rows.add(self._database, connection, rows)
             await connection.execute(
                 update(ledgers).where(ledgers.c.id.in_(sorted(accepted))).values(refined=hour.start)

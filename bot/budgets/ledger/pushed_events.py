@@ -13,6 +13,7 @@ from bot.budgets.exact import NOTHING, exact
 from bot.budgets.ledger import buckets as bucket_rows
 from bot.budgets.ledger.rollups import DAY, MINUTE, PUSHED_BASE, ceil, floor, instant, rollups_at, seconds
 from bot.budgets.ledger.state import LedgerState
+from bot.budgets.source import Cell
 from bot.catalog.slo import Slo
 from bot.store.database import Database
 from bot.store.tables.core import Instant, buckets, event_ids
@@ -74,15 +75,15 @@ async def count(
     unseen = await _unseen(database, connection, events, ids, now)
     await _check_sums(connection, unseen, ids)
     rollups = rollups_at(LedgerState(base=PUSHED_BASE), now)
-    rows: bucket_rows.Rows = {}
+    cells: dict[tuple[int, int, int], Cell] = {}
     for event in unseen:
         at = seconds(event.at)
         for rollup in rollups:
             if at >= rollup.since:
                 key = ids[event.slo], rollup.width, floor(at, rollup.width)
-                bad, total = rows.get(key, (0.0, 0.0))
-                rows[key] = (bad + event.bad, total + event.good + event.bad)
-    await bucket_rows.add(database, connection, rows)
+                bad, total = cells.get(key, (0.0, 0.0))
+                cells[key] = (bad + event.bad, total + event.good + event.bad)
+    await bucket_rows.add(database, connection, [(*key, *cell) for key, cell in cells.items()])
     await _extend_filled(connection, unseen, ids, now)
     return PushResult(len(unseen), len(events) - len(unseen))
 

@@ -10,6 +10,7 @@ steps that have one. `by` (`" by (service)"`) separates the results of joined se
 used is in Prometheus 2.26 and later, Thanos, Mimir and VictoriaMetrics. How Prometheus itself counts: https://prometheus.io/docs/prometheus/latest/querying/functions/#increase
 """
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 
@@ -33,7 +34,7 @@ _ONE_SCRAPE_S = 300
 
 _QUIET_S = LOOKBACK_S // 2
 _QUIET_STEPS = 6
-"""How long a time `doubtful` is used for: so many seconds, or so many wide steps."""
+"""How long a step of `continuity` is: so many seconds, or so many wide steps."""
 
 _QUIET_LOOKBACK_S = 2 * _ONE_SCRAPE_S
 """How long before a quiet time a series was last scraped at most; otherwise it is not quiet."""
@@ -44,11 +45,15 @@ PRESENT_S = 600
 LATE_S = 150
 """How old the newest sample is at least where the source lags behind: longer than two usual scrapes."""
 
+_MOST_RESETS = 2**20
+"""More than the series of an SLI fall in a long step."""
+
 _NEWEST_STEP_S = 30
 
 DELTA = "delta"
 LEVEL = "level"
-DOUBTFUL = "doubtful"
+SEEN = "seen"
+KNOWN = "known"
 IRREGULAR = "irregular"
 EXACT = "exact"
 PRESENT = "present"
@@ -82,7 +87,7 @@ _MOST_FINE_POINTS = 600_000
 def levels(selector: str, step_s: int, by: str = "", *, lookback_s: int) -> dict[str, str]:
     """Return the query for `LEVEL`, the sum of the counters at the end of each step.
 
-    In a time in which `doubtful` finds nothing the series stay the same, and the differences of their sums
+    In a time that `is_quiet` the series stay the same, and the differences of their sums
     are those of `regular`, which takes a server several times as long.
     """
     del step_s
@@ -90,29 +95,33 @@ def levels(selector: str, step_s: int, by: str = "", *, lookback_s: int) -> dict
 
 
 def quiet_lookback_s(length_s: int) -> int:
-    """Return the lookback for `levels`, in parts of which `doubtful` says that they are quiet."""
+    """Return the lookback for `levels`, in parts that are quiet."""
     return length_s + _QUIET_LOOKBACK_S
 
 
 def quiet_part_s(step_s: int) -> int:
-    """Return how long a time `doubtful` is asked about at once, at steps of this width."""
+    """Return how long a time `continuity` is asked about at once, at steps of this width."""
     return max(_QUIET_S, _QUIET_STEPS * step_s) // step_s * step_s
 
 
-def doubtful(selector: str, step_s: int, by: str = "") -> dict[str, str]:
-    """Return the query for `DOUBTFUL`, how many series may be irregular in any part of one long step.
+def continuity(selector: str, step_s: int, by: str = "") -> dict[str, str]:
+    """Return the queries for `SEEN` and `KNOWN`: how many series long steps have, and have had before.
 
-    Cheaper than a query for each part. Where it finds none, every series that was scraped in the step has
-    a value before it, within `quiet_lookback_s` of the step's end, and none fell since: no part is irregular.
-    Nor did any leave the lookback of `levels` within the step.
+    `SEEN` counts those sampled within `quiet_lookback_s` of the step's end, and as a fraction how often any
+    of them fell; `KNOWN` those of them that were sampled before the step. See `is_quiet`.
     """
-    lookback_s = quiet_lookback_s(step_s)
+    fell = f"resets({selector}[{quiet_lookback_s(step_s)}s])"
     before = f"last_over_time({selector}[{_QUIET_LOOKBACK_S}s] offset {step_s}s)"
-    sampled = f"last_over_time({selector}[{step_s}s])"
-    fell = f"(resets({selector}[{lookback_s}s]) > 0)"
-    known = f"last_over_time({selector}[{lookback_s}s])"
-    left = f"(last_over_time({selector}[{step_s}s] offset {lookback_s}s) unless {known})"
-    return {DOUBTFUL: f"count{by} ({fell} or ({sampled} unless {before}) or {left})"}
+    return {SEEN: f"sum{by} ({fell} / {_MOST_RESETS} + 1)", KNOWN: f"count{by} ({before})"}
+
+
+def is_quiet(seen: float, known: float, seen_before: float) -> bool:
+    """Return whether no part of a long step is irregular, by the step's `continuity` and the one before.
+
+    Cheaper than a query for each part. Every series that was scraped in the step then has a value before it,
+    and none fell since. Nor did any leave the lookback of `levels` within the step.
+    """
+    return seen == known == math.floor(seen_before)
 
 
 def regular(selector: str, step_s: int, by: str = "") -> dict[str, str]:

@@ -207,8 +207,36 @@ def families(members: Sequence[tuple[str, ...]], at_most: int) -> list[list[int]
             pending += by_value.values()
             continue
         group.sort(key=lambda index: [values[index][label] for _, label in varying])
-        groups += [group[first : first + at_most] for first in range(0, len(group), at_most)]
+        groups += _divided(group, values, [label for _, label in reversed(varying)], at_most)
     return groups
+
+
+def _divided(
+    group: Sequence[int],
+    values: Sequence[Mapping[tuple[int, str], str]],
+    labels: Sequence[tuple[int, str]],
+    at_most: int,
+) -> list[list[int]]:
+    """Divide a group that is too large between values of its labels, so that each part is as dense.
+
+    Cut anywhere, a part would match the combinations of its values that another part needs.
+    """
+    if len(group) <= at_most or not labels:
+        return [list(group[first : first + at_most]) for first in range(0, len(group), at_most)]
+    by_value: dict[str, list[int]] = defaultdict(list)
+    for index in group:
+        by_value[values[index][labels[0]]].append(index)
+    parts: list[list[int]] = []
+    filling: list[int] = []
+    for alike in by_value.values():
+        if filling and len(filling) + len(alike) > at_most:
+            parts.append(filling)
+            filling = []
+        if len(alike) > at_most:
+            parts += _divided(alike, values, labels[1:], at_most)
+        else:
+            filling = filling + alike
+    return [*parts, filling] if filling else parts
 
 
 def _is_dense(

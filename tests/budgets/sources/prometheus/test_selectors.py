@@ -3,6 +3,7 @@
 import itertools
 import random
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -164,6 +165,15 @@ def test_few_combinations_are_matched_that_nobody_asks_for() -> None:
     grid = [(f'x{{a="{a}",b="{b}"}}',) for a in range(6) for b in range(5)]
     diagonal = [(f'x{{a="{n}",b="{n}"}}',) for n in range(20)]
     assert [len(group) for group in families(grid, 250)] == [30]
-    assert [len(group) for group in families(grid, 12)] == [12, 12, 6]
     assert {len(group) for group in families(diagonal, 250)} == {1}
-    assert sorted(one for group in families(grid, 7) for one in group) == list(range(30))
+
+
+@pytest.mark.parametrize(("at_most", "sizes"), [(12, {10: 3}), (7, {5: 6}), (4, {4: 6, 1: 6}), (1, {1: 30})])
+def test_a_group_is_divided_into_all_combinations_of_some_values(at_most: int, sizes: dict[int, int]) -> None:
+    cells = [(a, b) for a in range(6) for b in range(5)]
+    parts = families([(f'x{{a="{a}",b="{b}"}}', f'y{{a="{a}",b="{b}"}}') for a, b in cells], at_most)
+    assert sorted(index for part in parts for index in part) == list(range(30))
+    assert Counter(len(part) for part in parts) == sizes
+    for part in parts:
+        rows, columns = ({cells[index][place] for index in part} for place in (0, 1))
+        assert len(rows) * len(columns) == len(part)

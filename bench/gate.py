@@ -18,6 +18,7 @@ TOKEN = "tok-of-the-bench"
 RATE, SECONDS = 1_000.0, 20.0
 CONNECTIONS = 32
 _EVALUATE_EVERY = "5s"
+_RETRY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ async def measure(folder: Path, slos: int, *, seconds: float = SECONDS) -> GateT
             _pin(bot.pid, cores[0])
             port = int(bot.url.rpartition(":")[2])
             async with callers(port, CONNECTIONS, slos) as opened:
-                await _once_each(opened, slos)
+                await _until_measured(opened[0], slos)
                 return GateTimings(
                     await _loops(opened[:1], seconds / 4),
                     await steady(opened, seconds, RATE),
@@ -99,9 +100,10 @@ def _pin(process: int, core: int) -> None:
         os.sched_setaffinity(int(thread.name), {core})
 
 
-async def _once_each(opened: Sequence[Caller], slos: int) -> None:
-    for _ in range(slos // len(opened) + 1):
-        await asyncio.gather(*(caller.ask() for caller in opened))
+async def _until_measured(caller: Caller, slos: int) -> None:
+    """Ask about all services until each has been evaluated."""
+    while None in [await caller.ask() for _ in range(slos)]:  # noqa: ASYNC110 - it is another process
+        await asyncio.sleep(_RETRY_S)
 
 
 async def steady(opened: Sequence[Caller], seconds: float, rate: float) -> Timing:

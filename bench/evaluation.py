@@ -353,8 +353,8 @@ async def windows(folder: Path, slos: int = 100) -> Windows:
             await _write(written, slos, Span(hour, hour + timedelta(hours=1)), timedelta(minutes=1))
             hour += timedelta(hours=1)
             for days, requests in asked.items():
-                begun = {"first": await _registered(database, requests), "hourly": ledgers[days]}
-                for kind, ledger in (*begun.items(), ("later", ledgers[days])):
+                begun, running = await _registered(database, requests), ledgers[days]
+                for kind, ledger in (("first", begun), ("hourly", running), ("later", running)):
                     taken[kind][days].append(await _timed(assess_all(ledger, requests, hour, _EVERY)))
     medians = {
         kind: {days: statistics.median(all_) for days, all_ in by_days.items()}

@@ -167,22 +167,18 @@ class Collector:
         if delay >= timedelta(hours=1):
             # Narrower buckets are not kept for long.
             now = instant(floor(seconds(now), MINUTE))
-        turn_of = turns(states)
-        plans = await _plans(states, turn_of, now, base)
+        plans = await _plans(states, now, base)
         lacking: dict[Slo, tuple[Read, ...]] = {}
 
         async def read_new(batch: _Batch) -> None:
-            due = [
-                slo
-                for slo in batch.slos
-                if is_hourly_read_due(states[slo], now, states[slo].base or MINUTE, turn_of[slo])
-            ]
             remaining = await self._read_all(self._new, batch, states, now)
             whole = {slo: states[slo] for slo in remaining if not plans[slo].history}
             await self._refine_edges(source, whole, now)
             collected(batch.slos)
             lacking.update((slo, plans[slo].history) for slo in remaining if slo not in whole)
-            await self._read_earlier(source, {slo: whole[slo] for slo in due if slo in whole}, now)
+            await self._read_earlier(
+                source, {slo: state for slo, state in whole.items() if plans[slo].all_minutes}, now
+            )
 
         async def read_history(batch: _Batch) -> None:
             try:
@@ -358,13 +354,11 @@ class Collector:
             )
 
 
-async def _plans(
-    states: Mapping[Slo, LedgerState], turn_of: Mapping[Slo, str], now: datetime, base: int
-) -> dict[Slo, ReadPlan]:
+async def _plans(states: Mapping[Slo, LedgerState], now: datetime, base: int) -> dict[Slo, ReadPlan]:
     """Return what to read for each SLO."""
     plan_by_state: dict[tuple[LedgerState, Window, bool], ReadPlan] = {}
     plans: dict[Slo, ReadPlan] = {}
-    pace = Pacer()
+    turn_of, pace = turns(states), Pacer()
     for slo, state in states.items():
         await pace()
         all_minutes = is_hourly_read_due(state, now, base, turn_of[slo])

@@ -53,11 +53,13 @@ class Read:
 class ReadPlan:
     """Reads in their order: what is `new`, up to now; then the `history` that is missing, newest first.
 
-    After each of them what is filled is still one span.
+    After each of them what is filled is still one span. `all_minutes` says whether the new part reads all
+    minutes again.
     """
 
     new: tuple[Read, ...]
     history: tuple[Read, ...]
+    all_minutes: bool = False
 
 
 @lru_cache(maxsize=1_024)
@@ -82,7 +84,7 @@ def plan_reads(
     rollups = rollups_at(replace(state, base=base), now)
     if state.filled_from is None or state.filled_to is None or state.filled_to < history:
         newest, *older = _chunks(Span(history, end), rollups)[::-1]
-        return ReadPlan((newest,), tuple(older))
+        return ReadPlan((newest,), tuple(older), all_minutes)
     new: list[Read] = []
     if end > state.filled_to or state.fault is not None:
         # No part of a wide bucket is read again: its events would be counted twice.
@@ -98,7 +100,7 @@ def plan_reads(
     older = []
     if history < state.filled_from:
         older = _chunks(Span(history, state.filled_from), rollups)[::-1]
-    return ReadPlan(tuple(new), tuple(older))
+    return ReadPlan(tuple(new), tuple(older), all_minutes)
 
 
 def earlier_read(state: LedgerState, window: Window) -> Read | None:

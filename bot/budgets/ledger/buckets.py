@@ -118,17 +118,17 @@ async def add(database: Database, connection: AsyncConnection, rows: Sequence[Ro
     if not rows:
         return
     # In a fixed order, so that two writers cannot deadlock.
-    rows = sorted(rows)
+    ordered = sorted(rows)
     if not database.is_sqlite:
-        await connection.execute(_ADD_POSTGRESQL, {"rows": msgspec.json.encode(rows).decode()})
+        await connection.execute(_ADD_POSTGRESQL, {"rows": msgspec.json.encode(ordered).decode()})
         return
     # The text of the statement never changes, so that it is prepared once.
-    whole = len(rows) - len(rows) % _ROWS_AT_ONCE
+    whole = len(ordered) - len(ordered) % _ROWS_AT_ONCE
     for first in range(0, whole, _ROWS_AT_ONCE):
-        values = tuple(chain.from_iterable(rows[first : first + _ROWS_AT_ONCE]))
+        values = tuple(chain.from_iterable(ordered[first : first + _ROWS_AT_ONCE]))
         await connection.exec_driver_sql(_ADD_SQLITE, values)
-    if whole < len(rows):
-        await connection.exec_driver_sql(_ADD_ONE_SQLITE, list(rows[whole:]))
+    if rest := ordered[whole:]:
+        await connection.exec_driver_sql(_ADD_ONE_SQLITE, rest)
 
 
 async def between(

@@ -95,9 +95,10 @@ class OneTripConnection(aiosqlite.Connection):
 
     async def in_thread(self, do: Any, *arguments: Any) -> None:
         """Call a function with SQLite's connection in its thread."""
-        call = _begin_and_call if self._begins else _call
+        if self._begins:
+            do, arguments = _begin_and_call, (do, *arguments)
         self._begins = False
-        await self._execute(call, self._conn, do, *arguments)  # type: ignore[no-untyped-call] # the driver's is not typed
+        await self._execute(do, self._conn, *arguments)  # type: ignore[no-untyped-call] # the driver's is not typed
 
     def begin_with_next(self) -> None:
         """Begin a transaction with the next statement."""
@@ -114,10 +115,6 @@ class OneTripConnection(aiosqlite.Connection):
         if not self._begins:
             await super().commit()
         self._begins = False
-
-
-def _call(connection: sqlite3.Connection, do: Any, *arguments: Any) -> None:
-    do(connection, *arguments)
 
 
 def _begin_and_call(connection: sqlite3.Connection, do: Any, *arguments: Any) -> None:

@@ -55,7 +55,7 @@ class FaultInjector:
         self._refusals: list[tuple[str, str]] = []
         self._answers: dict[str, str] = {}
         self.probabilities: dict[InjectedFault, float] = dict.fromkeys(InjectedFault, 0.0)
-        self.retry_after_s: Final = 1
+        self.retry_after_s = 1
         self.slow_s = 2.0
 
     def once(self, fault: InjectedFault, method: str | None = None) -> None:

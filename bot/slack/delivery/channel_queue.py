@@ -17,6 +17,7 @@ socket, or a request that the network holds back, for longer than the lease's en
 together, may still deliver a message that the successor has found missing and sent.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, nullcontext
@@ -102,8 +103,9 @@ class ChannelQueue:
         # What was tried for the first message, so that no remedy is tried twice.
         self._tried: set[str] = set()
         self._batch: Batch = ()
-        self._heads = ThreadHead(context, self._write, self._lease_left_s)
-        self._ended_holds = EndedHoldEdits(context, self._write, self._lease_left_s)
+        self._woken = asyncio.Event()
+        self._heads = ThreadHead(context, self._write, self._lease_left_s, self._wait_for_posts)
+        self._ended_holds = EndedHoldEdits(context, self._write, self._lease_left_s, self._wait_for_posts)
         self._internal_errors: Counter[str] = Counter()
         self._backoff = wait_random_exponential(context.timing.backoff_s, context.timing.backoff_limit_s)
 
@@ -112,11 +114,26 @@ class ChannelQueue:
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(Exception) & retry_if_not_exception_type(ShuttingDownError),
             wait=self._retry_wait_s,
-            sleep=self._context.sleep,
+            sleep=self._wait_before_retry,
             before_sleep=self._report_retry,
         )
         while await retrying(self._step_or_set_aside):
             self.last_error = None
+
+    def wake(self) -> None:
+        """End the wait of an edit: a post waits, or the delivery ends."""
+        self._woken.set()
+
+    async def _wait_for_posts(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._woken.wait()
+        except TimeoutError:
+            return
+
+    async def _wait_before_retry(self, seconds: float) -> None:
+        is_edit = bool(self._batch) and self._batch[0].message.is_edit
+        await (self._wait_for_posts if is_edit else self._context.sleep)(seconds)
 
     async def _step_or_set_aside(self) -> bool:
         """Do one step; set the first message aside if it has caused too many errors that are ours."""
@@ -140,6 +157,7 @@ class ChannelQueue:
     async def _step(self) -> bool:
         """Do one step with the first batch; return whether there was one."""
         await self._context.sleep(0)
+        self._woken.clear()
         batch, last = await self._read()
         self._batch = batch
         if not batch:

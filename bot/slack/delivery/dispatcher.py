@@ -162,6 +162,8 @@ class OutboxDispatcher:
         What is cancelled is looked up in Slack at the next start; what was not begun stays in the outbox.
         """
         self._closing.set()
+        for queue, _ in self._queues.values():
+            queue.wake()
         self.notify()
         await self._wait(self._ended, timeout_s)
         for _, task in self._queues.values():
@@ -177,6 +179,8 @@ class OutboxDispatcher:
         except Exception:  # the loop's tick: the database may come back
             log.exception("outbox_read_failed")
             return self._poll_s
+        for channel in self._backlog.oldest.keys() & self._queues.keys():
+            self._queues[channel][0].wake()
         is_shared = self._leases is not None and self._leases.is_shared
         channels, again_s = self._channels_with_room()
         for channel in await self._acquire_leases(channels):

@@ -1,11 +1,12 @@
 """Edits of posted messages. An edit may be repeated, so it is never claimed: whoever finds it makes it."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import structlog
 
 from bot.slack.delivery.context import DeliveryContext
+from bot.slack.webapi.edit_rate_limits import EditRateLimit
 from bot.slack.webapi.errors import RateLimitedError, SlackRefusedError
 from bot.slack.webapi.new_blocks import BLOCKS_ERRORS
 from bot.store.outbox import OutboxMessage
@@ -13,19 +14,18 @@ from bot.store.threads import MessageLocation
 
 log = structlog.get_logger(__name__)
 
+WaitForPosts = Callable[[float], Awaitable[None]]
+"""Waits some seconds, or until a post waits for the channel too."""
 
-# How long an edit that must wait for the limit keeps its channel from what was posted meanwhile.
-_LOOK_S = 1.0
 
-
-async def may_edit(context: DeliveryContext) -> bool:
-    """Take an edit from the workspace's limit; where there is none, wait a while and return False.
+async def may_edit(limit: EditRateLimit, wait_for_posts: WaitForPosts) -> bool:
+    """Take an edit from the workspace's limit; where there is none, wait for it and return False.
 
     The channel's queue is read again then: posts go first, and what comes can make the edit superfluous.
     """
-    wait_s = context.edit_rate_limit.acquire()
+    wait_s = limit.acquire()
     if wait_s > 0:
-        await context.sleep(min(wait_s, _LOOK_S))
+        await wait_for_posts(wait_s)
     return wait_s == 0
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.freezes.records import read_end
 from bot.slack.announcements.ended_freezes import ended_message
 from bot.slack.delivery.context import DeliveryContext
-from bot.slack.delivery.edits import edit_message, may_edit
+from bot.slack.delivery.edits import WaitForPosts, edit_message, may_edit
 from bot.store import outbox, threads
 from bot.store.addresses import local
 from bot.store.outbox import OutboxMessage, QueuedMessage
@@ -29,14 +29,19 @@ class EndedHoldEdits:
     """Carries out these edits. `lease_left_s` says how long an edit may take, or raises."""
 
     def __init__(
-        self, context: DeliveryContext, write: WriteOutcome, lease_left_s: Callable[[], float]
+        self,
+        context: DeliveryContext,
+        write: WriteOutcome,
+        lease_left_s: Callable[[], float],
+        wait_for_posts: WaitForPosts,
     ) -> None:
         self._context = context
         self._write = write
         self._lease_left_s = lease_left_s
+        self._wait_for_posts = wait_for_posts
 
     async def carry_out(self, queued: QueuedMessage) -> None:
-        """Edit the message, unless it needs no edit any more; or wait a while for the limit."""
+        """Edit the message, unless it needs no edit any more; or wait for the limit."""
         while not await self._edit_once(queued):
             await self._context.sleep(self._context.timing.backoff_s)
 
@@ -45,7 +50,7 @@ class EndedHoldEdits:
         now = self._context.clock.now()
         found = await self._find(queued)
         if found is not None:
-            if not await may_edit(self._context):
+            if not await may_edit(self._context.edit_rate_limit, self._wait_for_posts):
                 return True
             told, place, ended = found
             # One that was deleted or is too old stays as it is.

@@ -14,7 +14,7 @@ from bot.slack.blockkit.blocks import context
 from bot.slack.blockkit.mrkdwn import Markup, cut, join, markup
 from bot.slack.delivery.batching import Batch
 from bot.slack.delivery.context import DeliveryContext
-from bot.slack.delivery.edits import edit_message, may_edit
+from bot.slack.delivery.edits import WaitForPosts, edit_message, may_edit
 from bot.store import outbox, thread_heads, threads
 from bot.store.outbox import OutboxMessage, QueuedMessage
 from bot.store.threads import MessageLocation
@@ -30,10 +30,17 @@ _LONGEST = 600
 class ThreadHead:
     """Finds, edits and forgets heads. `lease_left_s` says how long an edit may take, or raises."""
 
-    def __init__(self, context: DeliveryContext, write: Write, lease_left_s: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        context: DeliveryContext,
+        write: Write,
+        lease_left_s: Callable[[], float],
+        wait_for_posts: WaitForPosts,
+    ) -> None:
         self._context = context
         self._write = write
         self._lease_left_s = lease_left_s
+        self._wait_for_posts = wait_for_posts
 
     async def of(self, batch: Batch, channel_id: str) -> MessageLocation | None:
         """Return the head that a message replies to; None for one without, and where it is gone."""
@@ -54,14 +61,14 @@ class ThreadHead:
         return True
 
     async def carry_out(self, queued: QueuedMessage) -> None:
-        """Carry out an edit, unless a newer one waits or the head is gone; or wait a while for the limit."""
+        """Carry out an edit, unless a newer one waits or the head is gone; or wait for the limit."""
         thread_id = queued.thread_id or 0
         async with self._context.database.reading() as connection:
             head = await threads.head_of(connection, thread_id)
             message = with_beginning(queued.message, await threads.beginning_of(connection, thread_id))
             if await thread_heads.is_superseded(connection, queued):
                 head = None
-        if head is not None and not await may_edit(self._context):
+        if head is not None and not await may_edit(self._context.edit_rate_limit, self._wait_for_posts):
             return
         if head is not None and not await edit_message(self._context, head, message, self._lease_left_s):
             gone = head

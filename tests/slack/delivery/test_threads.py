@@ -1,6 +1,6 @@
 """Threads: replies to a head that is kept up to date, whatever becomes of the head and of the bot."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from bot.sandbox.fake_slack.fault_injection import InjectedFault
 from bot.sandbox.fake_slack.model import Message
 from bot.sandbox.fake_slack.workspace import BOT_USER_ID
 from bot.slack.blockkit.blocks import section
+from bot.slack.delivery.dispatcher import OutboxDispatcher
 from bot.store.outbox import Backlog, OutboxMessage, claim, enqueue, first_unsent, read_backlog
 from tests.support.delivery import BRISK, SPEED, Delivery, open_delivery, working
 from tests.support.running import eventually
@@ -146,6 +147,29 @@ async def test_posts_do_not_wait_behind_an_edit_that_waits_for_its_limit(deliver
 
         await eventually(backlog, lambda of: of == Backlog({"#checkout": 1}, {}))
     assert head(delivery).text == "alert"
+
+
+async def test_posts_do_not_wait_for_an_edit_that_slack_puts_off(delivery: Delivery) -> None:
+    delivery.slack.faults.retry_after_s = 3_600
+    delivery.slack.faults.once(InjectedFault.RATE_LIMITED, "chat.update")
+    await put(delivery, told("alert"), told("warning"))
+    async with delivery.dispatcher() as dispatcher:
+        await eventually_delayed(dispatcher)
+        await delivery.write("#checkout", "elsewhere")
+        dispatcher.notify()
+        await delivery.slack.until(lambda: len(seen(delivery)) == 3)
+    # The edit was not tried again before its time, and waits on in the outbox.
+    assert head(delivery).text == "alert"
+    assert [row.state for row in await delivery.rows() if row.is_edit] == ["waiting"]
+
+
+async def eventually_delayed(dispatcher: OutboxDispatcher) -> None:
+    """Wait until Slack has put off something in the channel."""
+
+    async def delayed() -> Mapping[str, str]:
+        return dispatcher.health.delayed
+
+    await eventually(delayed, lambda found: "#checkout" in found)
 
 
 async def test_a_channel_that_was_made_anew_gets_its_own_head(delivery: Delivery) -> None:

@@ -187,8 +187,9 @@ class Budgets:
 
     async def forecast(self) -> None:
         """Forecast all budgets anew: each replica for itself, since any of them answers. One scores them."""
-        statuses = await self.status_reader.services()
-        budgets = [budget for status in statuses for budget in status.budgets]
+        now, services = self._clock.now(), list(self._current.catalog.services.values())
+        assessed = await self.status_reader.gate_states.budgets(services, now)
+        budgets = [budget for own in assessed for budget in own]
         await self.forecaster.refresh(budgets)
         await self._scores.update(budgets, self._clock.now())
 

@@ -19,6 +19,7 @@ from bot.budgets.ledger.lateness import LATE
 from bot.clock import Clock
 from bot.deployments.backfill.imports import DeploymentImports
 from bot.http.health import Probe, ReadinessCheck
+from bot.pacing import Pacer
 from bot.policy.discovery import Discovery
 from bot.policy.watcher import PolicyWatcher
 from bot.store.database import Database
@@ -120,7 +121,7 @@ class ReadinessChecks:
         every = self._watcher.current.workspace.evaluate_every
         last = self._evaluator.last_tick
         late = last is None or self._clock.now() - last > 3 * every + timedelta(seconds=5)
-        unmeasured = self._unmeasured()
+        unmeasured = await self._unmeasured()
         progress = self._collector.progress
         filling = {
             key: {"done": step.done, "total": step.total}
@@ -145,8 +146,8 @@ class ReadinessChecks:
 
     async def sources(self) -> ReadinessCheck:
         """Whether every SLO can be measured now."""
-        failing = sorted(budget.slo.key for budget in self._unmeasured())
-        late = self._late()
+        failing = sorted(budget.slo.key for budget in await self._unmeasured())
+        late = await self._late()
         detail = {
             "failing_slos": len(failing),
             "failing": failing[:_SHOWN_SLOS],
@@ -155,28 +156,30 @@ class ReadinessChecks:
         }
         return ReadinessCheck("sources", ok=not failing, vital=False, detail=detail)
 
-    def _late(self) -> dict[str, dict[str, object]]:
+    async def _late(self) -> dict[str, dict[str, object]]:
         """Return the SLOs whose figures are minutes old, though they are read: their events come late."""
         now = self._clock.now()
-        shown = self._watcher.current.workspace.evaluate_every + LATE
-        return {
-            budget.slo.key: {
-                "as_of": budget.as_of.isoformat(),
-                "late_seconds": round((now - budget.as_of).total_seconds()),
-                "problem": budget.problem,
-            }
-            for budgets in list(self._evaluator.latest.values())
-            for budget in budgets
-            if budget.is_known and budget.as_of is not None and now - budget.as_of > shown
-        }
+        before = now - self._watcher.current.workspace.evaluate_every - LATE
+        late: dict[str, dict[str, object]] = {}
+        pace = Pacer()
+        for budgets in list(self._evaluator.latest.values()):
+            await pace()
+            for budget in budgets:
+                if budget.as_of is not None and budget.as_of < before and budget.is_known:
+                    late[budget.slo.key] = {
+                        "as_of": budget.as_of.isoformat(),
+                        "late_seconds": round((now - budget.as_of).total_seconds()),
+                        "problem": budget.problem,
+                    }
+        return late
 
-    def _unmeasured(self) -> list[Budget]:
-        return [
-            budget
-            for budgets in list(self._evaluator.latest.values())
-            for budget in budgets
-            if budget.state in _UNMEASURED
-        ]
+    async def _unmeasured(self) -> list[Budget]:
+        unmeasured: list[Budget] = []
+        pace = Pacer()
+        for budgets in list(self._evaluator.latest.values()):
+            await pace()
+            unmeasured += [budget for budget in budgets if budget.state in _UNMEASURED]
+        return unmeasured
 
     async def delivery(self) -> ReadinessCheck:
         """Whether messages reach their channels, and none waits for minutes."""

@@ -252,3 +252,7 @@ class MeasuredBudgets:
 
     budgets: Sequence[Budget]
     at: datetime
+
+    def is_of(self, slos: Sequence[Slo]) -> bool:
+        """Return whether they are the budgets of just these SLOs."""
+        return [budget.slo for budget in self.budgets] == list(slos)

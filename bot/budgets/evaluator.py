@@ -8,7 +8,7 @@ runs. Each of several replicas evaluates its share.
 import asyncio
 import itertools
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -189,9 +189,12 @@ class Evaluator:
     async def assess(self, services: Sequence[Service], now: datetime) -> list[Sequence[Budget]]:
         """Return the budgets of each service from the ledger, without reading from any source."""
         every = self._current.catalog.workspace.evaluate_every
-        requests = [_request(service, slo) for service in services for slo in service.slos]
-        budgets = iter(await assess_all(self._ledger, requests, now, every))
-        return [list(itertools.islice(budgets, len(service.slos))) for service in services]
+        found: list[Sequence[Budget]] = []
+        for some in _in_parts(services):
+            requests = [_request(service, slo) for service in some for slo in service.slos]
+            budgets = iter(await assess_all(self._ledger, requests, now, every))
+            found += [list(itertools.islice(budgets, len(service.slos))) for service in some]
+        return found
 
     async def rolling(self, budget: Budget, now: datetime, most: int) -> RollingHistory:
         """Return what was left of the budget at past moments, at most `most` besides the present one.
@@ -326,6 +329,19 @@ async def _next_batch(ready: "asyncio.Queue[Service | None]") -> list[Service]:
         slos += len(following.slos)
         batch[following.name] = following
     return list(batch.values())
+
+
+def _in_parts(services: Sequence[Service]) -> Iterator[Sequence[Service]]:
+    """Divide services into parts whose SLOs are assessed at a time."""
+    part: list[Service] = []
+    slos = 0
+    for service in services:
+        if part and slos + len(service.slos) > _SLOS_AT_ONCE:
+            yield part
+            part, slos = [], 0
+        part.append(service)
+        slos += len(service.slos)
+    yield part
 
 
 def _request(service: Service, slo: Slo) -> AssessmentRequest:

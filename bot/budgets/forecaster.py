@@ -29,6 +29,8 @@ _KEPT_FOR = timedelta(minutes=30)
 
 _A_DAY = timedelta(days=1)
 _AN_HOUR = timedelta(hours=1)
+_BUDGETS_AT_ONCE = 200
+"""The days of so many are held in memory at a time."""
 _AGAIN_AFTER = timedelta(minutes=5)
 _AGAIN_AT = Decimal("0.01")
 """A forecast is made anew after minutes, or once that much of the budget has come or gone since."""
@@ -79,19 +81,22 @@ class Forecaster:
 
     async def refresh(self, budgets: Sequence[Budget]) -> None:
         """Forecast those of the budgets that have changed since, and forget all others than these."""
-        told = [budget for budget in budgets if _can_be_told(budget)]
-        kept = {
-            budget.slo: made
-            for budget in told
-            if (made := self._newest.get(budget.slo)) is not None and made.holds_for(budget)
-        }
-        due = [budget for budget in told if budget.slo not in kept]
-        found = await self.forecast_all(due)
-        made_now = {
-            budget.slo: _Made(each, budget.remaining, budget.as_of)
-            for budget, each in zip(due, found, strict=True)
-        }
-        self._newest = kept | made_now
+        newest: dict[Slo, _Made] = {}
+        due: list[Budget] = []
+        pace = Pacer()
+        for budget in budgets:
+            await pace()
+            made = self._newest.get(budget.slo)
+            if not _can_be_told(budget):
+                continue
+            if made is not None and made.holds_for(budget):
+                newest[budget.slo] = made
+            else:
+                due.append(budget)
+        for budget, found in zip(due, await self.forecast_all(due), strict=True):
+            await pace()
+            newest[budget.slo] = _Made(found, budget.remaining, budget.as_of)
+        self._newest = newest
 
     def spread(self, service: str) -> float:
         """Return the calibration factor of a service's workspace."""
@@ -104,11 +109,13 @@ class Forecaster:
         """Return the forecast of each budget; None where nothing can be said."""
         found: list[BudgetForecast | None] = [None] * len(budgets)
         known = [index for index, budget in enumerate(budgets) if _can_be_told(budget)]
-        days = await self._days([budgets[index] for index in known])
         pace = Pacer()
-        for number, index in enumerate(known):
-            await pace()
-            found[index] = self._forecast(budgets[index], days[number], with_fan=with_fan)
+        for first in range(0, len(known), _BUDGETS_AT_ONCE):
+            some = known[first : first + _BUDGETS_AT_ONCE]
+            days = await self._days([budgets[index] for index in some])
+            for index, own in zip(some, days, strict=True):
+                await pace()
+                found[index] = self._forecast(budgets[index], own, with_fan=with_fan)
         return found
 
     def _forecast(self, budget: Budget, days: _Days, *, with_fan: bool) -> BudgetForecast | None:

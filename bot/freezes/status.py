@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -27,6 +28,7 @@ from bot.freezes.hold_registry import HoldRegistry
 from bot.freezes.opening import Opening, opening_of
 from bot.freezes.spare import Spare, spare_of
 from bot.freezes.verdict import Change, GuardFailure, UnreadyLaunch, Verdict, judge
+from bot.pacing import Pacer
 from bot.store.addresses import local
 from bot.suggestions import did_you_mean, suggest
 
@@ -227,14 +229,17 @@ class StatusReader:
         missing = await self._hold_registry.missing(services, holds)
         assessed = await self._budgets.assess(services, now)
         unready = await self._read_unready(services)
-        statuses = [
-            _status(
-                service, budgets, holds, now, missing=missing, forecasts=self._newest_forecasts(service, now)
-            )
-            for service, budgets in zip(services, assessed, strict=True)
-        ]
-        launching = [replace(status, launch=unready.get(status.service.name)) for status in statuses]
-        return sorted(launching, key=_by_need)
+        by_service: dict[str, list[Hold]] = defaultdict(list)
+        for hold in holds:
+            by_service[hold.service].append(hold)
+        statuses, pace = [], Pacer()
+        for service, budgets in zip(services, assessed, strict=True):
+            await pace()
+            forecasts = self._newest_forecasts(service, now)
+            own = by_service.get(service.name, ())
+            status = _status(service, budgets, own, now, missing=missing, forecasts=forecasts)
+            statuses.append(replace(status, launch=unready.get(service.name)))
+        return sorted(statuses, key=_by_need)
 
     async def verdict(self, name: str, change: Change, *, is_deployment: bool = True) -> Verdict:
         """Return whether the change may ship to the service now.

@@ -52,8 +52,6 @@ from bot.store.tables.core import slos as ledgers
 
 __all__ = ["Ledger", "LedgerState", "PushResult", "PushedEvent", "ReadFault", "fingerprint"]
 
-_Name = tuple[str, str, Sli]
-
 _LEDGERS_AT_ONCE = 500
 _SECONDS_OF_A_NEW_LEDGER = timedelta(minutes=5)
 
@@ -76,7 +74,7 @@ class Ledger:
         """The recorded downtime, for SLOs of the kind `downtime`; it is not in the ledger."""
         self._database = database
         self._adjuster = SumAdjuster(database)
-        self._ids: dict[_Name, int] = {}
+        self._ids: dict[tuple[str, str], dict[Sli, int]] = defaultdict(dict)
         self._registered: set[int] = set()
         self._sums = SumCache()
 
@@ -394,14 +392,24 @@ class Ledger:
         await delete_expired(self._database, self._registered, now, longest)
         async with self._database.reading() as connection:
             remaining = set(await connection.scalars(select(ledgers.c.id)))
-        self._ids = {name: slo_id for name, slo_id in self._ids.items() if slo_id in remaining}
+        for name, ids in list(self._ids.items()):
+            self._ids[name] = {sli: slo_id for sli, slo_id in ids.items() if slo_id in remaining}
+            if not self._ids[name]:
+                del self._ids[name]
         self._sums.retain(remaining)
 
     async def _identify(self, slos: Sequence[Slo]) -> Mapping[Slo, int]:
         """Return the ids of the SLOs' ledgers; create missing ledgers."""
-        unknown = {_name(slo) for slo in slos if _name(slo) not in self._ids}
+        found: dict[Slo, int] = {}
+        pace = Pacer()
+        for slo in slos:
+            await pace()
+            slo_id = self._known_id(slo)
+            if slo_id is not None:
+                found[slo] = slo_id
+        unknown = [slo for slo in slos if slo not in found]
         if unknown:
-            missing = {(service, name, fingerprint(sli)): sli for service, name, sli in unknown}
+            missing = {(slo.service, slo.name, fingerprint(slo.sli)): slo.sli for slo in unknown}
             async with self._database.transaction(in_turn=False) as connection:
                 insert = self._database.insert(ledgers).on_conflict_do_nothing()
                 rows = [_new_row(*key, sli) for key, sli in sorted(missing.items(), key=lambda i: i[0])]
@@ -412,17 +420,21 @@ class Ledger:
             for row in stored:
                 sli = missing.get((row.service, row.name, row.fingerprint))
                 if sli is not None:
-                    self._ids[row.service, row.name, sli] = row.id
-        return {slo: self._ids[_name(slo)] for slo in slos}
+                    self._ids[row.service, row.name][sli] = row.id
+            found |= {slo: self._ids[slo.service, slo.name][slo.sli] for slo in unknown}
+        return found
+
+    def _known_id(self, slo: Slo) -> int | None:
+        # Nearly always there is one, the same object: to hash an SLI takes longer.
+        for sli, slo_id in self._ids.get((slo.service, slo.name), {}).items():
+            if sli is slo.sli or sli == slo.sli:
+                return slo_id
+        return None
 
 
 def _start_of_minute(at: datetime) -> datetime:
     """Return the start of the minute of a sample: other series may lack samples of it yet."""
     return instant(floor(seconds(at), MINUTE))
-
-
-def _name(slo: Slo) -> _Name:
-    return slo.service, slo.name, slo.sli
 
 
 def _new_row(service: str, name: str, fingerprint: str, sli: Sli) -> dict[str, object]:

@@ -22,6 +22,7 @@ from bot.freezes.hold import Hold, HoldKind, current_holds
 from bot.freezes.hold_registry import HoldRegistry
 from bot.freezes.records import read_exemptions, read_holds
 from bot.freezes.verdict import Exemption, UnreadyLaunch
+from bot.pacing import Pacer
 from bot.store.tables.core import standings
 
 _MOST_AGE_S = 2.0
@@ -148,6 +149,20 @@ class GateStates:
             self._newest is None or not service.slos or name in kept.judged,
         )
 
+    async def budgets(self, services: Sequence[Service], now: datetime) -> list[Sequence[Budget]]:
+        """Return the newest budgets of each service, computed now where they are old."""
+        fresh: dict[str, Sequence[Budget]] = {}
+        pace = Pacer()
+        for service in services:
+            await pace()
+            newest = self._newest_of(service.name)
+            if newest is not None and self._is_fresh(service, newest, now):
+                fresh[service.name] = newest.budgets
+        others = [service for service in services if service.name not in fresh]
+        assessed = zip(others, await self._assess(others, now), strict=True)
+        fresh |= {service.name: budgets for service, budgets in assessed}
+        return [fresh[service.name] for service in services]
+
     async def _current(self, now: datetime) -> _Kept:
         kept = self._kept
         if kept is not None and time.monotonic() - kept.read_s < self._most_age_s:
@@ -180,16 +195,19 @@ class GateStates:
         """Return the newest budgets, computed now if events were counted since the last evaluation."""
         if self._newest is None:
             return MeasuredBudgets(tuple((await self._assess([service], now))[0]), now)
-        found = [self._newest(service.name), self._assessed.get(service.name)]
-        newest = max((each for each in found if each is not None), key=lambda each: each.at, default=None)
+        newest = self._newest_of(service.name)
         if newest is not None and self._is_fresh(service, newest, now):
             return newest
         (budgets,) = await self._assess([service], now)
         measured = self._assessed[service.name] = MeasuredBudgets(tuple(budgets), now)
         return measured
 
+    def _newest_of(self, name: str) -> MeasuredBudgets | None:
+        found = [None if self._newest is None else self._newest(name), self._assessed.get(name)]
+        return max((each for each in found if each is not None), key=lambda each: each.at, default=None)
+
     def _is_fresh(self, service: Service, measured: MeasuredBudgets, now: datetime) -> bool:
-        if [budget.slo for budget in measured.budgets] != list(service.slos):
+        if not measured.is_of(service.slos):
             return False
         if self._events_at is not None and measured.at <= self._events_at:
             return False

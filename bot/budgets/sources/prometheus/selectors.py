@@ -104,6 +104,8 @@ def quoted(text: str) -> str:
 
 def addends(text: str) -> list[str]:
     """Return the parts of a sum: what stands between the `+` that are in no quotes."""
+    if "+" not in text:
+        return [text]
     parts = [""]
     for token in _TOKEN.findall(text):
         if token == "+":  # noqa: S105 - a piece of a query

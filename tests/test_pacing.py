@@ -6,6 +6,12 @@ import time
 from bot.pacing import Pacer
 
 
+def calculate_for_milliseconds() -> None:
+    began = time.perf_counter()
+    while time.perf_counter() - began < 0.004:
+        pass
+
+
 async def test_another_task_has_its_turn_before_the_calculation_is_over() -> None:
     turns = 0
 
@@ -21,3 +27,40 @@ async def test_another_task_has_its_turn_before_the_calculation_is_over() -> Non
         await pace()
         assert time.perf_counter() - began < 60, "nobody else had a turn"
     waiting.cancel()
+
+
+async def test_of_many_calculations_one_runs_in_each_round_of_the_event_loop() -> None:
+    ran = 0
+
+    async def calculate() -> None:
+        nonlocal ran
+        pace = Pacer()
+        for _ in range(5):
+            calculate_for_milliseconds()
+            await pace()
+            ran += 1
+
+    calculations = [asyncio.create_task(calculate()) for _ in range(8)]
+    await asyncio.sleep(0)
+    seen = []
+    while not all(each.done() for each in calculations):
+        before = ran
+        await asyncio.sleep(0)
+        seen.append(ran - before)
+    assert ran == 8 * 5
+    assert max(seen) == 1
+
+
+async def test_a_calculation_that_is_cancelled_keeps_no_other_waiting() -> None:
+    async def calculate() -> None:
+        pace = Pacer()
+        for _ in range(20):
+            calculate_for_milliseconds()
+            await pace()
+
+    first, second = asyncio.create_task(calculate()), asyncio.create_task(calculate())
+    await asyncio.sleep(0)
+    first.cancel()
+    async with asyncio.timeout(30):
+        await second
+    assert first.cancelled()

@@ -14,6 +14,7 @@ from bot.budgets.read_plan import history_start
 from bot.catalog.error_budget_policy import BurnAlert, ErrorBudgetPolicy
 from bot.catalog.slo import DowntimeSli, EventsSli, Slo
 from bot.catalog.window import Span, Window
+from bot.formatting import duration_text
 from bot.pacing import Pacer
 
 CURRENT_WITHIN = timedelta(seconds=30)
@@ -124,6 +125,9 @@ def _staleness(slo: Slo, state: LedgerState, now: datetime, evaluate_every: time
     base = timedelta(seconds=base_width(evaluate_every))
     if now - state.delay - state.filled_to > max(3 * evaluate_every, 2 * base, CURRENT_WITHIN):
         return f"nothing was read since {state.filled_to:%Y-%m-%d %H:%M} UTC"
-    if state.filled_from > history_start(slo.window, state.filled_to):
-        return "the history is still being read"
+    needed_from = history_start(slo.window, state.filled_to)
+    if state.filled_from > needed_from:
+        read, needed = (state.filled_to - start for start in (state.filled_from, needed_from))
+        done = f"{duration_text(read, plain=True)} of {duration_text(needed, plain=True)}"
+        return f"the history is still being read: {done} so far"
     return None

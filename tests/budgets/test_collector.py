@@ -215,7 +215,10 @@ async def test_a_wider_window_is_filled_behind(
 ) -> None:
     await collector.collect([slo(sli=prometheus_sli(), window=RollingWindow(7 * DAY))], NOW, MINUTE)
     budget = await assessed(ledger, MONTHLY, NOW)
-    assert (budget.state, budget.problem) == (SloState.STALE, "the history is still being read")
+    assert (budget.state, budget.problem) == (
+        SloState.STALE,
+        "the history is still being read: 7 d of 30 d so far",
+    )
     source.reads.clear()
     await collector.collect([MONTHLY], NOW, MINUTE)
     assert max(span.end for span, _ in source.reads) == NOW - 7 * DAY

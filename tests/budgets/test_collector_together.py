@@ -173,7 +173,8 @@ async def test_what_is_new_is_read_while_another_call_reads_the_history(ledger: 
         assert (state.filled_from, state.filled_to) == (NOW - 12 * HOUR, NOW + 2 * MINUTE)
     for each in month:
         found = await assessed(ledger, each, NOW + 2 * MINUTE)
-        assert (found.state, found.problem) == (SloState.STALE, "the history is still being read")
+        problem = "the history is still being read: 12 h 2 min of 30 d so far"
+        assert (found.state, found.problem) == (SloState.STALE, problem)
     source.answers.set()
     await first
     assert source.history == sorted(source.history, reverse=True), "the newest day first, and each part once"

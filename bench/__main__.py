@@ -47,7 +47,7 @@ NOTES = """
   up. Governor's tick is the median of seven: questions, transactions, sums and decisions for all SLOs.
 - The rows of the process are of the program itself, with SLOs of a real Prometheus, ten a service, evaluated
   every minute. Its event loop's lag is measured four times a second, and shown as the limit of its bucket.
-  Ten thousand SLOs have half a day of data.
+  Ten thousand SLOs have half a day of data. Samples go on for an hour after the start.
 - Evaluations every second cannot keep up while a thousand SLOs are filled: the gate is asked 200 times a
   second meanwhile, then with an evaluation a second, and in the end, for comparison, with one a minute.
 - Thousands of policy files are read as a reload does, beside an event loop that looks every five milliseconds

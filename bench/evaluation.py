@@ -79,6 +79,10 @@ class StandingClock:
         await asyncio.sleep(seconds)
 
 
+AHEAD = timedelta(hours=1)
+"""Samples of this long are written in advance where the program runs in real time, as if they kept coming."""
+
+
 def history(slos: int, end: datetime, days: float = _DAYS) -> Iterator[str]:
     """Write days of two counters for each SLO, as OpenMetrics: a text for each block of Prometheus'."""
     last = int(end.timestamp())

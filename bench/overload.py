@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench.evaluation import SLOS_A_SERVICE, history
+from bench.evaluation import AHEAD, SLOS_A_SERVICE, history
 from bench.gate import CONNECTIONS, TOKEN, callers, steady
 from bench.load import Timing
 from bench.process import evaluation_of, filled, memory_mb, write_policies
@@ -62,7 +62,7 @@ async def measure(folder: Path, slos: int, days: float) -> Overload:
     end = datetime.now(UTC).replace(second=0, microsecond=0)
     services = slos // SLOS_A_SERVICE
     async with (
-        running_prometheus(home, openmetrics=history(slos, end, days)) as prometheus,
+        running_prometheus(home, openmetrics=history(slos, end + AHEAD, days)) as prometheus,
         FakeSlackServer(manifest=manifest("https://bench.example")) as slack,
     ):
         write_policies(policies, slos, prometheus.url, _OVERLOADED_S)

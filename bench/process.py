@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench.evaluation import SLOS_A_SERVICE, history
+from bench.evaluation import AHEAD, SLOS_A_SERVICE, history
 from bot.sandbox.fake_slack.server import FakeSlackServer
 from bot.slack.manifest import manifest
 from tests.support.running import Bot, running_governor
@@ -46,7 +46,7 @@ async def measure(folder: Path, slos: int, days: float, ticks: int = TICKS) -> F
     policies.mkdir(parents=True)
     end = datetime.now(UTC).replace(second=0, microsecond=0)
     async with (
-        running_prometheus(home, openmetrics=history(slos, end, days)) as prometheus,
+        running_prometheus(home, openmetrics=history(slos, end + AHEAD, days)) as prometheus,
         FakeSlackServer(manifest=manifest("https://bench.example")) as slack,
     ):
         write_policies(policies, slos, prometheus.url, _EVERY_S)

@@ -40,6 +40,8 @@ SLOS_A_SERVICE = 10
 PEER_SAMPLES = (20, 100)
 _DAYS = 30
 _SAMPLE_S, _DENSE_S = 300, 30
+AHEAD = timedelta(hours=1)
+"""Samples of this long are written in advance where the program runs in real time, as if they kept coming."""
 _DENSE_FOR_S = 3 * 3_600
 """The last three hours have a sample every 30 s, what lies before one every five minutes."""
 _BLOCK_S = 162 * 3_600
@@ -77,10 +79,6 @@ class StandingClock:
     async def sleep(self, seconds: float) -> None:
         """Wait for real."""
         await asyncio.sleep(seconds)
-
-
-AHEAD = timedelta(hours=1)
-"""Samples of this long are written in advance where the program runs in real time, as if they kept coming."""
 
 
 def history(slos: int, end: datetime, days: float = _DAYS) -> Iterator[str]:

@@ -10,6 +10,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 
+async def wait_until_set(event: asyncio.Event, at_most_s: float) -> None:
+    """Wait in real time until an event is set, at most so long."""
+    try:
+        async with asyncio.timeout(at_most_s):
+            await event.wait()
+    except TimeoutError:
+        return
+
+
 class Clock(Protocol):
     """Where loops get the time from."""
 

@@ -13,7 +13,7 @@ import structlog
 from aiohttp import web
 
 from bot.catalog.catalog import FlagSettings
-from bot.clock import Clock
+from bot.clock import Clock, wait_until_set
 from bot.flags.backend import FlagBackend, MisconfiguredError
 from bot.flags.backends.local import LocalBackend, LocalSettings
 from bot.flags.backends.misconfigured import MisconfiguredBackend
@@ -142,11 +142,7 @@ class Flags:
                 # A loop's tick is a boundary: the next one tries again.
                 log.exception("flags_tick_failed")
             self._wake.clear()
-            try:
-                async with asyncio.timeout(_TICK_S):
-                    await self._wake.wait()
-            except TimeoutError:
-                continue
+            await wait_until_set(self._wake, _TICK_S)
 
     async def tick(self) -> None:
         """Run the safeguards, the ramps and the timers once; one that fails keeps none of the others."""

@@ -341,7 +341,8 @@ def _in_parts(services: Sequence[Service]) -> Iterator[Sequence[Service]]:
             part, slos = [], 0
         part.append(service)
         slos += len(service.slos)
-    yield part
+    if part:
+        yield part
 
 
 def _request(service: Service, slo: Slo) -> AssessmentRequest:

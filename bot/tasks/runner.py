@@ -11,7 +11,7 @@ from typing import Final
 
 import structlog
 
-from bot.clock import Clock
+from bot.clock import Clock, wait_until_set
 from bot.store.database import Database
 from bot.store.health.errors import is_away
 from bot.store.leases import Leases
@@ -102,11 +102,7 @@ class TaskRunner:
         return {kind: Overdue() for kind in self._handlers} | found
 
     async def _rest(self) -> None:
-        try:
-            async with asyncio.timeout(_POLL_S):
-                await self._planned.wait()
-        except TimeoutError:
-            return
+        await wait_until_set(self._planned, _POLL_S)
 
     async def _read_due(self) -> dict[str, list[DueTask]]:
         """Return what is due by kind, of this replica's kinds that are not at work; they are from now on."""

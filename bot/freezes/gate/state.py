@@ -155,8 +155,8 @@ class GateStates:
         pace = Pacer()
         for service in services:
             await pace()
-            newest = self._newest_of(service.name)
-            if newest is not None and self._is_fresh(service, newest, now):
+            newest = self._fresh(service, now)
+            if newest is not None:
                 fresh[service.name] = newest.budgets
         others = [service for service in services if service.name not in fresh]
         assessed = zip(others, await self._assess(others, now), strict=True)
@@ -195,16 +195,19 @@ class GateStates:
         """Return the newest budgets, computed now if events were counted since the last evaluation."""
         if self._newest is None:
             return MeasuredBudgets(tuple((await self._assess([service], now))[0]), now)
-        newest = self._newest_of(service.name)
-        if newest is not None and self._is_fresh(service, newest, now):
+        newest = self._fresh(service, now)
+        if newest is not None:
             return newest
         (budgets,) = await self._assess([service], now)
         measured = self._assessed[service.name] = MeasuredBudgets(tuple(budgets), now)
         return measured
 
-    def _newest_of(self, name: str) -> MeasuredBudgets | None:
-        found = [None if self._newest is None else self._newest(name), self._assessed.get(name)]
-        return max((each for each in found if each is not None), key=lambda each: each.at, default=None)
+    def _fresh(self, service: Service, now: datetime) -> MeasuredBudgets | None:
+        """Return the newest budgets of a service; None where they are old or there are none."""
+        evaluated = None if self._newest is None else self._newest(service.name)
+        found = [each for each in (evaluated, self._assessed.get(service.name)) if each is not None]
+        newest = max(found, key=lambda each: each.at, default=None)
+        return newest if newest is not None and self._is_fresh(service, newest, now) else None
 
     def _is_fresh(self, service: Service, measured: MeasuredBudgets, now: datetime) -> bool:
         if not measured.is_of(service.slos):

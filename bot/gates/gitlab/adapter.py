@@ -9,7 +9,7 @@ from aiohttp import web
 
 from bot.catalog.catalog import Catalog
 from bot.catalog.current import CurrentCatalog
-from bot.clock import Clock
+from bot.clock import Clock, wait_until_set
 from bot.freezes.status import NotMeasuredYetError
 from bot.gates.gitlab.periods_handler import KIND, FreezePeriodsHandler
 from bot.gates.gitlab.status_checks import StatusCheckHook
@@ -77,11 +77,7 @@ class GitLabGate:
             except Exception:
                 # A loop's tick is a boundary: the next one tries again.
                 log.exception("gitlab_projects_not_read")
-            try:
-                async with asyncio.timeout(_POLL_S):
-                    await self._woken.wait()
-            except TimeoutError:
-                continue
+            await wait_until_set(self._woken, _POLL_S)
 
     async def notice(self) -> None:
         """Make the projects due that are held now and were not, or the reverse."""

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
+from bot.clock import wait_until_set
 from bot.store.leases import Lease
 
 log = structlog.get_logger(__name__)
@@ -37,8 +38,4 @@ class ReconcileLoop:
             except Exception:
                 # A loop's tick is a boundary: the next one tries again.
                 log.exception("reconciliation_failed")
-            try:
-                async with asyncio.timeout(_EVERY_S):
-                    await self._changed.wait()
-            except TimeoutError:
-                continue
+            await wait_until_set(self._changed, _EVERY_S)

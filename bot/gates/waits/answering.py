@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 import structlog
 
-from bot.clock import Clock
+from bot.clock import Clock, wait_until_set
 from bot.freezes.status import NotMeasuredYetError, UnknownServiceError
 from bot.freezes.verdict import Change, Verdict, VerdictAnswer
 from bot.gates.waits import records
@@ -95,11 +95,7 @@ class WaitAnswering:
 
     async def _rest(self, again_at: datetime) -> None:
         left_s = max(_SOONEST_S, (again_at - self._clock.now()).total_seconds())
-        try:
-            async with asyncio.timeout(left_s):
-                await self._woken.wait()
-        except TimeoutError:
-            return
+        await wait_until_set(self._woken, left_s)
 
     async def _is_ours(self, answerer: WaitAnswerer) -> bool:
         name = f"gate waits {answerer.platform}"

@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 from sqlalchemy import or_, select
 
+from bot.clock import wait_until_set
 from bot.incidents.incident import OPEN
 from bot.incidents.ports import ChannelError, IncidentChannelPort, IncidentMessageWriter, TransientError
 from bot.incidents.records.channels import ChannelKind, IncidentChannel, change_channel
@@ -85,11 +86,7 @@ class CardUpdater:
                 # A loop's tick is a boundary: what failed now is tried again at the next.
                 log.exception("cards_not_refreshed")
                 is_done = False
-            try:
-                async with asyncio.timeout(self._every_s if is_done else min(_RETRY_S, self._every_s)):
-                    await self._requested.wait()
-            except TimeoutError:
-                continue
+            await wait_until_set(self._requested, self._every_s if is_done else min(_RETRY_S, self._every_s))
 
     async def show(self, snapshot: IncidentSnapshot, kind: ChannelKind) -> bool:
         """Rewrite a channel's card and notice if out of date; return whether both are up to date now."""

@@ -15,6 +15,7 @@ from typing import assert_never
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from bot.clock import wait_until_set
 from bot.incidents.ports import ChannelError, ChannelRefusedError, MissingPermissionError, TransientError
 from bot.incidents.records.channels import ChannelKind
 from bot.incidents.records.steps import Step, StepName, StepState, read_pending, record_attempt
@@ -237,11 +238,7 @@ class StepRunner:
     async def _rest(self) -> None:
         now = asyncio.get_running_loop().time()
         soonest = min((at - now for at in self._ready_at.values()), default=self._timing.poll_s)
-        try:
-            async with asyncio.timeout(max(0.01, min(self._timing.poll_s, soonest))):
-                await self._notified.wait()
-        except TimeoutError:
-            return
+        await wait_until_set(self._notified, max(0.01, min(self._timing.poll_s, soonest)))
 
 
 def _has_channel_outcome(snapshot: IncidentSnapshot) -> bool:

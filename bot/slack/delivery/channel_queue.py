@@ -37,6 +37,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
+from bot.clock import wait_until_set
 from bot.slack.delivery.batching import MOST_LINES, Batch, combine, next_batch
 from bot.slack.delivery.context import DeliveryContext, LeaseLostError, NoTurnError, ShuttingDownError
 from bot.slack.delivery.ended_holds import EndedHoldEdits
@@ -125,11 +126,7 @@ class ChannelQueue:
         self._woken.set()
 
     async def _wait_for_posts(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._woken.wait()
-        except TimeoutError:
-            return
+        await wait_until_set(self._woken, seconds)
 
     async def _wait_before_retry(self, seconds: float) -> None:
         is_edit = bool(self._batch) and self._batch[0].message.is_edit

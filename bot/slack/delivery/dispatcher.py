@@ -16,7 +16,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Gauge
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.clock import Clock
+from bot.clock import Clock, wait_until_set
 from bot.slack.delivery.channel_queue import ChannelQueue
 from bot.slack.delivery.context import DeliveryContext, DeliveryTiming, Notice, ShuttingDownError
 from bot.slack.delivery.rate_limits import ChannelRateLimit, DeliveryMetrics, WorkspaceRateLimit
@@ -152,7 +152,7 @@ class OutboxDispatcher:
             async with asyncio.TaskGroup() as tasks:
                 while not self._closing.is_set():
                     self._notified.clear()
-                    await self._wait(self._notified, await self._open_queues(tasks))
+                    await wait_until_set(self._notified, await self._open_queues(tasks))
         finally:
             self._ended.set()
 
@@ -165,7 +165,7 @@ class OutboxDispatcher:
         for queue, _ in self._queues.values():
             queue.wake()
         self.notify()
-        await self._wait(self._ended, timeout_s)
+        await wait_until_set(self._ended, timeout_s)
         for _, task in self._queues.values():
             task.cancel()
         await self._ended.wait()
@@ -269,16 +269,9 @@ class OutboxDispatcher:
 
     async def _sleep(self, seconds: float) -> None:
         if seconds > 0:
-            await self._wait(self._closing, seconds)
+            await wait_until_set(self._closing, seconds)
         if self._closing.is_set():
             raise ShuttingDownError
-
-    async def _wait(self, event: asyncio.Event, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await event.wait()
-        except TimeoutError:
-            return
 
     def _add_gauges(self, registry: CollectorRegistry) -> None:
         waiting = Gauge("governor_outbox_waiting", "Messages not sent yet.", registry=registry)

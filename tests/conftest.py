@@ -5,6 +5,7 @@ The long stories come first, so that the short tests fill the gaps beside them.
 
 import gc
 import os
+import signal
 import sys
 
 import pytest
@@ -23,6 +24,8 @@ settings.load_profile("unhurried")
 # Tests start the program hundreds of times: without bytecode each start would compile all of it.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# Tests that are started in the background ignore Ctrl-C, and so would the programs that they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # The tests themselves are thousands of objects, among which there is no garbage to look for.
 gc.set_threshold(50_000, 20, 50)
 

@@ -310,14 +310,9 @@ def program(words: str, **environ: str) -> subprocess.Popen[str]:
     """Start the real program, without HOME and with just these variables."""
     env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "", **environ}
     command = [sys.executable, "-m", "bot", *shlex.split(words)]
-    # What is started in the background ignores Ctrl-C, and so would its children.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        return subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env, cwd=ROOT
-        )
-    finally:
-        signal.signal(signal.SIGINT, before)
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env, cwd=ROOT
+    )
 
 
 def test_a_closed_pipe_ends_the_command_quietly() -> None:

@@ -18,9 +18,9 @@ import yaml
 
 from bot.budgets.assessment import AssessmentRequest, assess_all
 from bot.budgets.budget import Budget
-from bot.budgets.collector import Collector
 from bot.budgets.evaluator import Assessed, Evaluator
 from bot.budgets.ledger.ledger import Ledger
+from bot.budgets.reading.collector import Collector
 from bot.budgets.source import Bucket
 from bot.budgets.sources.prometheus.source import PrometheusSource
 from bot.catalog.catalog import Catalog, Service, Workspace

@@ -11,8 +11,8 @@ from aiohttp import web
 
 from bot.bounded_body import MOST_BYTES, quotable
 from bot.budgets.budget import SloState
-from bot.budgets.collector import Collector
 from bot.budgets.ledger.ledger import Ledger
+from bot.budgets.reading.collector import Collector
 from bot.budgets.source import AnswerTooLargeError, InvalidAnswerError, SourceRefusedError
 from bot.catalog.window import Span
 from bot.flags.backend import BackendOutcomeUnknownError, BackendUnavailableError

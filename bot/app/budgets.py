@@ -13,12 +13,12 @@ from bot.backtests.runner import BacktestRunner
 from bot.budgets.adjustment_causes import AdjustmentCauses
 from bot.budgets.adjustment_preview import AdjustmentPreview
 from bot.budgets.adjustments.registry import AdjustmentRegistry
-from bot.budgets.collector import Collector
 from bot.budgets.evaluator import Assessed, Evaluator
 from bot.budgets.forecast_scores import ForecastScores
 from bot.budgets.forecaster import Forecaster
 from bot.budgets.ledger.ledger import Ledger
 from bot.budgets.maintenance.recorder import MaintenanceRecorder
+from bot.budgets.reading.collector import Collector
 from bot.budgets.sources.registry import SourceRegistry
 from bot.catalog.catalog import Catalog, Service
 from bot.deployments.records import last_to_production

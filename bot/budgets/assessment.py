@@ -10,7 +10,7 @@ from bot.budgets.ledger.lateness import lateness_text
 from bot.budgets.ledger.ledger import Ledger
 from bot.budgets.ledger.rollups import base_width
 from bot.budgets.ledger.state import LedgerState, ReadFault
-from bot.budgets.read_plan import history_start
+from bot.budgets.reading.read_plan import history_start
 from bot.catalog.error_budget_policy import BurnAlert, ErrorBudgetPolicy
 from bot.catalog.slo import DowntimeSli, EventsSli, Slo
 from bot.catalog.window import Span, Window

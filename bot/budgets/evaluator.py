@@ -27,8 +27,8 @@ from bot.budgets.budget import (
     MeasuredBudgets,
     recovers_at,
 )
-from bot.budgets.collector import Collector
 from bot.budgets.ledger.ledger import Ledger
+from bot.budgets.reading.collector import Collector
 from bot.budgets.rolling import NO_HISTORY, RollingHistory, past_moments, past_step, rolling_history
 from bot.catalog.catalog import Service
 from bot.catalog.current import CurrentCatalog

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from bot.budgets.batch_reader import BatchReader
 from bot.budgets.ledger.rollups import MINUTE, ceil, instant, seconds
-from bot.budgets.read_plan import Read
+from bot.budgets.reading.batch_reader import BatchReader
+from bot.budgets.reading.read_plan import Read
 from bot.budgets.source import Source, SourceError, SourceUnavailableError, delay_of
 from bot.catalog.slo import Slo, SourceSli
 from bot.catalog.window import Span

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from bot.budgets.batch_reader import BatchReader
 from bot.budgets.exact import WHOLE
 from bot.budgets.ledger.rollups import HOUR, ceil, instant, seconds
-from bot.budgets.read_plan import Read
+from bot.budgets.reading.batch_reader import BatchReader
+from bot.budgets.reading.read_plan import Read
 from bot.budgets.source import Source, SourceError, buckets_of
 from bot.catalog.slo import Slo, SourceSli
 from bot.catalog.window import Span

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bot.backtests.replay import PastTransition
-from bot.budgets.collector import Collector
 from bot.budgets.evaluator import Assessed, Evaluator
 from bot.budgets.ledger.ledger import Ledger
 from bot.budgets.ledger.pushed_events import PushedEvent
+from bot.budgets.reading.collector import Collector
 from bot.catalog.catalog import Catalog
 from bot.catalog.current import CurrentCatalog
 from bot.freezes.budget_judge import BudgetJudge

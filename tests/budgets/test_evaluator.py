@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from bot.budgets.budget import SloState
-from bot.budgets.collector import Collector
 from bot.budgets.evaluator import Assessed, Evaluator, burn_windows
 from bot.budgets.ledger.ledger import Ledger
+from bot.budgets.reading.collector import Collector
 from bot.budgets.source import Answer
 from bot.catalog.catalog import Service
 from bot.catalog.current import CurrentCatalog

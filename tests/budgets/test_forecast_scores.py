@@ -7,11 +7,11 @@ import pytest
 from sqlalchemy import select
 
 from bot.budgets.budget import Budget
-from bot.budgets.collector import Collector
 from bot.budgets.evaluator import Evaluator
 from bot.budgets.forecast_scores import ForecastScores
 from bot.budgets.forecaster import Forecaster
 from bot.budgets.ledger.ledger import Ledger
+from bot.budgets.reading.collector import Collector
 from bot.budgets.source import Bucket
 from bot.catalog.current import CurrentCatalog
 from bot.catalog.slo import CounterSli, Slo

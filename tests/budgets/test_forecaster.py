@@ -8,11 +8,11 @@ from decimal import Decimal
 import pytest
 
 from bot.budgets.budget import Budget, SloState
-from bot.budgets.collector import Collector
 from bot.budgets.evaluator import Evaluator
 from bot.budgets.forecaster import Forecaster
 from bot.budgets.ledger.ledger import Ledger
 from bot.budgets.ledger.pushed_events import PushedEvent
+from bot.budgets.reading.collector import Collector
 from bot.budgets.source import Bucket
 from bot.budgets.statistics.scoring import ForecastScore, WorkspaceScore
 from bot.catalog.catalog import Service

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from bot.budgets.budget import Budget, EventCounts, assess, remaining
-from bot.budgets.collector import Collector
 from bot.budgets.evaluator import Evaluator
 from bot.budgets.ledger.ledger import Ledger
 from bot.budgets.ledger.pushed_events import PushedEvent
+from bot.budgets.reading.collector import Collector
 from bot.budgets.rolling import BudgetPoint, past_moments, past_step, rolling_history
 from bot.catalog.catalog import Service
 from bot.catalog.current import CurrentCatalog

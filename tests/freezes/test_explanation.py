@@ -17,10 +17,10 @@ from bot.budgets.adjustments.adjustment import Adjustment, AdjustmentKind, Count
 from bot.budgets.adjustments.effects import AdjustedCounts
 from bot.budgets.adjustments.records import row_values
 from bot.budgets.budget import EventCounts, SloState, assess
-from bot.budgets.collector import Collector
 from bot.budgets.evaluator import Evaluator
 from bot.budgets.ledger.ledger import Ledger
 from bot.budgets.ledger.pushed_events import PushedEvent
+from bot.budgets.reading.collector import Collector
 from bot.budgets.source import Births, SourceUnavailableError
 from bot.budgets.sources.prometheus.source import PrometheusSource
 from bot.catalog.current import CurrentCatalog

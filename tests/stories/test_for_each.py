@@ -10,8 +10,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from bot.budgets.collector import Collector
 from bot.budgets.ledger.ledger import Ledger
+from bot.budgets.reading.collector import Collector
 from bot.budgets.sources.prometheus.source import PrometheusSource
 from bot.catalog.window import Span
 from bot.policy.discovery import discover_and_expand

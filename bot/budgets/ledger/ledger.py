@@ -235,11 +235,8 @@ class Ledger:
                     .values(delay_s=int(delay.total_seconds()), **values)
                 )
 
-    async def record_failure(
-        self, slos: Sequence[Slo], fault: ReadFault, problem: str, now: datetime
-    ) -> None:
+    async def record_failure(self, slos: Sequence[Slo], fault: ReadFault, problem: str) -> None:
         """Store that the last read failed, and why, in words for the policy's owner."""
-        del now  # the age of the data follows from `filled_to`
         ids = (await self._identify(slos)).values()
         async with self._database.transaction(in_turn=False) as connection:
             await connection.execute(

@@ -149,7 +149,7 @@ async def test_the_same_slo_may_be_asked_twice(ledger: Ledger) -> None:
 
 
 async def test_failures_are_noted_and_cleared_by_the_next_reading(ledger: Ledger) -> None:
-    await ledger.record_failure([READ], ReadFault.REFUSED, "no such metric", NOW)
+    await ledger.record_failure([READ], ReadFault.REFUSED, "no such metric")
     state = await ledger.state(READ)
     assert (state.fault, state.problem) == (ReadFault.REFUSED, "no such metric")
     await ledger.write([(READ, [])], Span(NOW - HOUR, NOW), HOUR, NOW)

@@ -13,9 +13,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from bot.budgets.budget import EventCounts
-from bot.budgets.collector import Collector
 from bot.budgets.ledger.ledger import Ledger
 from bot.budgets.measurement import measure
+from bot.budgets.reading.collector import Collector
 from bot.budgets.source import SourceError, buckets_of
 from bot.budgets.sources.registry import SourceRegistry
 from bot.catalog.catalog import Catalog

@@ -11,8 +11,8 @@ import aiohttp
 import pytest
 
 from bot.budgets.budget import EventCounts, SloState
-from bot.budgets.collector import Collector
 from bot.budgets.ledger.ledger import Ledger, ReadFault
+from bot.budgets.reading.collector import Collector
 from bot.budgets.sources.prometheus.source import PrometheusSource
 from bot.catalog.slo import CounterSli
 from bot.catalog.window import RollingWindow, Span

@@ -14,8 +14,8 @@ import aiohttp
 import pytest
 import yaml
 
-from bot.budgets.collector import Collector
 from bot.budgets.ledger.ledger import Ledger
+from bot.budgets.reading.collector import Collector
 from bot.budgets.source import SourceRefusedError
 from bot.budgets.sources.comparison import OtherTool
 from bot.budgets.sources.prometheus.comparison import tool_query

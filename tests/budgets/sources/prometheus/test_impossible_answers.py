@@ -4,8 +4,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from bot.budgets.budget import SloState
-from bot.budgets.collector import Collector
 from bot.budgets.ledger.ledger import Ledger
+from bot.budgets.reading.collector import Collector
 from bot.catalog.slo import Slo
 from bot.store.database import Database
 from tests.support.clock import DAY, MINUTE, NOW

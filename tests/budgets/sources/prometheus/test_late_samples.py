@@ -8,8 +8,8 @@ import aiohttp
 import pytest
 
 from bot.budgets.budget import Budget, SloState
-from bot.budgets.collector import Collector
 from bot.budgets.ledger.ledger import Ledger
+from bot.budgets.reading.collector import Collector
 from bot.budgets.sources.prometheus.source import PrometheusSource
 from bot.catalog.slo import CounterSli, Slo
 from bot.catalog.window import RollingWindow

@@ -6,8 +6,8 @@ import pytest
 from aiohttp import web
 
 from bot.budgets.budget import EventCounts, SloState
-from bot.budgets.collector import Collector
 from bot.budgets.ledger.ledger import Ledger
+from bot.budgets.reading.collector import Collector
 from bot.budgets.source import Bucket, InvalidAnswerError, SourceError, SourceUnavailableError
 from bot.catalog.window import Span
 from bot.store.database import Database

@@ -9,8 +9,8 @@ import aiohttp
 import pytest
 
 from bot.budgets.budget import SloState
-from bot.budgets.collector import Collector
 from bot.budgets.ledger.ledger import Ledger
+from bot.budgets.reading.collector import Collector
 from bot.budgets.source import (
     Answer,
     Bucket,

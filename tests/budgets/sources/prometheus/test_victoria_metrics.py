@@ -6,8 +6,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from bot.budgets.collector import Collector
 from bot.budgets.ledger.ledger import Ledger
+from bot.budgets.reading.collector import Collector
 from bot.budgets.source import LateReading, NoSeriesError
 from bot.budgets.sources.prometheus.source import PrometheusSource
 from bot.catalog.slo import CounterSli

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from bot.budgets.read_plan import Read
+from bot.budgets.reading.read_plan import Read
 from bot.budgets.source import Answer, Bucket, LateReading, NoSeriesError, SourceError
 from bot.catalog.slo import Slo
 

@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from bot.budgets.budget import NO_EVENTS, EventCounts, SloState
-from bot.budgets.collector import Collector, ReadProgress
 from bot.budgets.ledger.ledger import Ledger, PushedEvent, ReadFault
-from bot.budgets.read_plan import SHORT_OVERLAP
-from bot.budgets.source import InvalidAnswerError, SourceRefusedError, SourceUnavailableError
+from bot.budgets.reading.collector import Collector, ReadProgress
+from bot.budgets.reading.read_plan import SHORT_OVERLAP
+from bot.budgets.source import InvalidAnswerError, SourceError, SourceRefusedError, SourceUnavailableError
 from bot.catalog.slo import CounterSli, DowntimeSli, EventsSli, Slo
 from bot.catalog.window import CalendarUnit, CalendarWindow, RollingWindow, Span, Window
 from bot.store.database import Database
@@ -236,6 +237,42 @@ async def test_a_passing_fault_is_tried_again_but_a_refusal_is_not(
     assert source.attempts == 4
     budget = await assessed(ledger, MONTHLY, NOW)
     assert (budget.state, budget.problem) == (SloState.NO_DATA, "no such metric")
+
+
+async def test_an_outage_is_logged_when_it_begins_changes_and_ends(
+    collector: Collector, source: CountingSource
+) -> None:
+    await collector.collect([MONTHLY], NOW, MINUTE)
+    outage: list[SourceError | None] = [
+        DOWN,
+        DOWN,
+        DOWN,
+        SourceRefusedError("no such metric"),
+        DOWN,
+        None,
+        None,
+    ]
+    with capture_logs() as logs:
+        for tick, failure in enumerate(outage, 1):
+            source.failure = failure
+            await collector.collect([MONTHLY], NOW + tick * MINUTE, MINUTE)
+    assert [(entry["event"], entry.get("problem")) for entry in logs if "slos" in entry] == [
+        ("read_failed", "nobody answers"),
+        ("read_failed", "no such metric"),
+        ("read_failed", "nobody answers"),
+        ("read_again", None),
+    ]
+
+
+async def test_history_that_always_fails_is_logged_once(
+    collector: Collector, ledger: Ledger, source: CountingSource
+) -> None:
+    source.failure, source.fails_before = SourceRefusedError("too long ago"), NOW - 20 * DAY
+    with capture_logs() as logs:
+        for tick in range(3):
+            await collector.collect([MONTHLY], NOW + tick * MINUTE, MINUTE)
+            assert (await ledger.state(MONTHLY)).problem == "too long ago"
+    assert [entry["event"] for entry in logs if entry["event"].startswith("read_")] == ["read_failed"]
 
 
 async def test_an_impossible_answer_makes_the_slo_invalid(

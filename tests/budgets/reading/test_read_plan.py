@@ -11,8 +11,15 @@ from hypothesis import strategies as st
 
 from bot.budgets.ledger.rollups import base_width, seconds
 from bot.budgets.ledger.state import OVERLAP, LedgerState, ReadFault
-from bot.budgets.read_plan import Read, earlier_read, edge_to_refine, is_ahead, is_hourly_read_due, turns
-from bot.budgets.read_plan import plan_reads as plan
+from bot.budgets.reading.read_plan import (
+    Read,
+    earlier_read,
+    edge_to_refine,
+    is_ahead,
+    is_hourly_read_due,
+    turns,
+)
+from bot.budgets.reading.read_plan import plan_reads as plan
 from bot.catalog.slo import Slo
 from bot.catalog.window import CalendarUnit, CalendarWindow, RollingWindow, Span, Window
 from tests.support.clock import DAY, HOUR, MINUTE, NOW

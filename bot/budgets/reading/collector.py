@@ -12,12 +12,13 @@ from types import MappingProxyType
 
 import structlog
 
-from bot.budgets.batch_reader import BatchReader
-from bot.budgets.lags import Lags, known_of
 from bot.budgets.ledger.ledger import Ledger
 from bot.budgets.ledger.rollups import MINUTE, base_width, floor, instant, seconds
-from bot.budgets.ledger.state import LedgerState, ReadFault
-from bot.budgets.read_plan import (
+from bot.budgets.ledger.state import LedgerState
+from bot.budgets.reading.batch_reader import BatchReader
+from bot.budgets.reading.lags import Lags, known_of
+from bot.budgets.reading.read_failures import FailureLog, by_failure
+from bot.budgets.reading.read_plan import (
     Read,
     ReadPlan,
     earlier_read,
@@ -27,15 +28,7 @@ from bot.budgets.read_plan import (
     plan_reads,
     turns,
 )
-from bot.budgets.source import (
-    InvalidAnswerError,
-    LateReading,
-    Source,
-    SourceError,
-    SourceRefusedError,
-    buckets_of,
-    delay_of,
-)
+from bot.budgets.source import LateReading, Source, SourceError, buckets_of, delay_of
 from bot.catalog.slo import Slo, SourceSli
 from bot.catalog.window import Span, Window
 from bot.pacing import Pacer
@@ -66,11 +59,12 @@ class _Batch:
     reads: tuple[Read, ...]
 
 
-class _Places(defaultdict[str, asyncio.Semaphore]):
-    """How many batches of each source are worked at, at a time."""
+class _ReadingPart:
+    """What is new or what is earlier: how many batches of a source are read at a time, and what failed."""
 
     def __init__(self, at_once: int) -> None:
-        super().__init__(lambda: asyncio.Semaphore(at_once))
+        self.places: dict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(at_once))
+        self.failures = FailureLog()
 
 
 class _Progress:
@@ -104,8 +98,8 @@ class Collector:
         self._reader = BatchReader(sources, at_once, retry_wait)
         self._ledger = ledger
         # A batch keeps its place until it is written: answers that wait for the database are held in memory.
-        self._new = _Places(at_once)
-        self._older = _Places(_HISTORY_AT_ONCE)
+        self._new = _ReadingPart(at_once)
+        self._older = _ReadingPart(_HISTORY_AT_ONCE)
         self._filling: set[str] = set()
         self._lags = Lags()
         self._progress: dict[str, ReadProgress] = {}
@@ -249,7 +243,7 @@ class Collector:
 
     async def _read_all(
         self,
-        places: _Places,
+        part: _ReadingPart,
         batch: _Batch,
         states: dict[Slo, LedgerState],
         now: datetime,
@@ -259,15 +253,17 @@ class Collector:
         `states` are brought up to date.
         """
         remaining, progress = list(batch.slos), _Progress(batch.reads)
+        failed: dict[Slo, SourceError] = {}
         try:
             for read in batch.reads:
-                async with places[batch.source]:
-                    failed = await self._read_and_write(batch.source, remaining, read, states, now)
+                async with part.places[batch.source]:
+                    failed |= await self._read_and_write(batch.source, remaining, read, states, now)
                 remaining = [slo for slo in remaining if slo not in failed]
                 self._report(remaining, progress.add(read), len(batch.reads))
         finally:
             for slo in batch.slos:
                 self._progress.pop(slo.key, None)
+        part.failures.log(batch.slos, by_failure(failed))
         return remaining
 
     async def _read_and_write(
@@ -277,8 +273,8 @@ class Collector:
         read: Read,
         states: dict[Slo, LedgerState],
         now: datetime,
-    ) -> Collection[Slo]:
-        """Read for one batch and write what came; return the SLOs for which it failed."""
+    ) -> Mapping[Slo, SourceError]:
+        """Read for one batch and write what came; return how it failed, by SLO."""
         answers = await self._reader.read(source, batch, read, now)
         answers = {slo: self._lags.judged(slo, answer, read) for slo, answer in answers.items()}
         failed = {slo: error for slo, error in answers.items() if isinstance(error, SourceError)}
@@ -287,16 +283,11 @@ class Collector:
         written = [(slo, buckets_of(known)) for slo, known in readings.items()]
         read_at = now + delay_of(self._reader.source(source))
         states |= await self._ledger.write(written, read.span, read.width, read_at, newest)
-        await self._record_failures(failed, now)
+        for failure, alike in by_failure(failed).items():
+            unrecorded = [slo for slo in alike if (states[slo].fault, states[slo].problem) != failure]
+            if unrecorded:
+                await self._ledger.record_failure(unrecorded, *failure)
         return failed
-
-    async def _record_failures(self, failed: Mapping[Slo, SourceError], now: datetime) -> None:
-        alike: dict[tuple[ReadFault, str], list[Slo]] = defaultdict(list)
-        for slo, error in failed.items():
-            alike[_fault(error), str(error)].append(slo)
-        for (fault, problem), slos in alike.items():
-            log.warning("read_failed", slo=slos[0].key, slos=len(slos), fault=fault.value, problem=problem)
-            await self._ledger.record_failure(slos, fault, problem, now)
 
     async def _refine_edges(self, source_name: str, states: Mapping[Slo, LedgerState], now: datetime) -> None:
         """Read minute by minute the hours in which the windows begin."""
@@ -391,13 +382,3 @@ def _edges(states: Mapping[Slo, LedgerState], now: datetime) -> dict[Span, list[
 
 def _most_points(reads: Collection[Read]) -> int:
     return max((read.points for read in reads), default=1)
-
-
-def _fault(error: SourceError) -> ReadFault:
-    match error:
-        case InvalidAnswerError():
-            return ReadFault.INVALID
-        case SourceRefusedError():
-            return ReadFault.REFUSED
-        case _:
-            return ReadFault.NO_DATA

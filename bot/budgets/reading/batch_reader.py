@@ -15,7 +15,7 @@ import structlog
 import tenacity
 
 from bot.budgets.budget import MOST_EVENTS
-from bot.budgets.read_plan import Read
+from bot.budgets.reading.read_plan import Read
 from bot.budgets.source import (
     Answer,
     AnswerTooLargeError,

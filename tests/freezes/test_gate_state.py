@@ -1,10 +1,13 @@
 """What the gate keeps in memory is never older than a commit of this process."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.budgets.budget import Budget, MeasuredBudgets
 from bot.catalog.catalog import Service
@@ -100,6 +103,34 @@ async def test_what_this_process_commits_is_seen_by_the_next_question(kept: Kept
         CHECKOUT, change="PR-12", by="U1", reason="r", until=None, request="x", now=kept.clock.now()
     )
     assert await kept.answer() is VerdictAnswer.GO
+
+
+async def test_while_one_question_reads_anew_those_beside_it_are_answered_until_something_changes(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await kept.judge()
+    assert await kept.answer() is VerdictAnswer.GO
+    monkeypatch.setattr("bot.freezes.gate.state._REREAD_AFTER_S", 0.0)
+    begun, may_end = asyncio.Event(), asyncio.Event()
+
+    @asynccontextmanager
+    async def slow_reading() -> AsyncIterator[AsyncConnection]:
+        begun.set()
+        await may_end.wait()
+        async with kept.database.reading() as connection:
+            yield connection
+
+    monkeypatch.setattr(kept.registry, "reading", slow_reading)
+    async with asyncio.TaskGroup() as tasks:
+        first = tasks.create_task(kept.answer())
+        await begun.wait()
+        assert await kept.answer() is VerdictAnswer.GO
+        assert not first.done()
+        await kept.freeze()
+        second = tasks.create_task(kept.answer())
+        await asyncio.sleep(0)
+        may_end.set()
+    assert (first.result(), second.result()) == (VerdictAnswer.WAIT, VerdictAnswer.WAIT)
 
 
 async def test_a_hold_that_runs_out_opens_without_a_commit(kept: Kept) -> None:

@@ -27,6 +27,8 @@ from bot.store.tables.core import standings
 
 _MOST_AGE_S = 2.0
 """Signals of other replicas may be lost: what is kept is never older."""
+_REREAD_AFTER_S = 1.0
+"""From this age on one question reads it anew; those beside it are answered from what is kept."""
 _OPENING_KEPT_S = 15.0
 _MOST_REPEATS = 3
 
@@ -164,12 +166,13 @@ class GateStates:
         return [fresh[service.name] for service in services]
 
     async def _current(self, now: datetime) -> _Kept:
-        kept = self._kept
-        if kept is not None and time.monotonic() - kept.read_s < self._most_age_s:
+        most_s = self._most_age_s if self._reading.locked() else _REREAD_AFTER_S
+        kept = self._young(most_s)
+        if kept is not None:
             return kept
         async with self._reading:
-            kept = self._kept
-            if kept is not None and time.monotonic() - kept.read_s < self._most_age_s:
+            kept = self._young(_REREAD_AFTER_S)
+            if kept is not None:
                 return kept
             changes = self._changes
             kept = await self._read(now)
@@ -181,6 +184,13 @@ class GateStates:
                 changes = self._changes
                 kept = await self._read(now)
             return kept
+
+    def _young(self, most_s: float) -> _Kept | None:
+        """Return what is kept, if it was read within so many seconds."""
+        most_s = min(most_s, self._most_age_s)
+        return (
+            self._kept if self._kept is not None and time.monotonic() - self._kept.read_s < most_s else None
+        )
 
     async def _read(self, now: datetime) -> _Kept:
         read_s = time.monotonic()

@@ -16,6 +16,7 @@ import structlog
 from bot.budgets.source import Births
 from bot.budgets.sources.prometheus import promql
 from bot.budgets.sources.prometheus.selectors import created_selector, is_part_of, parse
+from bot.pacing import Pacer
 
 log = structlog.get_logger(__name__)
 
@@ -111,13 +112,14 @@ async def count_events(
         ask(counters, levels, _with_one_before(steps)),
         ask(watched, promql.continuity, _with_one_before(parts)),
     )
-    deltas = [
-        {name: _rises(answer.get((name, promql.LEVEL), _EMPTY), steps) for name in selectors}
-        for answer, selectors in zip(answers, counters, strict=True)
-    ]
-    doubtful = [
-        _doubtful(answer, selectors, parts) for answer, selectors in zip(continuities, watched, strict=True)
-    ]
+    deltas: list[dict[str, Series]] = []
+    doubtful: list[set[int]] = []
+    pace = Pacer()
+    for index, selectors in enumerate(counters):
+        await pace()
+        answer = answers[index]
+        deltas.append({name: _rises(answer.get((name, promql.LEVEL), _EMPTY), steps) for name in selectors})
+        doubtful.append(_doubtful(continuities[index], watched[index], parts))
     for indices, run in _runs(doubtful, parts):
         within = range(max(run.start, steps.start), run.stop, steps.step)
         corrections = await _count_closely(ask, [counters[index] for index in indices], within)

@@ -4,7 +4,7 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,7 +97,9 @@ async def measure(folder: Path, slos: int, *, seconds: float = SECONDS) -> GateT
 def _pin(process: int, core: int) -> None:
     """Have all threads of a process run on one core."""
     for thread in Path(f"/proc/{process}/task").iterdir():
-        os.sched_setaffinity(int(thread.name), {core})
+        # A connection to the database that is no longer needed ends with its thread.
+        with suppress(ProcessLookupError):
+            os.sched_setaffinity(int(thread.name), {core})
 
 
 async def _until_measured(caller: Caller, slos: int) -> None:

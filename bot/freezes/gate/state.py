@@ -187,10 +187,10 @@ class GateStates:
 
     def _young(self, most_s: float) -> _Kept | None:
         """Return what is kept, if it was read within so many seconds."""
-        most_s = min(most_s, self._most_age_s)
-        return (
-            self._kept if self._kept is not None and time.monotonic() - self._kept.read_s < most_s else None
-        )
+        kept = self._kept
+        if kept is None or time.monotonic() - kept.read_s >= min(most_s, self._most_age_s):
+            return None
+        return kept
 
     async def _read(self, now: datetime) -> _Kept:
         read_s = time.monotonic()

@@ -115,11 +115,14 @@ async def count_events(
     deltas: list[dict[str, Series]] = []
     doubtful: list[set[int]] = []
     pace = Pacer()
-    for index, selectors in enumerate(counters):
+    for selectors, levels_of, outermost, continuity in zip(
+        counters, answers, watched, continuities, strict=True
+    ):
         await pace()
-        answer = answers[index]
-        deltas.append({name: _rises(answer.get((name, promql.LEVEL), _EMPTY), steps) for name in selectors})
-        doubtful.append(_doubtful(continuities[index], watched[index], parts))
+        deltas.append(
+            {name: _rises(levels_of.get((name, promql.LEVEL), _EMPTY), steps) for name in selectors}
+        )
+        doubtful.append(_doubtful(continuity, outermost, parts))
     for indices, run in _runs(doubtful, parts):
         within = range(max(run.start, steps.start), run.stop, steps.step)
         corrections = await _count_closely(ask, [counters[index] for index in indices], within)

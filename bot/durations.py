@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
+from functools import lru_cache
 
 LONGEST = timedelta(days=100_000)
 """Longer durations are read as this one, so that a sum with a date of today does not overflow."""
@@ -40,6 +41,7 @@ class DurationError(ValueError):
     """The text is no duration."""
 
 
+@lru_cache(maxsize=1_000)
 def parse_duration(text: str) -> timedelta:
     """Return the duration that a text names, from zero to `LONGEST`, to the microsecond.
 

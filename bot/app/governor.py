@@ -119,8 +119,12 @@ class Governor:
             stack.push_async_exit(self.database)
             # The figures are read in a thread, which has no loop of its own.
             self.metrics.tasks.set_function(partial(_count_tasks, asyncio.get_running_loop()))
-            await self.watcher.start()
-            self._wal_damage = await check_before_use(self.database)
+            # SQLite checks its file on another core while the policies are read.
+            check = asyncio.create_task(check_before_use(self.database))
+            try:
+                await self.watcher.start()
+            finally:
+                self._wal_damage = await check
             await migrate(self.database)
             installations = open_installations(self.settings, self.database, self.clock)
             if installations is not None:

@@ -10,23 +10,24 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 from weakref import WeakSet
 
 from sqlalchemy import Connection, Table, event, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.dialects.sqlite.aiosqlite import AsyncAdapt_aiosqlite_connection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from bot.store import signals
-from bot.store.drivers.sqlite import OneTripConnection, open_connection
+from bot.store.drivers.sqlite import OneTripConnection, open_connection, use_write_ahead_log
 from bot.store.health.errors import DatabaseBusyError, DatabaseFileLostError
 from bot.store.health.sqlite_file import SqliteFile
 from bot.store.signals import Signals
 from bot.tracing.spans import span
 
-_BUSY_TIMEOUT_MS = 10_000
+_BUSY_TIMEOUT_S = 10
 _CLOSE_S = 2.0
 _POOL_TIMEOUT_S = 10.0
 _TURN_TIMEOUT_S = 15.0
@@ -176,15 +177,15 @@ def _sqlite_file(url: str) -> SqliteFile | None:
     return None if not name or name.startswith((":", "file:")) else SqliteFile(Path(name))
 
 
-def _prepare_sqlite(connection: DBAPIConnection, _record: Any) -> None:
+def _prepare_sqlite(connection: AsyncAdapt_aiosqlite_connection, _record: Any) -> None:
+    connection.run_async(partial(use_write_ahead_log, within_s=_BUSY_TIMEOUT_S))
     # The driver's own transaction control is switched off: BEGIN is ours (see `_begin_sqlite`).
     connection.isolation_level = None
     cursor = connection.cursor()
     for pragma in (
-        "journal_mode=WAL",
         "synchronous=FULL",
         "foreign_keys=ON",
-        f"busy_timeout={_BUSY_TIMEOUT_MS}",
+        f"busy_timeout={_BUSY_TIMEOUT_S * 1_000}",
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()

@@ -1,5 +1,7 @@
-"""SQLite's transactions, whose BEGIN goes along with their first statement."""
+"""SQLite's transactions, whose BEGIN goes along with their first statement, and its write-ahead log."""
 
+import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -7,6 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from bot.store.database import Database
+from bot.store.drivers.sqlite import open_connection, use_write_ahead_log
 
 _COUNT = text("SELECT count(*) FROM counted")
 _INSERT = text("INSERT INTO counted VALUES (1)")
@@ -70,3 +73,37 @@ async def test_a_first_statement_that_fails_leaves_no_transaction_open(database:
             await connection.execute(text("SELECT * FROM missing"))
     await insert(database)
     assert await count(database) == 1
+
+
+@pytest.fixture
+def reader(tmp_path: Path) -> sqlite3.Connection:
+    """A connection that reads from a file without a write-ahead log, which nobody may switch to one then."""
+    reader = sqlite3.connect(tmp_path / "new.db", isolation_level=None)
+    reader.execute("CREATE TABLE counted (number INTEGER)")
+    reader.execute("BEGIN")
+    reader.execute("SELECT * FROM counted")
+    return reader
+
+
+async def test_a_write_ahead_log_is_begun_once_others_let_it(
+    tmp_path: Path, reader: sqlite3.Connection
+) -> None:
+    async with open_connection(str(tmp_path / "new.db"), timeout=0) as connection:
+        switching = asyncio.create_task(use_write_ahead_log(connection, within_s=30.0))
+        await asyncio.sleep(0.2)
+        assert not switching.done()
+        reader.execute("ROLLBACK")
+        await switching
+    # A connection that reads tells the mode of the file.
+    reader.execute("SELECT * FROM counted")
+    assert reader.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    reader.close()
+
+
+async def test_a_file_that_others_keep_is_said_to_be_locked(
+    tmp_path: Path, reader: sqlite3.Connection
+) -> None:
+    async with open_connection(str(tmp_path / "new.db"), timeout=0) as connection:
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            await use_write_ahead_log(connection, within_s=0.1)
+    reader.close()

@@ -51,10 +51,10 @@ def differences(old: Mapping[int, Cell], new: Mapping[int, Cell], start: int, en
     if not old:
         return {at: cell for at, cell in new.items() if start <= at < end and cell != _NO_EVENTS}
     changes: dict[int, Cell] = {}
-    for at in sorted({*old, *new}):
-        (old_bad, old_total), (bad, total) = old.get(at, (0.0, 0.0)), new.get(at, (0.0, 0.0))
-        if start <= at < end and (old_bad, old_total) != (bad, total):
-            changes[at] = (bad - old_bad, total - old_total)
+    for at in {**old, **new}:
+        before, cell = old.get(at, _NO_EVENTS), new.get(at, _NO_EVENTS)
+        if before != cell and start <= at < end:
+            changes[at] = (cell[0] - before[0], cell[1] - before[1])
     return changes
 
 

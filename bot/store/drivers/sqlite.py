@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import aiosqlite
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_random
 
 _BEGIN = "BEGIN"
 
@@ -128,3 +129,22 @@ def open_connection(database: str, **options: Any) -> OneTripConnection:
     # The thread of a connection that nobody closed must not keep the program.
     connection._thread.daemon = True  # noqa: SLF001 - the driver offers no other way
     return connection
+
+
+async def use_write_ahead_log(connection: aiosqlite.Connection, within_s: float) -> None:
+    """Have SQLite write ahead to a log, from now on and for all connections to the file.
+
+    While another connection switches a new file to it, SQLite refuses at once, whatever its busy timeout.
+    """
+    async for attempt in AsyncRetrying(
+        retry=retry_if_exception(_is_busy),
+        stop=stop_after_delay(within_s),
+        wait=wait_random(0.01, 0.1),
+        reraise=True,
+    ):
+        with attempt:
+            await (await connection.execute("PRAGMA journal_mode=WAL")).close()
+
+
+def _is_busy(error: BaseException) -> bool:
+    return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode == sqlite3.SQLITE_BUSY

@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from operator import itemgetter
 
 import structlog
 import tenacity
@@ -224,7 +225,7 @@ def _are_possible(cells: Collection[Cell]) -> bool:
     """Return whether all of many buckets can be true, without a look at each."""
     if not cells:
         return True
-    bad, total = zip(*cells, strict=True)
+    bad, total = (list(map(itemgetter(kind), cells)) for kind in (0, 1))
     numbers = (min(bad), max(bad), min(total), max(total))
     return (
         math.isfinite(sum(bad))

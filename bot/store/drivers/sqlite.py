@@ -143,7 +143,7 @@ async def use_write_ahead_log(connection: aiosqlite.Connection, within_s: float)
         reraise=True,
     ):
         with attempt:
-            await (await connection.execute("PRAGMA journal_mode=WAL")).close()
+            await connection.execute_fetchall("PRAGMA journal_mode=WAL")
 
 
 def _is_busy(error: BaseException) -> bool:

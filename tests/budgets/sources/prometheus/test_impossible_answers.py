@@ -6,7 +6,9 @@ from structlog.testing import capture_logs
 from bot.budgets.budget import SloState
 from bot.budgets.ledger.ledger import Ledger
 from bot.budgets.reading.collector import Collector
+from bot.budgets.source import InvalidAnswerError
 from bot.catalog.slo import Slo
+from bot.catalog.window import Span
 from bot.store.database import Database
 from tests.support.clock import DAY, MINUTE, NOW
 from tests.support.formula_source import assessed
@@ -50,3 +52,32 @@ async def test_times_that_nobody_asked_for_are_left_out(database: Database) -> N
     budget = await assessed(ledger, promised, NOW)
     assert budget.events is not None
     assert budget.events.total == 90
+
+
+@pytest.mark.parametrize(
+    ("samples", "totals"),
+    [
+        ([(60, "1"), (120, "2"), (180, "3")], {0: 1, 60: 2, 120: 3}),
+        ([(180, "3"), (60, "1"), (120, "2")], {0: 1, 60: 2, 120: 3}),
+        ([(60, "1"), (120, "2")], {0: 1, 60: 2}),
+        ([(60, "1"), (120, "2"), (240, "4")], {0: 1, 60: 2}),
+        ([(60, "1"), (120, "2"), (150, "3")], {0: 1, 60: 2}),
+        ([(60, "1"), (60, "2"), (120, "3")], {0: 2, 60: 3}),
+        ([(60, "1"), (120, "1.6e308"), (180, "1.6e308")], {0: 1, 60: 1.6e308, 120: 1.6e308}),
+        ([(60, "1"), (120, "2"), (180, "NaN")], None),
+        ([(60, "1"), (120, "+Inf"), (180, "3")], None),
+        ([(60, "-Inf"), (120, "+Inf"), (180, "3")], None),
+    ],
+)
+async def test_values_count_for_the_step_that_ends_with_them(
+    samples: list[tuple[int, str]], totals: dict[int, float] | None
+) -> None:
+    answer = matrix(("total delta", [(NOW.timestamp() + at, value) for at, value in samples]))
+    async with asking(answering(200, answer)) as source:
+        reading = source.read(prometheus_sli(), Span(NOW, NOW + 3 * MINUTE), MINUTE)
+        if totals is None:
+            with pytest.raises(InvalidAnswerError, match="NaN or infinity"):
+                await reading
+        else:
+            found = {(each.start - NOW).total_seconds(): each.total for each in await reading}
+            assert found == totals

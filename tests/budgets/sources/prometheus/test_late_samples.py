@@ -21,7 +21,7 @@ from tests.support.servers import Prometheus, running_prometheus
 from tests.support.values import slo
 
 SCRAPE = timedelta(seconds=15)
-BEGAN = NOW - 4 * HOUR
+BEGAN = NOW - 3 * HOUR
 ENDED = NOW - HOUR
 METRIC = "requests_total"
 PODS = ("a", "b")

@@ -32,7 +32,7 @@ from bot.pacing import Pacer
 from bot.store.addresses import local
 from bot.suggestions import did_you_mean, suggest
 
-_FRESH_S = 1.0
+_FRESH_S = 2.0
 
 
 class NotMeasuredYetError(Exception):
@@ -187,7 +187,7 @@ class StatusReader:
     async def services(self) -> Sequence[ServiceStatus]:
         """Return how all services stand, the one with the least budget left first.
 
-        The result is kept for a second, unless a hold was placed or lifted since: a hundred people who ask
+        The result is kept for two seconds, unless a hold was placed or lifted since: a hundred people who ask
         at once cost no more than one.
         """
         async with self._lock:
@@ -239,6 +239,7 @@ class StatusReader:
             own = by_service.get(service.name, ())
             status = _status(service, budgets, own, now, missing=missing, forecasts=forecasts)
             statuses.append(replace(status, launch=unready.get(service.name)))
+        await pace()
         return sorted(statuses, key=_by_need)
 
     async def verdict(self, name: str, change: Change, *, is_deployment: bool = True) -> Verdict:

@@ -19,6 +19,7 @@ from slack_bolt.context.ack.async_ack import AsyncAck
 from slack_bolt.response import BoltResponse
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.pacing import Pacer
 from bot.slack.addressed_messages import AddressedMessage
 from bot.slack.announcements.adjustment_buttons import ADJUSTMENT_DECISIONS, REVERSE_ADJUSTMENT
 from bot.slack.announcements.freeze_buttons import FREEZE_BUTTONS
@@ -175,7 +176,10 @@ class SlackApp:
         workspace = await find_workspace(self.workspaces, request)
         if workspace is None:
             return
+        pace = Pacer()
         reply = await workspace.router.answer(interaction)
+        # Other requests are acknowledged between the work and the words of a large answer.
+        await pace()
         await workspace.respond(
             request.target, reply, replace_message=replace_message, trigger_id=interaction.request
         )

@@ -123,8 +123,10 @@ class Governor:
             check = asyncio.create_task(check_before_use(self.database))
             try:
                 await self.watcher.start()
-            finally:
                 self._wal_damage = await check
+            finally:
+                check.cancel()
+                await asyncio.gather(check, return_exceptions=True)
             await migrate(self.database)
             installations = open_installations(self.settings, self.database, self.clock)
             if installations is not None:

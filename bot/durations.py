@@ -41,7 +41,7 @@ class DurationError(ValueError):
     """The text is no duration."""
 
 
-@lru_cache(maxsize=1_000)
+@lru_cache
 def parse_duration(text: str) -> timedelta:
     """Return the duration that a text names, from zero to `LONGEST`, to the microsecond.
 

@@ -72,14 +72,15 @@ class BudgetGauges:
     def retain(self, services: Collection[str]) -> None:
         """Remove the gauges of all other services: another replica evaluates them, or nobody does."""
         lost = self._services.difference(services)
+        if not lost:
+            return
+        self._services -= lost
         for name in lost:
-            self._services.discard(name)
             self._metrics.frozen.remove(name)
         for kept in [key for key in self._held if key[0] not in self._services]:
             self._held.discard(kept)
             self._metrics.holds.remove(*kept)
-        if lost:
-            self._slos = {key: shown for key, shown in self._slos.items() if key[0] not in lost}
+        self._slos = {key: shown for key, shown in self._slos.items() if key[0] in self._services}
 
     def follow(self, catalog: Catalog) -> None:
         """Remove the gauges of services and SLOs that are no longer in the policies."""

@@ -108,21 +108,18 @@ async def count_events(
     watched = [_not_within_others(selectors) for selectors in counters]
     parts = _long_parts(steps)
     levels = partial(promql.levels, lookback_s=promql.quiet_lookback_s(parts.step))
-    answers, continuities = await asyncio.gather(
-        ask(counters, levels, _with_one_before(steps)),
-        ask(watched, promql.continuity, _with_one_before(parts)),
+    answers, doubts = await asyncio.gather(
+        ask(counters, levels, range(steps.start - steps.step, steps.stop, steps.step)),
+        ask(watched, promql.unsteady, parts),
     )
     deltas: list[dict[str, Series]] = []
-    doubtful: list[set[int]] = []
     pace = Pacer()
-    for selectors, levels_of, outermost, continuity in zip(
-        counters, answers, watched, continuities, strict=True
-    ):
+    for selectors, levels_of in zip(counters, answers, strict=True):
         await pace()
         deltas.append(
             {name: _rises(levels_of.get((name, promql.LEVEL), _EMPTY), steps) for name in selectors}
         )
-        doubtful.append(_doubtful(continuity, outermost, parts))
+    doubtful = [_starts(answer, promql.UNSTEADY) for answer in doubts]
     for indices, run in _runs(doubtful, parts):
         within = range(max(run.start, steps.start), run.stop, steps.step)
         corrections = await _count_closely(ask, [counters[index] for index in indices], within)
@@ -134,26 +131,10 @@ async def count_events(
 
 
 def _long_parts(steps: range) -> range:
-    """Return long parts that cover the steps and end with them, for `promql.continuity`."""
+    """Return long parts that cover the steps and end with them, for `promql.unsteady`."""
     length = steps.stop - steps.start
     part = min(length, promql.quiet_part_s(steps.step))
     return range(steps.stop - -(-length // part) * part, steps.stop, part)
-
-
-def _with_one_before(steps: range) -> range:
-    return range(steps.start - steps.step, steps.stop, steps.step)
-
-
-def _doubtful(answer: Mapping[tuple[str, str], Series], names: Iterable[str], parts: range) -> set[int]:
-    """Return the long parts in which any counter may be irregular."""
-    found = set()
-    for name in names:
-        seen, known = (answer.get((name, part), _EMPTY) for part in (promql.SEEN, promql.KNOWN))
-        for start in parts:
-            counts = seen.get(start, 0.0), known.get(start, 0.0), seen.get(start - parts.step, 0.0)
-            if not promql.is_quiet(*counts):
-                found.add(start)
-    return found
 
 
 async def find_ended(

@@ -10,7 +10,6 @@ steps that have one. `by` (`" by (service)"`) separates the results of joined se
 used is in Prometheus 2.26 and later, Thanos, Mimir and VictoriaMetrics. How Prometheus itself counts: https://prometheus.io/docs/prometheus/latest/querying/functions/#increase
 """
 
-import math
 import re
 from collections.abc import Iterable, Sequence
 
@@ -34,7 +33,7 @@ _ONE_SCRAPE_S = 300
 
 _QUIET_S = LOOKBACK_S // 2
 _QUIET_STEPS = 6
-"""How long a step of `continuity` is: so many seconds, or so many wide steps."""
+"""How long a step of `unsteady` is: so many seconds, or so many wide steps."""
 
 _QUIET_LOOKBACK_S = 2 * _ONE_SCRAPE_S
 """How long before a quiet time a series was last scraped at most; otherwise it is not quiet."""
@@ -45,6 +44,7 @@ PRESENT_S = 600
 LATE_S = 150
 """How old the newest sample is at least where the source lags behind: longer than two usual scrapes."""
 
+_NAME = "governor_name"
 _MOST_RESETS = 2**20
 """More than the series of an SLI fall in a long step."""
 
@@ -52,8 +52,7 @@ _NEWEST_STEP_S = 30
 
 DELTA = "delta"
 LEVEL = "level"
-SEEN = "seen"
-KNOWN = "known"
+UNSTEADY = "unsteady"
 IRREGULAR = "irregular"
 EXACT = "exact"
 PRESENT = "present"
@@ -87,7 +86,7 @@ _MOST_FINE_POINTS = 600_000
 def levels(selector: str, step_s: int, by: str = "", *, lookback_s: int) -> dict[str, str]:
     """Return the query for `LEVEL`, the sum of the counters at the end of each step.
 
-    In a time that `is_quiet` the series stay the same, and the differences of their sums
+    In a time that is not `unsteady` the series stay the same, and the differences of their sums
     are those of `regular`, which takes a server several times as long.
     """
     del step_s
@@ -100,28 +99,30 @@ def quiet_lookback_s(length_s: int) -> int:
 
 
 def quiet_part_s(step_s: int) -> int:
-    """Return how long a time `continuity` is asked about at once, at steps of this width."""
+    """Return how long a time `unsteady` is asked about at once, at steps of this width."""
     return max(_QUIET_S, _QUIET_STEPS * step_s) // step_s * step_s
 
 
-def continuity(selector: str, step_s: int, by: str = "") -> dict[str, str]:
-    """Return the queries for `SEEN` and `KNOWN`: how many series long steps have, and have had before.
+def unsteady(selector: str, step_s: int, by: str = "") -> dict[str, str]:
+    """Return the query for `UNSTEADY`, which has a value in long steps in which a part may be irregular.
 
-    `SEEN` counts those sampled within `quiet_lookback_s` of the step's end, and as a fraction how often any
-    of them fell; `KNOWN` those of them that were sampled before the step. See `is_quiet`.
+    Cheaper than a query for each part. In any other step each series that was scraped within
+    `quiet_lookback_s` of the step's end was also scraped shortly before the step, and none fell since. Nor
+    did any leave the lookback of `levels` within the step: those scraped shortly before it are all that
+    were in the lookback then. The sum is of how many these are, and of resets as fractions, since it must
+    be 0 only if none differs; a part of it without a series is missing.
     """
-    fell = f"resets({selector}[{quiet_lookback_s(step_s)}s])"
-    before = f"last_over_time({selector}[{_QUIET_LOOKBACK_S}s] offset {step_s}s)"
-    return {SEEN: f"sum{by} ({fell} / {_MOST_RESETS} + 1)", KNOWN: f"count{by} ({before})"}
+    around = f"{selector}[{quiet_lookback_s(step_s)}s]"
+    seen = f"sum{by} (resets({around}) / {_MOST_RESETS} + 1)"
+    seen_before = f"count{by} (last_over_time({around} offset {step_s}s))"
+    known = f"count{by} (last_over_time({selector}[{_QUIET_LOOKBACK_S}s] offset {step_s}s))"
+    parts = (seen, _named("before", seen_before), _named("known", f"-2 * {known}"))
+    return {UNSTEADY: f"sum{by} ({' or '.join(parts)}) != 0"}
 
 
-def is_quiet(seen: float, known: float, seen_before: float) -> bool:
-    """Return whether no part of a long step is irregular, by the step's `continuity` and the one before.
-
-    Cheaper than a query for each part. Every series that was scraped in the step then has a value before it,
-    and none fell since. Nor did any leave the lookback of `levels` within the step.
-    """
-    return seen == known == math.floor(seen_before)
+def _named(name: str, query: str) -> str:
+    """Return a query whose series differ from those of other names."""
+    return f'label_replace({query}, "{_NAME}", "{name}", "", "")'
 
 
 def regular(selector: str, step_s: int, by: str = "") -> dict[str, str]:

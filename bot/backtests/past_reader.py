@@ -28,6 +28,7 @@ from bot.formatting import duration_code
 from bot.store.database import Database
 from bot.store.tables.core import buckets
 from bot.store.tables.core import slos as ledgers
+from bot.store.value_lists import is_one_of
 
 _WIDTHS = (HOUR, FIVE_MINUTES, MINUTE)
 
@@ -83,7 +84,7 @@ class PastReader:
         }
         columns = ledgers.c
         query = select(columns.id, columns.service, columns.name, columns.fingerprint).where(
-            columns.service.in_(sorted({slo.service for slo in keys}))
+            is_one_of(columns.service, {slo.service for slo in keys})
         )
         rows = await connection.execute(query)
         id_of = {(row.service, row.name, row.fingerprint): row.id for row in rows}
@@ -91,7 +92,7 @@ class PastReader:
         ids = {slo: id_of[key] for slo, key in keys.items() if key in id_of}
         states = await read_states(connection, ids.values())
         hours = select(buckets.c.slo_id, func.min(buckets.c.start)).where(
-            buckets.c.slo_id.in_(sorted(set(ids.values()))), buckets.c.width == HOUR
+            is_one_of(buckets.c.slo_id, set(ids.values())), buckets.c.width == HOUR
         )
         oldest = {row[0]: row[1] for row in await connection.execute(hours.group_by(buckets.c.slo_id))}
         return {

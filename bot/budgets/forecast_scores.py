@@ -35,6 +35,8 @@ _NIGHT = timedelta(hours=2)
 
 _SCORED_OVER = timedelta(days=90)
 _MOST_SCORED = 20_000
+_NAMED_AT_ONCE = 1_000
+"""How many SLOs a statement names: of each number of parameters there is a most."""
 
 
 class ForecastScores:
@@ -133,9 +135,10 @@ class ForecastScores:
             return
         columns = forecasts.c
         open_ones = columns.scored_at.is_(None) & columns.exhausted.is_(False) & (columns.due_at >= now)
-        named = tuple_(columns.service, columns.slo).in_(spent)
         async with self._database.transaction(in_turn=False) as connection:
-            await connection.execute(update(forecasts).where(open_ones & named).values(exhausted=True))
+            for first in range(0, len(spent), _NAMED_AT_ONCE):
+                named = tuple_(columns.service, columns.slo).in_(spent[first : first + _NAMED_AT_ONCE])
+                await connection.execute(update(forecasts).where(open_ones & named).values(exhausted=True))
 
     async def _score_due(self, now: datetime) -> int:
         """Write down what was left of each budget when its forecast came due; return how many were due."""

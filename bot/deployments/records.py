@@ -13,6 +13,7 @@ from bot.deployments.deployment import PRODUCTION, Deployment, DeploymentState
 from bot.freezes.transition import PrecedingDeployment
 from bot.store.database import Database
 from bot.store.tables.deployments import deployment_changes, deployments
+from bot.store.value_lists import is_one_of
 
 
 async def add(database: Database, connection: AsyncConnection, service: str, deployment: Deployment) -> bool:
@@ -35,7 +36,7 @@ async def add_all(
     """Store many outcomes for each of the services, without changes; return the ids that have a new one."""
     columns = deployments.c
     query = select(columns.service, columns.deployment, columns.state).where(
-        columns.deployment.in_([each.id for each in outcomes])
+        is_one_of(columns.deployment, [each.id for each in outcomes])
     )
     known = {tuple(row) for row in await connection.execute(query)}
     rows = [
@@ -116,7 +117,7 @@ async def read_outcomes(
     connection: AsyncConnection, ids: Collection[str]
 ) -> Mapping[str, Sequence[Deployment]]:
     """Return the outcomes that are known of deployments for any service, by id."""
-    query = select(deployments).where(deployments.c.deployment.in_(list(ids)))
+    query = select(deployments).where(is_one_of(deployments.c.deployment, ids))
     outcomes: dict[tuple[str, str], Deployment] = {}
     for row in await connection.execute(query.order_by(deployments.c.service)):
         outcomes.setdefault((row.deployment, row.state), deployment_of(row))
@@ -132,7 +133,7 @@ async def read(
     """Return the outcomes from `since` to `until`, both included, oldest first, each with its services."""
     columns = deployments.c
     query = select(deployments).where(
-        columns.service.in_(list(services)), columns.finished_at.between(since, until)
+        is_one_of(columns.service, services), columns.finished_at.between(since, until)
     )
     order = (columns.finished_at, columns.deployment, columns.state, columns.service)
     outcomes: dict[tuple[str, str], tuple[Deployment, list[str]]] = {}
@@ -157,7 +158,7 @@ async def last_to_production(
             func.row_number().over(partition_by=columns.service, order_by=newest_first).label("rank"),
         )
         .where(
-            columns.service.in_(list(services)),
+            is_one_of(columns.service, services),
             columns.production,
             columns.finished_at <= before,
         )

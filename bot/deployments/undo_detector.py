@@ -27,6 +27,7 @@ from bot.deployments.undoing import (
 )
 from bot.store import audit
 from bot.store.tables.deployments import deployment_changes, deployments
+from bot.store.value_lists import is_one_of
 
 DETECTED_BY = "governor"
 HORIZON = 100
@@ -212,7 +213,7 @@ async def _carried(
     """Return the titles of the changes that deployments carried, and what they revert."""
     query = select(_CHANGES.deployment, _CHANGES.title, _CHANGES.reverts).where(
         _CHANGES.service == service,
-        _CHANGES.deployment.in_(named),
+        is_one_of(_CHANGES.deployment, named),
         or_(_CHANGES.title != "", _CHANGES.reverts.is_not(None)),
     )
     carried: dict[str, list[Any]] = {}

@@ -15,6 +15,7 @@ from bot.freezes.verdict import Exemption
 from bot.store.tables.core import exemptions as exemption_rows
 from bot.store.tables.core import holds as hold_rows
 from bot.store.tables.core import standings as freeze_state_rows
+from bot.store.value_lists import is_one_of
 
 
 async def read_holds(connection: AsyncConnection, service: str | None = None) -> Sequence[Hold]:
@@ -77,7 +78,7 @@ async def read_freeze_states(
     connection: AsyncConnection, services: Collection[str]
 ) -> dict[str, FreezeState]:
     """Return the services' freeze states; those never judged are missing."""
-    query = select(freeze_state_rows).where(freeze_state_rows.c.service.in_(list(services)))
+    query = select(freeze_state_rows).where(is_one_of(freeze_state_rows.c.service, services))
     return {
         row.service: FreezeState(_level(row.warned), row.recovered_since, row.kept_at, frozenset(row.alerts))
         for row in await connection.execute(query)

@@ -21,6 +21,7 @@ from bot.incidents.records.channels import read_channel_ids
 from bot.spending.service_events import FlagMoved, ServiceEvents
 from bot.store.database import Database
 from bot.store.tables.core import audit
+from bot.store.value_lists import is_one_of
 
 
 class ServiceEventReader:
@@ -68,7 +69,7 @@ class ServiceEventReader:
             return ()
         query = (
             select(audit.c.at, audit.c.subject, audit.c.before, audit.c.after)
-            .where(audit.c.subject.in_(list(subjects)), audit.c.action.in_(CHANGES))
+            .where(is_one_of(audit.c.subject, subjects), audit.c.action.in_(CHANGES))
             .where(audit.c.at.between(span.start, span.end))
             .order_by(audit.c.at, audit.c.id)
         )

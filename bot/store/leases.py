@@ -27,6 +27,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.clock import SharedClock
 from bot.store.database import Database
 from bot.store.tables.replicas import leases, replicas
+from bot.store.value_lists import is_one_of
 
 log = structlog.get_logger(__name__)
 
@@ -155,7 +156,7 @@ class Leases:
         self._held -= given
         if self._database.is_sqlite or not given:
             return
-        mine = leases.c.name.in_(given) & (leases.c.owner == self._id)
+        mine = is_one_of(leases.c.name, given) & (leases.c.owner == self._id)
         try:
             async with (
                 self._turn,
@@ -172,9 +173,9 @@ class Leases:
             return
         # In one order, so that two replicas never wait for each other crosswise.
         rows = [{"name": name, "owner": self._id} for name in sorted(names)]
-        take = self._database.insert(leases).values(rows).on_conflict_do_nothing(index_elements=["name"])
+        take = self._database.insert(leases).on_conflict_do_nothing(index_elements=["name"])
         async with self._database.transaction(in_turn=False) as connection:
-            taken = set(await connection.scalars(take.returning(leases.c.name)))
+            taken = set(await connection.scalars(take.returning(leases.c.name), rows))
         self._held |= taken
 
     async def _beat(self) -> None:
@@ -187,7 +188,7 @@ class Leases:
                 beats = {row.id: row.beat for row in await connection.execute(select(replicas))}
                 mine = set(await connection.scalars(select(leases.c.name).where(leases.c.owner == self._id)))
                 if mine - self._held:
-                    astray = leases.c.name.in_(mine - self._held) & (leases.c.owner == self._id)
+                    astray = is_one_of(leases.c.name, mine - self._held) & (leases.c.owner == self._id)
                     await connection.execute(delete(leases).where(astray))
             self._held &= mine
             self._valid_until = began + self._timing.holds_s

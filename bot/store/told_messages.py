@@ -16,6 +16,7 @@ from bot.store.addresses import qualified, team_of
 from bot.store.outbox import DeliveryState, OutboxMessage, enqueue_edit, message_of
 from bot.store.tables.core import outbox
 from bot.store.threads import MessageLocation
+from bot.store.value_lists import is_one_of
 
 HOLD_ENDED = "hold_ended"
 """The event type of what edits the announcement of a hold."""
@@ -44,7 +45,7 @@ async def read_told(
     """Return the messages since a time whose text contains one of the traces, and those of these keys."""
     contains = [outbox.c.text.contains(trace, autoescape=True) for trace in traces]
     said = (outbox.c.created_at >= since) & or_(*contains) if contains else None
-    of_keys = outbox.c.key.in_(keys)
+    of_keys = is_one_of(outbox.c.key, keys)
     wanted = of_keys if said is None else or_(said, of_keys)
     return await _read(connection, wanted)
 
@@ -69,7 +70,7 @@ async def _read(connection: AsyncConnection, wanted: ColumnElement[bool]) -> Seq
     timestamps = [row.ts for row in rows if row.ts]
     at_place: dict[tuple[str, str], int] = {}
     for row in await connection.execute(
-        select(outbox.c.channel_id, outbox.c.ts).where(outbox.c.ts.in_(timestamps))
+        select(outbox.c.channel_id, outbox.c.ts).where(is_one_of(outbox.c.ts, timestamps))
     ):
         at_place[row.channel_id, row.ts] = at_place.get((row.channel_id, row.ts), 0) + 1
     return [

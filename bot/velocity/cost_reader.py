@@ -24,6 +24,7 @@ from bot.spending.service_events import ServiceEvents
 from bot.store.database import Database
 from bot.store.tables.core import audit, exemptions, holds
 from bot.store.tables.exemptions import exemption_requests
+from bot.store.value_lists import is_one_of
 from bot.velocity.budget_cost import BudgetCost, SpentByDeliveries, budget_cost
 from bot.velocity.delivery import LONGEST_LEAD_TIME
 from bot.velocity.freeze_cost import (
@@ -146,16 +147,16 @@ async def _freeze_record(
     """Return what is stored of the services' freezes; older ones too, for which changes may have waited."""
     asked = exemption_requests.c
     requests = select(exemption_requests).where(
-        asked.service.in_(services), asked.asked_at.between(span.start, span.end)
+        is_one_of(asked.service, services), asked.asked_at.between(span.start, span.end)
     )
     granted = exemptions.c
     given = select(exemptions).where(
-        granted.service.in_(services), granted.since.between(span.start, span.end)
+        is_one_of(granted.service, services), granted.since.between(span.start, span.end)
     )
     rows = audit.c
     actions = ("gate.passed_by_kind", "freeze.bypassed", *CHANGES)
     deeds = select(rows.at, rows.action, rows.subject, rows.service).where(
-        rows.service.in_(services), rows.action.in_(actions), rows.at >= span.start, rows.at <= now
+        is_one_of(rows.service, services), rows.action.in_(actions), rows.at >= span.start, rows.at <= now
     )
     done = (await connection.execute(deeds)).all()
     return FreezeRecord(
@@ -186,7 +187,7 @@ async def _frozen(
     """Return by service when a hold stopped changes: until it was lifted or ran out, at the latest now."""
     columns = holds.c
     query = select(columns.service, columns.since, columns.until, columns.lifted_at).where(
-        columns.service.in_(services),
+        is_one_of(columns.service, services),
         columns.observed.is_(False),
         columns.since < span.end,
         or_(columns.lifted_at.is_(None), columns.lifted_at > span.start),

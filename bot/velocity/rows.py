@@ -15,6 +15,7 @@ from bot.incidents.downtime import Impact
 from bot.incidents.incident import Status
 from bot.store.tables.deployments import deployment_changes, deployment_incidents, deployments
 from bot.store.tables.incidents import incident_impacts, incident_services, incidents
+from bot.store.value_lists import is_one_of
 from bot.velocity.assembly import ReportDetails, ReportKey, ServiceRecord
 from bot.velocity.delivery import DeliveredChange
 
@@ -65,7 +66,9 @@ def _run_key(service: str, deployment: str, run: str | None) -> tuple[str, str, 
 
 
 def _is_delivered(services: Collection[str]) -> ColumnElement[bool]:
-    return and_(_ROWS.service.in_(services), _ROWS.production, _ROWS.state == DeploymentState.SUCCEEDED.value)
+    return and_(
+        is_one_of(_ROWS.service, services), _ROWS.production, _ROWS.state == DeploymentState.SUCCEEDED.value
+    )
 
 
 def _wanted(services: Collection[str], span: Span) -> ColumnElement[bool]:
@@ -162,9 +165,9 @@ async def _links(connection: AsyncConnection, services: Collection[str]) -> list
     deployment: what was taken back there stays so.
     """
     of_services = incident_services.c
-    concerned = select(of_services.incident_id).where(of_services.service.in_(services))
+    concerned = select(of_services.incident_id).where(is_one_of(of_services.service, services))
     query = select(deployment_incidents).where(
-        or_(_LINKS.service.in_(services), _LINKS.incident_id.in_(concerned))
+        or_(is_one_of(_LINKS.service, services), _LINKS.incident_id.in_(concerned))
     )
     rows = (await connection.execute(query)).all()
     is_merged = and_(incidents.c.status == Status.MERGED, incidents.c.merged_into.is_not(None))
@@ -199,7 +202,7 @@ async def _incidents(
     """Return the incidents that affected each service: when its users suffered, by the recorded impacts."""
     rows, of_services, suffered = incidents.c, incident_services.c, incident_impacts.c
     affected = incidents.join(incident_services, of_services.incident_id == rows.id)
-    is_of_services = of_services.service.in_(services)
+    is_of_services = is_one_of(of_services.service, services)
     of_found = select(rows.id).select_from(affected).where(is_of_services)
     impacts: dict[int, list[Impact]] = defaultdict(list)
     for row in await connection.execute(

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 from sqlalchemy import select
 
-from bot.budgets.budget import Budget
+from bot.budgets.budget import Budget, SloState
 from bot.budgets.evaluator import Evaluator
 from bot.budgets.forecast_scores import ForecastScores
 from bot.budgets.forecaster import Forecaster
@@ -114,6 +114,14 @@ async def test_an_exhaustion_on_the_way_counts_although_the_budget_recovered_sin
     assert first[:2] == (1, True)
     assert first[2] == pytest.approx(0.5, abs=0.001)
     assert nights.forecaster.scores[None].score.brier == pytest.approx(1)
+
+
+async def test_more_budgets_may_be_exhausted_at_once_than_a_statement_can_name(nights: Nights) -> None:
+    await nights.night(NIGHT)
+    promised = [*(slo(f"slo-{number}") for number in range(17_000)), nights.promised]
+    spent = [Budget(each, SloState.OK, remaining=Decimal(-1)) for each in promised]
+    await nights.scores.update(spent, MIDNIGHT + 12 * HOUR)
+    assert [exhausted for _, exhausted, _ in await nights.rows()] == [True, True, True]
 
 
 async def test_forecasts_of_an_slo_that_changed_are_dropped(nights: Nights) -> None:

@@ -68,6 +68,19 @@ async def test_a_lease_is_one_replicas_until_it_is_released(database: Database) 
         assert await other.lease("tick").acquire()
 
 
+async def test_any_number_of_leases_is_taken_and_released_at_once(database: Database) -> None:
+    names = [f"evaluate service-{number}" for number in range(33_000)]
+    patient = LeaseTiming(holds_s=60.0, dead_after_s=90.0)
+    one, other = Leases(database, patient), Leases(database, patient)
+    await one.join()
+    await other.join()
+    assert await one.lease(names[7]).acquire()
+    assert await other.take(names) == {*names} - {names[7]}
+    await other.release(names)
+    async with database.reading() as connection:
+        assert list(await connection.scalars(select(lease_rows.c.name))) == [names[7]]
+
+
 async def test_of_many_who_ask_at_once_one_gets_it(database: Database) -> None:
     async with AsyncExitStack() as stack:
         replicas = [await stack.enter_async_context(living(database)) for _ in range(5)]

@@ -10,17 +10,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.budgets.adjustments.adjustment import Adjustment, AdjustmentKind, AdjustmentState, CountsAs
 from bot.catalog.window import Span
 from bot.store.tables.adjustments import adjustments as table
-
-_MOST_NAMED = 100
+from bot.store.value_lists import is_one_of
 
 
 async def read_in_force(
     connection: AsyncConnection, services: Collection[str], since: datetime
 ) -> Mapping[str, Sequence[Adjustment]]:
     """Return the adjustments that count and end after `since`, by service, oldest first."""
-    query = select(table).where(table.c.state == AdjustmentState.APPROVED, table.c.ends_at > since)
-    if len(services) <= _MOST_NAMED:
-        query = query.where(table.c.service.in_(list(services)))
+    query = select(table).where(
+        table.c.state == AdjustmentState.APPROVED,
+        table.c.ends_at > since,
+        is_one_of(table.c.service, services),
+    )
     found: dict[str, list[Adjustment]] = {}
     for row in await connection.execute(query.order_by(table.c.id)):
         found.setdefault(row.service, []).append(adjustment_of(row))

@@ -16,6 +16,7 @@ from bot.budgets.ledger.rollups import DAY, HOUR, MINUTE, Segment, floor, second
 from bot.budgets.source import Bucket, BucketColumns, Cell
 from bot.store.database import Database
 from bot.store.tables.core import buckets as table
+from bot.store.value_lists import is_one_of
 
 Row = tuple[int, int, int, float, float]
 """A cell to add: ledger, width and start, bad and total."""
@@ -143,7 +144,7 @@ async def between_of_many(
 ) -> dict[int, dict[int, Cell]]:
     """Return for each ledger the cells of one width that begin in [start, end)."""
     query = select(table.c.slo_id, table.c.start, table.c.bad, table.c.total).where(
-        table.c.slo_id.in_(slo_ids),
+        is_one_of(table.c.slo_id, slo_ids),
         table.c.width == width,
         table.c.start >= start,
         table.c.start < end,
@@ -156,7 +157,7 @@ async def between_of_many(
 
 async def delete_below_minute(connection: AsyncConnection, slo_ids: Sequence[int]) -> None:
     """Delete ledgers' buckets narrower than a minute; the minutes hold the same events."""
-    await connection.execute(delete(table).where(table.c.slo_id.in_(slo_ids), table.c.width < MINUTE))
+    await connection.execute(delete(table).where(is_one_of(table.c.slo_id, slo_ids), table.c.width < MINUTE))
 
 
 async def delete_from(database: Database, connection: AsyncConnection, slo_id: int, hour: int) -> None:

@@ -49,6 +49,7 @@ from bot.pacing import Pacer
 from bot.store import signals
 from bot.store.database import Database
 from bot.store.tables.core import slos as ledgers
+from bot.store.value_lists import is_one_of
 
 __all__ = ["Ledger", "LedgerState", "PushResult", "PushedEvent", "ReadFault", "fingerprint"]
 
@@ -164,7 +165,7 @@ class Ledger:
                 rows += bucket_rows.rows_of(slo_id, changes, MINUTE)
             await bucket_rows.add(self._database, connection, rows)
             await connection.execute(
-                update(ledgers).where(ledgers.c.id.in_(sorted(accepted))).values(refined=hour.start)
+                update(ledgers).where(is_one_of(ledgers.c.id, accepted)).values(refined=hour.start)
             )
         return {slo for slo, slo_id in ids.items() if slo_id in accepted}
 
@@ -185,7 +186,9 @@ class Ledger:
                 for base_from, changed in alike.items():
                     await bucket_rows.delete_below_minute(connection, changed)
                     values = {"base": base, "base_from": base_from}
-                    await connection.execute(update(ledgers).where(ledgers.c.id.in_(changed)).values(values))
+                    await connection.execute(
+                        update(ledgers).where(is_one_of(ledgers.c.id, changed)).values(values)
+                    )
 
     async def truncate(self, slo: Slo, now: datetime) -> None:
         """Delete what was filled by a clock that was ahead: all times that have buckets finer than hours.
@@ -231,7 +234,7 @@ class Ledger:
                 values = {"filled_to": filled_to, "newest": newest, "late_s": None, "late_at": None}
                 await connection.execute(
                     update(ledgers)
-                    .where(ledgers.c.id.in_(sorted(slo_ids)))
+                    .where(is_one_of(ledgers.c.id, slo_ids))
                     .values(delay_s=int(delay.total_seconds()), **values)
                 )
 
@@ -240,7 +243,7 @@ class Ledger:
         ids = (await self._identify(slos)).values()
         async with self._database.transaction(in_turn=False) as connection:
             await connection.execute(
-                update(ledgers).where(ledgers.c.id.in_(sorted(ids))).values(fault=fault, problem=problem)
+                update(ledgers).where(is_one_of(ledgers.c.id, ids)).values(fault=fault, problem=problem)
             )
 
     async def push(self, events: Sequence[PushedEvent], now: datetime) -> PushResult:

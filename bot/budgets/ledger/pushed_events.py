@@ -18,6 +18,7 @@ from bot.catalog.slo import Slo
 from bot.store.database import Database
 from bot.store.tables.core import Instant, buckets, event_ids
 from bot.store.tables.core import slos as ledgers
+from bot.store.value_lists import is_one_of
 
 SKEW = timedelta(minutes=1)
 """How far a sender's clock may be ahead of ours."""
@@ -97,7 +98,7 @@ async def _check_sums(
         added[event.slo] = added.get(event.slo, NOTHING) + exact(event.good) + exact(event.bad)
     slo_ids = sorted(ids[slo] for slo in added)
     query = select(buckets.c.slo_id, func.sum(buckets.c.total).label("counted")).where(
-        buckets.c.slo_id.in_(slo_ids), buckets.c.width == DAY
+        is_one_of(buckets.c.slo_id, slo_ids), buckets.c.width == DAY
     )
     rows = await connection.execute(query.group_by(buckets.c.slo_id))
     counted = {row.slo_id: row.counted for row in rows}

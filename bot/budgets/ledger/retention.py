@@ -23,6 +23,7 @@ from bot.store.retention.deletion import delete_rows
 from bot.store.retention.rules import RULES, UNUSED
 from bot.store.tables.core import buckets, event_ids
 from bot.store.tables.core import slos as ledgers
+from bot.store.value_lists import is_one_of
 
 _SEEN_AT_ONCE = 1_000
 _LEDGERS_AT_ONCE = 10
@@ -54,7 +55,7 @@ async def delete_expired(
 async def _note_seen(database: Database, used: Sequence[int], now: datetime) -> None:
     """Record which ledgers are in use; one that never was counts from now on as out of use."""
     for first in range(0, len(used), _SEEN_AT_ONCE):
-        are_used = ledgers.c.id.in_(used[first : first + _SEEN_AT_ONCE])
+        are_used = is_one_of(ledgers.c.id, used[first : first + _SEEN_AT_ONCE])
         async with database.transaction(in_turn=False) as connection:
             await connection.execute(update(ledgers).where(are_used).values(seen_at=now))
     async with database.transaction(in_turn=False) as connection:
@@ -86,7 +87,7 @@ async def _delete_expired_buckets(
     query = select(
         ledgers.c.id, ledgers.c.service, ledgers.c.base, ledgers.c.refined, newest(MINUTE), newest(DAY)
     )
-    rows = await connection.execute(query.where(ledgers.c.id.in_(list(ids))))
+    rows = await connection.execute(query.where(is_one_of(ledgers.c.id, ids)))
     for slo_id, service, base, refined, newest_minute, newest_day in rows.all():
         # From the newest events, not only from now: a clock that runs ahead for an hour must not cost
         # the history.

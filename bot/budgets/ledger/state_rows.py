@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.budgets.ledger.state import LedgerState, ReadFault, after_writing, lateness_after
 from bot.catalog.window import Span
 from bot.store.tables.core import slos as ledgers
+from bot.store.value_lists import is_one_of
 
 _COLUMNS = [ledgers.c[field.name] for field in dataclasses.fields(LedgerState)]
 _FAULT = [column.name for column in _COLUMNS].index("fault")
@@ -21,7 +22,7 @@ async def read_states(
     connection: AsyncConnection, ids: Iterable[int], *, lock: bool = False
 ) -> dict[int, LedgerState]:
     """Return the states of ledgers by their id; ledgers that are alike share one object."""
-    query = select(ledgers.c.id, *_COLUMNS).where(ledgers.c.id.in_(list(ids)))
+    query = select(ledgers.c.id, *_COLUMNS).where(is_one_of(ledgers.c.id, list(ids)))
     if lock:
         # In a fixed order, so that two writers cannot deadlock.
         query = query.order_by(ledgers.c.id).with_for_update()
@@ -66,6 +67,6 @@ async def record_write(
             "fault": None,
             "problem": None,
         }
-        await connection.execute(update(ledgers).where(ledgers.c.id.in_(sorted(ids))).values(values))
+        await connection.execute(update(ledgers).where(is_one_of(ledgers.c.id, ids)).values(values))
         after |= dict.fromkeys(ids, dataclasses.replace(state, **values))
     return after

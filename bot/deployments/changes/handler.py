@@ -17,6 +17,7 @@ from bot.deployments.undo_detector import UndoDetector
 from bot.formatting import counted
 from bot.store.database import Database
 from bot.store.tables.deployments import deployment_changes, deployments
+from bot.store.value_lists import is_one_of
 from bot.tasks.handler import TaskAttempt, TryLaterError
 from bot.tasks.task import DueTask, RetryRule
 
@@ -83,7 +84,7 @@ class ChangesHandler:
         self, connection: AsyncConnection, deployment: PastDeployment, comparison: Comparison
     ) -> None:
         columns = deployment_changes.c
-        earlier = (columns.service == deployment.service) & columns.deployment.in_(deployment.ids)
+        earlier = (columns.service == deployment.service) & is_one_of(columns.deployment, deployment.ids)
         await connection.execute(delete(deployment_changes).where(earlier))
         await records.add_changes(
             self._database, connection, deployment.service, deployment.id, comparison.changes

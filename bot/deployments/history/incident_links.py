@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.deployments.history.past_deployment import PastDeployment
 from bot.store.tables.deployments import deployment_incidents
 from bot.store.tables.incidents import incidents
+from bot.store.value_lists import is_one_of
 
 
 async def read_incidents(
@@ -20,8 +21,8 @@ async def read_incidents(
     counted = select(incidents.c.id).where(incidents.c.status.not_in(["cancelled", "merged"]))
     columns = deployment_incidents.c
     query = select(columns.service, columns.deployment, columns.incident_id).where(
-        columns.service.in_({each.service for each in deployments}),
-        columns.deployment.in_({id_ for each in deployments for id_ in each.ids}),
+        is_one_of(columns.service, {each.service for each in deployments}),
+        is_one_of(columns.deployment, {id_ for each in deployments for id_ in each.ids}),
         columns.removed_at.is_(None),
         columns.incident_id.in_(counted),
     )

@@ -18,6 +18,7 @@ from bot.deployments.deployment import DeploymentState
 from bot.deployments.history.past_deployment import PastDeployment, ReportedOutcome, in_one
 from bot.store.tables.core import Instant
 from bot.store.tables.deployments import deployment_changes, deployments
+from bot.store.value_lists import is_one_of
 
 _COLUMNS = deployments.c
 _UNIT = case(
@@ -49,7 +50,7 @@ async def read_history(
     """
     chosen: list[ColumnElement[bool]] = []
     if services is not None:
-        chosen.append(_COLUMNS.service.in_(list(services)))
+        chosen.append(is_one_of(_COLUMNS.service, services))
     if since is not None:
         chosen.append(_COLUMNS.finished_at >= since)
     if until is not None:
@@ -89,7 +90,8 @@ async def read_page(
     rows = (await connection.execute(query.limit(limit + 1))).all()
     place = {(row.service, row.environment, row.unit): index for index, row in enumerate(rows[:limit])}
     chosen = and_(
-        _COLUMNS.service.in_({row.service for row in rows}), _UNIT.in_({row.unit for row in rows[:limit]})
+        is_one_of(_COLUMNS.service, {row.service for row in rows}),
+        is_one_of(_UNIT, {row.unit for row in rows[:limit]}),
     )
     found = [each for each in await _read(connection, chosen) if each.last.unit in place]
     last = rows[limit - 1] if len(rows) > limit else None
@@ -128,7 +130,7 @@ async def read_changes(connection: AsyncConnection, deployment: PastDeployment) 
     """Return the commits that a deployment carried, the one that was merged last first."""
     columns = deployment_changes.c
     query = select(deployment_changes).where(
-        columns.service == deployment.service, columns.deployment.in_(deployment.ids)
+        columns.service == deployment.service, is_one_of(columns.deployment, deployment.ids)
     )
     changes = {
         row.commit: CarriedChange(
@@ -162,7 +164,7 @@ async def _read_near(
     while True:
         newest = select(_COLUMNS.deployment).where(here).order_by(order).limit(most)
         rows = (await connection.scalars(newest)).all()
-        chosen = (_COLUMNS.service == deployment.service) & _COLUMNS.deployment.in_(set(rows))
+        chosen = (_COLUMNS.service == deployment.service) & is_one_of(_COLUMNS.deployment, rows)
         found = [
             each
             for each in await _read(connection, chosen)

@@ -13,6 +13,7 @@ from bot.freezes.records import exemption_of
 from bot.freezes.verdict import Exemption
 from bot.store.tables.core import exemptions
 from bot.store.tables.exemptions import exemption_requests as requests
+from bot.store.value_lists import is_one_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +38,15 @@ async def read_listing(
 ) -> Mapping[str, ExemptionListing]:
     """Return the listing of each of the services that has something to list."""
     valid = or_(exemptions.c.until.is_(None), exemptions.c.until > now)
-    query = select(exemptions).where(exemptions.c.service.in_(services), valid).order_by(exemptions.c.id)
+    query = (
+        select(exemptions).where(is_one_of(exemptions.c.service, services), valid).order_by(exemptions.c.id)
+    )
     rows = [row for row in await connection.execute(query) if not exemption_of(row).is_used(now)]
     keys = {row.request for row in rows if row.request}
     answered: dict[str, tuple[str, str | None]] = {}
-    asked = select(requests).where(requests.c.service.in_(services), requests.c.decided_at.is_not(None))
+    asked = select(requests).where(
+        is_one_of(requests.c.service, services), requests.c.decided_at.is_not(None)
+    )
     for row in await connection.execute(asked):
         if exemption_key(row.id) in keys:
             answered[exemption_key(row.id)] = (row.by, row.comment)

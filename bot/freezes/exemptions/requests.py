@@ -23,6 +23,7 @@ from bot.freezes.verdict import Exemption
 from bot.store.database import Database
 from bot.store.tables.core import exemptions
 from bot.store.tables.exemptions import exemption_requests as rows
+from bot.store.value_lists import is_one_of
 
 DECIDED_WITHIN = timedelta(hours=24)
 """How long a request waits for a decision."""
@@ -213,7 +214,7 @@ async def pending_of(
 ) -> list[StoredExemptionRequest]:
     """Return the requests of services that wait for a decision, oldest first."""
     query = select(rows).where(
-        rows.c.service.in_(services),
+        is_one_of(rows.c.service, services),
         rows.c.state == RequestState.PENDING,
         rows.c.asked_at > now - DECIDED_WITHIN,
     )

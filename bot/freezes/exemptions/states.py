@@ -20,6 +20,7 @@ from bot.freezes.records import exemption_of
 from bot.freezes.verdict import Exemption
 from bot.store.tables.core import exemptions
 from bot.store.tables.exemptions import exemption_requests as requests
+from bot.store.value_lists import is_one_of
 
 MOST_LISTED = 200
 
@@ -85,7 +86,7 @@ async def _records(
     keys = [exemption_key(row.id) for row in rows if row.state == RequestState.GRANTED]
     granted: dict[str, Row[Any]] = {}
     if keys:
-        found = await connection.execute(select(exemptions).where(exemptions.c.request.in_(keys)))
+        found = await connection.execute(select(exemptions).where(is_one_of(exemptions.c.request, keys)))
         granted = {row.request: row for row in found}
     return [_record(row, granted.get(exemption_key(row.id)), now) for row in rows]
 

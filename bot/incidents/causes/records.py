@@ -25,6 +25,7 @@ from bot.incidents.causes.cause import CausingDeployment, CausingFlag, IncidentC
 from bot.incidents.incident import Incident
 from bot.store.database import Database
 from bot.store.tables.deployments import deployment_incidents, deployments
+from bot.store.value_lists import is_one_of
 
 _LINKS, _ROWS = deployment_incidents.c, deployments.c
 _NEARBY = 100
@@ -130,7 +131,9 @@ async def read_candidates(
 
     One that was deployed to several of the services is there once, whatever became of it.
     """
-    rows = await _production(connection, _ROWS.service.in_(services), _ROWS.started_at <= until, limit=limit)
+    rows = await _production(
+        connection, is_one_of(_ROWS.service, services), _ROWS.started_at <= until, limit=limit
+    )
     found: dict[str, list[Row[Any]]] = {}
     for row in rows:
         found.setdefault(row.deployment, []).append(row)
@@ -144,7 +147,7 @@ async def services_deployed(
     connection: AsyncConnection, deployment: str, services: Collection[str]
 ) -> Sequence[str]:
     """Return those of the services that have a deployment to production of that id, in order."""
-    rows = await _production(connection, _ROWS.deployment == deployment, _ROWS.service.in_(services))
+    rows = await _production(connection, _ROWS.deployment == deployment, is_one_of(_ROWS.service, services))
     return sorted({row.service for row in rows})
 
 
@@ -191,7 +194,7 @@ async def _production(
 
 async def _by_id(connection: AsyncConnection, ids: Collection[str]) -> Mapping[str, Deployment]:
     """Return deployments by their ids; of one that failed and then succeeded, what succeeded."""
-    rows = await _production(connection, _ROWS.deployment.in_(ids))
+    rows = await _production(connection, is_one_of(_ROWS.deployment, ids))
     ordered = sorted(rows, key=lambda row: row.state == DeploymentState.SUCCEEDED.value)
     return {row.deployment: deployment_of(row) for row in ordered}
 

@@ -17,6 +17,7 @@ from bot.incidents.visibility import ANYBODY, OPERATOR, Viewer
 from bot.store import audit
 from bot.store.database import Database
 from bot.store.tables.incidents import actions, incidents
+from bot.store.value_lists import is_one_of
 
 
 class UnknownActionError(IncidentError):
@@ -141,7 +142,7 @@ async def read(
 
 async def read_numbered(connection: AsyncConnection, ids: Collection[int]) -> Mapping[int, Action]:
     """Return the actions of these numbers."""
-    found = await connection.execute(select(actions).where(actions.c.id.in_(list(ids))))
+    found = await connection.execute(select(actions).where(is_one_of(actions.c.id, ids)))
     return {action.id: action for action in actions_of(found)}
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.incidents.incident import Incident, Status, channel_names
 from bot.store.tables.incidents import incident_rooms
+from bot.store.value_lists import is_one_of
 
 
 class ChannelKind(StrEnum):
@@ -87,7 +88,7 @@ async def read_channel_ids(
     """Return the ids of the channels of one kind that incidents have, by the incident's number."""
     columns = incident_rooms.c
     query = select(columns.incident_id, columns.channel_id).where(
-        columns.incident_id.in_(list(incident_ids)), columns.kind == kind, columns.channel_id.is_not(None)
+        is_one_of(columns.incident_id, incident_ids), columns.kind == kind, columns.channel_id.is_not(None)
     )
     return {row.incident_id: row.channel_id for row in await connection.execute(query)}
 

@@ -7,6 +7,7 @@ from sqlalchemy import select, update
 
 from bot.store.database import Database
 from bot.store.tables.readiness import known_services
+from bot.store.value_lists import is_one_of
 
 _AT_ONCE = 250
 
@@ -23,6 +24,6 @@ async def note_departed(database: Database, services: Collection[str], now: date
     back = [row.service for row in rows if row.gone_at is not None and row.service in services]
     for names, gone_at in ((gone, now), (back, None)):
         for first in range(0, len(names), _AT_ONCE):
-            are_they = columns.service.in_(names[first : first + _AT_ONCE])
+            are_they = is_one_of(columns.service, names[first : first + _AT_ONCE])
             async with database.transaction(in_turn=False) as connection:
                 await connection.execute(update(known_services).where(are_they).values(gone_at=gone_at))

@@ -27,6 +27,7 @@ from bot.spending.reader import SpendingReader
 from bot.store.database import Database
 from bot.store.tables.core import audit
 from bot.store.tables.flags import flag_sightings
+from bot.store.value_lists import is_one_of
 from bot.teams.digests.contents import (
     LINGERING_AFTER,
     DigestContents,
@@ -193,7 +194,7 @@ async def _lingering(
     if not flags:
         return []
     found = []
-    seen = await connection.execute(select(flag_sightings).where(flag_sightings.c.flag.in_(sorted(flags))))
+    seen = await connection.execute(select(flag_sightings).where(is_one_of(flag_sightings.c.flag, flags)))
     for row in seen:
         state = state_from_json(row.state)
         if state.shape is not Shape.SIMPLE or state.exposure not in {0.0, _EVERYBODY}:

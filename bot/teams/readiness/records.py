@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.store.database import Database
 from bot.store.tables.deployments import deployments
 from bot.store.tables.readiness import known_services, launch_ticks
+from bot.store.value_lists import is_one_of
 from bot.teams.readiness.checklist import LaunchChecklist, LaunchItem, Tick
 
 _BEGINNING = ""
@@ -40,7 +41,7 @@ async def read_checklists(
     """Return the checklist of each of the services."""
     columns = launch_ticks.c
     ticks: dict[str, dict[LaunchItem, Tick]] = {service: {} for service in services}
-    for row in await connection.execute(select(launch_ticks).where(columns.service.in_(list(services)))):
+    for row in await connection.execute(select(launch_ticks).where(is_one_of(columns.service, services))):
         if row.item in set(LaunchItem):
             ticks[row.service][LaunchItem(row.item)] = Tick(row.by, row.at)
     return {service: LaunchChecklist(service, done) for service, done in ticks.items()}
@@ -49,7 +50,7 @@ async def read_checklists(
 async def read_launched(connection: AsyncConnection, services: Collection[str]) -> frozenset[str]:
     """Return those of the services that were deployed to production before."""
     columns = deployments.c
-    deployed = columns.production & (columns.state == "succeeded") & columns.service.in_(list(services))
+    deployed = columns.production & (columns.state == "succeeded") & is_one_of(columns.service, services)
     return frozenset(await connection.scalars(select(columns.service).where(deployed).distinct()))
 
 

@@ -18,6 +18,7 @@ from bot.incidents.records import incidents as incident_records
 from bot.incidents.records.hidden import read_hidden
 from bot.incidents.visibility import ANYBODY, may_see
 from bot.store.tables.core import holds
+from bot.store.value_lists import is_one_of
 from bot.teams.rotations.period import RotationPeriod
 
 
@@ -71,7 +72,7 @@ async def _freezes(
 ) -> tuple[Hold, ...]:
     columns = holds.c
     query = select(holds).where(
-        columns.service.in_(list(services)),
+        is_one_of(columns.service, services),
         columns.observed.is_(False),
         columns.since < end,
         or_(columns.lifted_at.is_(None), columns.lifted_at >= begin),

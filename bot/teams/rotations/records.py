@@ -15,6 +15,7 @@ from bot.store.tables.rotations import (
     rotation_swaps,
     rotation_turns,
 )
+from bot.store.value_lists import is_one_of
 from bot.teams.rotations.period import Absence, RequestedSwap, RotationPeriod, StoredTurn, SwapState
 from bot.teams.rotations.plan import AgreedSwap, Side, Turn
 
@@ -127,7 +128,7 @@ async def read_absences(
     columns = rotation_absences.c
     query = select(rotation_absences).where(columns.team == (team or ""), columns.until_at > since)
     if people is not None:
-        query = query.where(columns.person.in_(list(people)))
+        query = query.where(is_one_of(columns.person, people))
     rows = await connection.execute(query.order_by(columns.from_at, columns.id))
     return [Absence(row.id, row.person, row.from_at, row.until_at) for row in rows]
 
@@ -139,9 +140,11 @@ async def end_absences(
     ended = await read_absences(connection, team, now, [person])
     columns = rotation_absences.c
     begun = [absence.id for absence in ended if absence.from_at < now]
-    await connection.execute(update(rotation_absences).where(columns.id.in_(begun)).values(until_at=now))
+    await connection.execute(
+        update(rotation_absences).where(is_one_of(columns.id, begun)).values(until_at=now)
+    )
     to_come = [absence.id for absence in ended if absence.from_at >= now]
-    await connection.execute(delete(rotation_absences).where(columns.id.in_(to_come)))
+    await connection.execute(delete(rotation_absences).where(is_one_of(columns.id, to_come)))
     return ended
 
 

@@ -1,0 +1,64 @@
+"""Conditions on lists of values, in SQL that is the same however many values there are.
+
+An `IN` with a place for each value is another statement for each number of values, and every connection
+prepares and keeps each of them.
+"""
+
+import json
+from collections.abc import Collection
+from typing import Any
+
+from sqlalchemy import ARRAY, BigInteger, Boolean, ColumnElement, Dialect, String, Text, bindparam
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+Values = Collection[int] | Collection[str]
+
+
+def is_one_of(column: ColumnElement[Any], values: Values) -> ColumnElement[bool]:
+    """Return the condition that a column of whole numbers or of texts has one of the values."""
+    item = BigInteger() if issubclass(column.type.python_type, int) else String()
+    return _IsOneOf(column, bindparam("values", values, type_=_ValueList(item), unique=True))
+
+
+class _ValueList(TypeDecorator[Values]):
+    """One parameter for all values: an array for PostgreSQL, a text of JSON for SQLite."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, item: TypeEngine[Any]) -> None:
+        super().__init__()
+        self.item = item
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(Text() if dialect.name == "sqlite" else ARRAY(self.item))
+
+    def process_bind_param(self, value: Values | None, dialect: Dialect) -> Any:
+        values = list(value or ())
+        return json.dumps(values) if dialect.name == "sqlite" else values
+
+
+class _IsOneOf(FunctionElement[bool]):
+    type = Boolean()
+    name = "is_one_of"
+    inherit_cache = True
+
+    def self_group(self, against: Any = None) -> Any:
+        """Return the condition as it is: compared with 1, as SQLite's booleans are, it uses no index."""
+        del against
+        return self
+
+
+@compiles(_IsOneOf, "sqlite")
+def _in_json(element: _IsOneOf, compiler: SQLCompiler, **options: Any) -> str:
+    column, values = (compiler.process(part, **options) for part in element.clauses)
+    return f"{column} IN (SELECT value FROM json_each({values}))"  # noqa: S608 - a column and a parameter's place
+
+
+@compiles(_IsOneOf, "postgresql")
+def _in_array(element: _IsOneOf, compiler: SQLCompiler, **options: Any) -> str:
+    column, values = (compiler.process(part, **options) for part in element.clauses)
+    return f"{column} = ANY ({values})"

@@ -7,7 +7,7 @@ import typer
 
 from bot.cli.boundary import CommandGroup
 from bot.cli.console import NO, UNKNOWN, Json, Url, fail, out, print_json, run_async
-from bot.webhooks.records import WebhookState
+from bot.webhooks.delivery import WebhookState
 
 webhooks = typer.Typer(
     name="webhooks",

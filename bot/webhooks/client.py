@@ -8,8 +8,9 @@ import aiohttp
 
 from bot.catalog.webhooks import WebhookEndpoint
 from bot.texts import clean
+from bot.webhooks.delivery import AttemptOutcome
 from bot.webhooks.message import headers_of
-from bot.webhooks.records import LONGEST_ANSWER, AttemptOutcome
+from bot.webhooks.records import LONGEST_ANSWER
 
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=15)
 _MOST_BYTES: Final = 4 * LONGEST_ANSWER

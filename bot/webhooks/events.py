@@ -20,8 +20,8 @@ from bot.store.audit import AuditRow
 from bot.store.database import Database
 from bot.store.leases import Lease
 from bot.webhooks import records
+from bot.webhooks.delivery import EndpointState
 from bot.webhooks.message import fingerprint
-from bot.webhooks.records import EndpointState
 
 _AT_ONCE: Final = 200
 

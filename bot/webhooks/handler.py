@@ -22,9 +22,9 @@ from bot.tasks.handler import EndsSilently, TaskAttempt, TryLaterError
 from bot.tasks.task import RetryRule
 from bot.webhooks import records
 from bot.webhooks.client import WebhookClient
+from bot.webhooks.delivery import AttemptOutcome, WebhookDelivery, WebhookState
 from bot.webhooks.events import read_event
 from bot.webhooks.message import body_of
-from bot.webhooks.records import AttemptOutcome, WebhookDelivery, WebhookState
 
 log = structlog.get_logger(__name__)
 

@@ -6,7 +6,7 @@ from bot.store import audit
 from bot.store.audit import AuditEntry
 from bot.store.database import Database
 from bot.webhooks import records
-from bot.webhooks.records import WebhookDelivery, WebhookState
+from bot.webhooks.delivery import WebhookDelivery, WebhookState
 
 
 class NoDeliveryError(Exception):

@@ -1,6 +1,8 @@
 """Every command: `--json`, its place in the documentation, and help that fits 80 columns."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -76,3 +78,11 @@ def test_examples_in_the_help_stand_on_one_line_and_are_real(words: str) -> None
 @pytest.mark.parametrize("code", ["0", "1", "2", "130", "141"])
 def test_exit_codes_are_documented(code: str) -> None:
     assert f"\n| {code} | " in DOCUMENT
+
+
+def test_the_command_line_starts_without_what_only_the_bot_needs() -> None:
+    """Completion starts it at each press of the tab key: these libraries take longer than all the rest."""
+    heavy = ("sqlalchemy", "slack_bolt", "slack_sdk", "aiohttp", "structlog", "promql_parser")
+    program = f"import sys, bot.cli.main; print(*sorted(sys.modules.keys() & {set(heavy)}))"
+    started = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert started.stdout.split() == []

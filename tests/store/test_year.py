@@ -52,8 +52,8 @@ from bot.tasks import records as tasks
 from bot.tasks.task import PlannedTask
 from bot.teams.readiness import records as readiness_records
 from bot.webhooks import records as deliveries
+from bot.webhooks.delivery import WebhookState
 from bot.webhooks.events import read_event
-from bot.webhooks.records import WebhookState
 from tests.deployments.test_records import deployed
 from tests.support.clock import DAY, HOUR, MINUTE, NOW
 from tests.support.table_rows import filled

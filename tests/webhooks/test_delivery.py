@@ -21,9 +21,9 @@ from bot.store.tables.core import outbox
 from bot.tasks.runner import TaskRunner
 from bot.webhooks import records
 from bot.webhooks.client import WebhookClient
+from bot.webhooks.delivery import WebhookDelivery, WebhookState
 from bot.webhooks.events import WebhookEvents
 from bot.webhooks.handler import GIVE_UP_AFTER, WebhookHandler
-from bot.webhooks.records import WebhookDelivery, WebhookState
 from bot.webhooks.redelivery import NoDeliveryError, Redeliveries
 from tests.support.clock import HOUR, StoppedClock
 from tests.support.stores import create_tables

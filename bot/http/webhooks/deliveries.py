@@ -15,9 +15,9 @@ from bot.http.rights import Right
 from bot.http.serializers import instant
 from bot.store.database import Database
 from bot.webhooks import records
+from bot.webhooks.delivery import WebhookDelivery, WebhookState
 from bot.webhooks.events import read_event
 from bot.webhooks.message import body_of
-from bot.webhooks.records import WebhookDelivery, WebhookState
 from bot.webhooks.redelivery import NoDeliveryError, Redeliveries
 
 _PAGE = 100

@@ -66,7 +66,7 @@ async def react(folder: Path, rounds: int = ROUNDS) -> Reaction:
         try:
             # The one that does not beat is retired after seven seconds, and its part is taken over.
             async with asyncio.timeout(_POLL_S):
-                while "checkout" not in there.budgets.evaluator.latest:  # noqa: ASYNC110 - it tells nobody
+                while "checkout" not in there.parts.budgets.evaluator.latest:  # noqa: ASYNC110 - it tells nobody
                     await asyncio.sleep(_LOOK_S)
             await asyncio.sleep(_PAUSE_S)
             reaction = Reaction([], [], [])
@@ -83,7 +83,7 @@ async def _once(
     here: Governor, there: Governor, slack: FakeSlackServer, reaction: Reaction, request: str
 ) -> None:
     service = here.watcher.current.catalog.services["checkout"]
-    registry, before = here.budgets.hold_registry, len(slack.messages("#checkout"))
+    registry, before = here.parts.budgets.hold_registry, len(slack.messages("#checkout"))
     frozen = there.metrics.frozen.labels("checkout")
     began = time.perf_counter()
     await registry.place(

@@ -8,17 +8,8 @@ from typing import cast
 import structlog
 from aiohttp import web
 
-from bot.app.budgets import Budgets
-from bot.app.deployments import Deployments
-from bot.app.flags import Flags
-from bot.app.gates.gates import Gates
-from bot.app.incidents import Incidents
-from bot.app.notices.webhooks import Webhooks
+from bot.app.parts import Parts
 from bot.app.readiness import ReadinessChecks
-from bot.app.resources import Resources
-from bot.app.rotations import Rotations
-from bot.app.slack import Slack
-from bot.app.velocity import VelocityParts
 from bot.clock import Clock
 from bot.deployments.actor import Actor
 from bot.gates.progressive.questions import FindCaller
@@ -63,22 +54,9 @@ _SHUTDOWN_S = 3.0
 _BACKLOG = 128
 
 
-def build_routes(  # noqa: PLR0917 - every part that has routes
-    resources: Resources,
-    budgets: Budgets,
-    incidents: Incidents,
-    flags: Flags,
-    slack: Slack,
-    deployments: Deployments,
-    *,
-    velocity: VelocityParts,
-    rotations: Rotations,
-    gates: Gates,
-    webhooks: Webhooks,
-    readiness: ReadinessChecks,
-    real_clock: Clock,
-) -> web.Application:
+def build_routes(parts: Parts, readiness: ReadinessChecks, *, real_clock: Clock) -> web.Application:
     """Return the application with every route of the bot; signatures are checked by the `real_clock`."""
+    resources, slack, budgets, deployments = parts.resources, parts.slack, parts.budgets, parts.deployments
     settings, current, clock = resources.settings, resources.current, resources.clock
     app = web.Application(middlewares=MIDDLEWARES, client_max_size=MOST_BYTES)
     api_token = settings.governor_api_token
@@ -96,10 +74,10 @@ def build_routes(  # noqa: PLR0917 - every part that has routes
     LinkPages(slack.prefix).add_routes(app)
     if slack.oauth is not None:
         slack.oauth.add_routes(app)
-    flags.add_routes(app)
-    incidents.add_routes(app, tokens)
-    rotations.add_routes(app)
-    gates.add_routes(app, _gate_callers(tokens))
+    parts.flags.add_routes(app)
+    parts.incidents.add_routes(app, tokens)
+    parts.rotations.add_routes(app)
+    parts.gates.add_routes(app, _gate_callers(tokens))
     recorder, agents = deployments.recorder, deployments.agents
     issues = IssueLinks(resources.database)
     GitHubWebhook(settings.github_secrets, recorder, clock, tokens, agents, issues=issues).add_routes(app)
@@ -110,16 +88,18 @@ def build_routes(  # noqa: PLR0917 - every part that has routes
     DeploymentsEndpoint(recorder, current, clock, tokens).add_routes(app)
     ImportsEndpoint(deployments.imports, current, clock, tokens).add_routes(app)
     DeploymentHistoryEndpoint(resources.database, tokens).add_routes(app)
-    VelocityEndpoint(budgets.status_reader, velocity.reader, velocity.costs, clock, tokens).add_routes(app)
-    GoalsEndpoint(budgets.status_reader, velocity.goals, clock, tokens).add_routes(app)
+    VelocityEndpoint(
+        budgets.status_reader, parts.velocity.reader, parts.velocity.costs, clock, tokens
+    ).add_routes(app)
+    GoalsEndpoint(budgets.status_reader, parts.velocity.goals, clock, tokens).add_routes(app)
     ExemptionsEndpoint(
         budgets.status_reader, budgets.exemption_requests, resources.database, clock, tokens
     ).add_routes(app)
     PolicyTextEndpoint(budgets.status_reader, tokens).add_routes(app)
-    FlagsEndpoint(lambda: flags.backend, current, tokens).add_routes(app)
+    FlagsEndpoint(lambda: parts.flags.backend, current, tokens).add_routes(app)
     LlmsText().add_routes(app)
     McpEndpoint(settings.mcp_host_names, tokens).add_routes(app)
-    webhooks.endpoint(tokens).add_routes(app)
+    parts.webhooks.endpoint(tokens).add_routes(app)
     OpenApi().add_routes(app)
     Api(
         status_reader=budgets.status_reader,

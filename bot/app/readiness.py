@@ -8,25 +8,16 @@ from datetime import timedelta
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
-from bot.app.budgets import Budgets
 from bot.app.flag_readiness import FlagReadiness
 from bot.app.hold_readiness import HoldReadiness
-from bot.app.notices.webhooks import Webhooks
-from bot.app.slack import Slack
+from bot.app.parts import Parts
 from bot.app.task_readiness import ImportReadiness, TaskReadiness
 from bot.budgets.budget import Budget, SloState
 from bot.budgets.ledger.lateness import LATE
-from bot.clock import Clock
-from bot.deployments.backfill.imports import DeploymentImports
 from bot.http.health import Probe, ReadinessCheck
 from bot.pacing import Pacer
-from bot.policy.discovery import Discovery
-from bot.policy.watcher import PolicyWatcher
-from bot.store.database import Database
 from bot.store.health.errors import unavailable_reason
 from bot.store.health.sqlite_wal import WalDamage
-from bot.store.write_probe import WriteProbe
-from bot.tasks.runner import TaskRunner
 
 _SHOWN_SLOS = 50
 _UNMEASURED = {SloState.NO_DATA, SloState.STALE, SloState.INVALID}
@@ -36,35 +27,22 @@ _SHOWN_FAULTS = 20
 class ReadinessChecks:
     """Readiness checks. Only the database and the loop are vital: restarting cures nothing else."""
 
-    def __init__(
-        self,
-        *,
-        database: Database,
-        write_probe: WriteProbe,
-        wal_damage: WalDamage | None,
-        watcher: PolicyWatcher,
-        discovery: Discovery,
-        budgets: Budgets,
-        slack: Slack,
-        tasks: TaskRunner,
-        imports: DeploymentImports,
-        webhooks: Webhooks,
-        clock: Clock,
-    ) -> None:
-        self._database = database
-        self._write_probe = write_probe
+    def __init__(self, parts: Parts, wal_damage: WalDamage | None) -> None:
+        resources, budgets = parts.resources, parts.budgets
+        self._database = resources.database
+        self._write_probe = parts.write_probe
         self._wal_damage = wal_damage
-        self._watcher = watcher
-        self._discovery = discovery
+        self._watcher = parts.watcher
+        self._discovery = parts.discovery
         self._evaluator = budgets.evaluator
         self._collector = budgets.collector
-        self._slack = slack
-        self._holds = HoldReadiness(budgets.hold_registry, watcher.current, clock)
-        self._flags = FlagReadiness(database)
-        self._tasks = TaskReadiness(tasks)
-        self._imports = ImportReadiness(imports, watcher.current, clock)
-        self._webhooks = webhooks
-        self._clock = clock
+        self._slack = parts.slack
+        self._holds = HoldReadiness(budgets.hold_registry, resources.current, resources.clock)
+        self._flags = FlagReadiness(resources.database)
+        self._tasks = TaskReadiness(parts.tasks)
+        self._imports = ImportReadiness(parts.deployments.imports, resources.current, resources.clock)
+        self._webhooks = parts.webhooks
+        self._clock = resources.clock
 
     @property
     def all(self) -> Sequence[Probe]:

@@ -239,7 +239,7 @@ async def work(bot: RunningBot) -> None:
             body = {"service": "checkout", "key": key, "state": state, "commit": key}
             async with session.post("deployments", json=body) as response:
                 assert response.status in {200, 201, 202}, await response.text()
-        await bot.governor.velocity.measure()
+        await bot.governor.parts.velocity.measure()
         await use(bot)
         event = {"service": "checkout", "slo": "orders", "good": 1000, "bad": 200}
         async with session.post("events", json=event) as response:

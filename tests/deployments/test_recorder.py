@@ -30,7 +30,7 @@ async def frozen(running_bot: RunningBot, kind: HoldKind = HoldKind.PERSON) -> d
     """Place a hold on checkout as of ten minutes ago; return the time five minutes after that."""
     ago = running_bot.governor.clock.now() - 10 * MINUTE
     service = running_bot.governor.watcher.current.catalog.services["checkout"]
-    await running_bot.governor.budgets.hold_registry.place(
+    await running_bot.governor.parts.budgets.hold_registry.place(
         service, by="U0SAM", reason="peak sale", until=None, request=f"{kind}", now=ago, kind=kind
     )
     return ago + 5 * MINUTE
@@ -98,7 +98,7 @@ async def test_it_is_announced_also_when_it_is_reported_after_the_hold_was_lifte
     started_at = await frozen(running_bot)
     service = running_bot.governor.watcher.current.catalog.services["checkout"]
     now = running_bot.governor.clock.now()
-    await running_bot.governor.budgets.hold_registry.lift(service, by="U0SAM", reason="over", now=now)
+    await running_bot.governor.parts.budgets.hold_registry.lift(service, by="U0SAM", reason="over", now=now)
     await deliver(running_bot, deployed(started_at))
     assert [len(messages) for messages in (await announcements(running_bot)).values()] == [1, 1]
 
@@ -109,7 +109,7 @@ async def test_an_exempt_deployment_is_not_announced_whichever_of_its_names_is_e
 ) -> None:
     started_at = await frozen(running_bot)
     service = running_bot.governor.watcher.current.catalog.services["checkout"]
-    await running_bot.governor.budgets.hold_registry.exempt(
+    await running_bot.governor.parts.budgets.hold_registry.exempt(
         service, change=name, by="U0SAM", reason="a fix", until=None, request="r", now=started_at
     )
     await deliver(running_bot, deployed(started_at, of={"payload": {"change": "PR-12"}}))

@@ -89,7 +89,7 @@ class EntryPoints:
 
     async def waits(self, change: Change) -> str:
         """Ask what platforms that wait for an answer are told."""
-        verdict = await self._bot.governor.gates.questions.judge(SERVICE, change)
+        verdict = await self._bot.governor.parts.gates.questions.judge(SERVICE, change)
         return str(verdict.answer)
 
     async def mcp(self, change: Change) -> str:
@@ -112,7 +112,7 @@ class EntryPoints:
         sam = self._bot.slack.person("sam")
         before = len(self._bot.slack.seen_by("sam", "#general"))
         await sam.says(f"/ship {SERVICE} {' '.join(words)}", "#general")
-        await self._bot.governor.slack.app.drain(10)
+        await self._bot.governor.parts.slack.app.drain(10)
         said = self._bot.slack.seen_by("sam", "#general")[before:][0].text
         found = {word for mark, word in _SAID.items() if mark in said}
         assert len(found) == 1, said

@@ -119,7 +119,7 @@ async def test_it_waits_until_the_service_opens(platform: Platform) -> None:
     assert not waiting.done()
     governor = platform.bot.governor
     service = governor.watcher.current.catalog.services["checkout"]
-    await governor.budgets.hold_registry.lift(service, by="U1", reason="", now=governor.clock.now())
+    await governor.parts.budgets.hold_registry.lift(service, by="U1", reason="", now=governor.clock.now())
     assert (await waiting)[0] == 0
 
 

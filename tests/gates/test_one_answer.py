@@ -204,7 +204,7 @@ class Stage:
                 began = {"service": SERVICE, "change": scene.harmful, "began_at": now, "told_by": "ci"}
                 await connection.execute(insert(deployments.begun_changes).values(began))
         for window in scene.windows:
-            await governor.budgets.freezes.schedules.plan(
+            await governor.parts.budgets.freezes.schedules.plan(
                 NewWindow(
                     ServiceSelection((SERVICE if window.is_for_it else "search",)),
                     local(window, now),
@@ -220,7 +220,7 @@ class Stage:
             )
 
         if scene.is_dependency_held:
-            await governor.budgets.hold_registry.place(
+            await governor.parts.budgets.hold_registry.place(
                 governor.watcher.current.catalog.services["ledger"],
                 by="U1",
                 reason="a repair",
@@ -232,7 +232,7 @@ class Stage:
         async def find(_service: object, begun: BegunChange) -> GuardFailure | None:
             return GuardFailure("it burns") if begun.change == scene.harmful else None
 
-        governor.flags.change_guard.find_failure = find  # type: ignore[assignment] # what burns is drawn
+        governor.parts.flags.change_guard.find_failure = find  # type: ignore[assignment] # what burns is drawn
 
     def _hold(self, hold: DrawnHold, now: datetime) -> dict[str, Any]:
         return {

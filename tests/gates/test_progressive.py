@@ -50,7 +50,7 @@ class Platform:
     async def freeze(self) -> None:
         governor = self.bot.governor
         service = governor.watcher.current.catalog.services["checkout"]
-        await governor.budgets.hold_registry.place(
+        await governor.parts.budgets.hold_registry.place(
             service, by="U1", reason="peak sale", until=None, request="hold", now=governor.clock.now()
         )
 
@@ -60,7 +60,7 @@ class Platform:
         async def find(_service: object, _begun: BegunChange) -> GuardFailure | None:
             return BURNS
 
-        self.bot.governor.budgets.status_reader.find_guard_failure = find
+        self.bot.governor.parts.budgets.status_reader.find_guard_failure = find
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ async def test_a_change_begins_with_its_first_yes(platform: Platform) -> None:
     await platform.flagger("confirm-traffic-increase")
     governor = platform.bot.governor
     (begun,) = (
-        await governor.budgets.status_reader.gate_states.of(
+        await governor.parts.budgets.status_reader.gate_states.of(
             governor.watcher.current.catalog.services["checkout"], governor.clock.now()
         )
     ).begun

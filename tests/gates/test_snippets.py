@@ -117,7 +117,7 @@ async def test_the_action_waits_until_the_service_opens(platform: Platform) -> N
     assert not waiting.done()
     governor = platform.bot.governor
     service = governor.watcher.current.catalog.services["checkout"]
-    await governor.budgets.hold_registry.lift(service, by="U1", reason="", now=governor.clock.now())
+    await governor.parts.budgets.hold_registry.lift(service, by="U1", reason="", now=governor.clock.now())
     assert (await waiting)[0] == 0
 
 

@@ -34,7 +34,7 @@ async def test_forecasts_are_told_once_there_is_a_history(tmp_path: Path) -> Non
             ]
             async with session.post("/api/v1/events", json=days) as answer:
                 assert answer.status == 202
-            await bot.governor.budgets.forecast()
+            await bot.governor.parts.budgets.forecast()
 
             async def told() -> list[dict[str, Any]]:
                 return [slo for slo in await slos() if slo["forecast"]]

@@ -249,7 +249,7 @@ async def test_ten_thousand_hostile_requests_change_nothing_and_break_nothing(
     assert sum(seen.values()) == REQUESTS
     # Every kind of request reached every route.
     assert reached == {(kind, *route) for kind in KINDS for route in routes}
-    await running_bot.governor.slack.app.drain(10)
+    await running_bot.governor.parts.slack.app.drain(10)
     assert await running_bot.rows() == before
 
 
@@ -259,7 +259,7 @@ async def test_a_replayed_command_is_carried_out_once(running_bot: RunningBot) -
     replay = Request("replayed", "POST", "/slack/events", headers, body)
     async with aiohttp.ClientSession() as session:
         statuses = [await send(session, running_bot.url, replay) for _ in range(200)]
-    await running_bot.governor.slack.app.drain(10)
+    await running_bot.governor.parts.slack.app.drain(10)
     assert set(statuses) == {200}
     rows = await running_bot.rows()
     assert (rows["holds"], rows["audit"]) == (1, 1)

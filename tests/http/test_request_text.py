@@ -229,7 +229,7 @@ async def test_hostile_text_of_a_slack_command_is_cleaned(running_bot: RunningBo
             session.post(f"{running_bot.url}/slack/events", data=body, headers=headers) as answer,
         ):
             assert answer.status == 200
-        await running_bot.governor.slack.app.drain(10)
+        await running_bot.governor.parts.slack.app.drain(10)
     form = urlencode({"payload": json.dumps({"type": "block_actions", "user": {"id": "U\ud800"}})}).encode()
     headers = signed(form, running_bot.slack.signing_secret, time.time())
     async with (
@@ -237,7 +237,7 @@ async def test_hostile_text_of_a_slack_command_is_cleaned(running_bot: RunningBo
         session.post(f"{running_bot.url}/slack/events", data=form, headers=headers) as answer,
     ):
         assert answer.status < 500
-    await running_bot.governor.slack.app.drain(10)
+    await running_bot.governor.parts.slack.app.drain(10)
     texts = await stored_texts(running_bot)
     assert any("bell" in text for text in texts)
     assert [text for text in texts if any(bad in text for bad in HOSTILE)] == []

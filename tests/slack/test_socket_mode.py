@@ -243,7 +243,7 @@ async def test_a_thousand_envelopes_over_two_connections_are_each_acted_on_once(
             await gateway.again(id_, payload)
             await gateway.again(f"{id_}-under-another-id", payload, attempt=2)
     await gateway.until_acked(1_020)
-    await running_bot.governor.slack.app.drain(300)
+    await running_bot.governor.parts.slack.app.drain(300)
     assert sorted(await running_bot.exempted()) == sorted(f"PR-{number}" for number in range(1_000))
     assert len(gateway.ever) >= CONNECTIONS + 2
 

@@ -46,7 +46,7 @@ class Halting:
 async def main(share: str, when: str, marker: str) -> None:
     """Run until killed."""
     async with Governor(read_settings()) as governor:
-        board = governor.flags
+        board = governor.parts.flags
         halting = Halting(board.backend, float(share), when, Path(marker))
         board.changes._backend = lambda: halting  # type: ignore[assignment, return-value]
         await governor.run()

@@ -88,7 +88,7 @@ async def test_late_metrics_are_shown_as_late(tmp_path: Path) -> None:
         assert explained["late"] == slos["search"]["problem"]
         for name, why in (("search", "set `delay: 10m`"), ("basket", "")):
             await bot.slack.person("sam").says(f"/budget {name}", "#general")
-            await bot.governor.slack.app.drain(10)
+            await bot.governor.parts.slack.app.drain(10)
             answer = bot.slack.seen_by("sam", "#general")[-1]
             assert "Known until <!date^" in answer.text
             assert why in answer.text

@@ -50,11 +50,11 @@ async def test_link_shows_an_incident_until_it_is_private(tmp_path: Path) -> Non
         shown = await _until(lambda: message.attachments)
         assert "Checkout 500s" in str(shown)
         await dana.says("/incident private", channel.id)
-        await bot.governor.slack.app.drain(10)
-        assert (await bot.governor.incidents.snapshots.of(1)).incident.private
+        await bot.governor.parts.slack.app.drain(10)
+        assert (await bot.governor.parts.incidents.snapshots.of(1)).incident.private
         both = await _shares(bot, "dana", f"{INCIDENT} and {PUBLIC_URL}/services/checkout")
         await _until(lambda: both.attachments)
-        await bot.governor.slack.app.drain(10)
+        await bot.governor.parts.slack.app.drain(10)
         assert [preview["from_url"] for preview in both.attachments] == [f"{PUBLIC_URL}/services/checkout"]
         async with aiohttp.ClientSession() as browser:
             for path in ("/incidents/1", "/incidents/7", "/services/checkout", "/slack/install"):

@@ -51,19 +51,19 @@ class Shop:
     def __init__(self, bot: RunningBot, pair: tuple[str, ...]) -> None:
         self.bot = bot
         self.developer, self.sre = pair
-        self.control = bot.governor.rotations.control
+        self.control = bot.governor.parts.rotations.control
         (self.rotation,) = bot.governor.watcher.current.catalog.rotations.values()
 
     async def asks(self, person: str, text: str, channel: str = "#general") -> str:
         """Return what a person reads last in a channel after typing a command there."""
         await self.bot.slack.person(person).says(text, channel)
-        await self.bot.governor.slack.app.drain(10)
+        await self.bot.governor.parts.slack.app.drain(10)
         last = self.bot.slack.seen_by(person, channel)[-1]
         return f"{last.text} {last.blocks}"
 
     async def roles(self) -> Mapping[Role, str]:
         """Return the roles of the first incident."""
-        return (await self.bot.governor.incidents.snapshots.of(1)).incident.roles
+        return (await self.bot.governor.parts.incidents.snapshots.of(1)).incident.roles
 
     async def pair(self) -> tuple[str, ...]:
         """Return who serves now."""
@@ -77,7 +77,7 @@ async def shop(tmp_path: Path) -> AsyncIterator[Shop]:
         bot.slack.workspace.groups.clear()
         await until(lambda: [m for m in bot.slack.messages("#checkout") if "Rotation shop" in m.text])
         (rotation,) = bot.governor.watcher.current.catalog.rotations.values()
-        period = await bot.governor.rotations.control.current(rotation)
+        period = await bot.governor.parts.rotations.control.current(rotation)
         assert period is not None
         yield Shop(bot, period.pair)
 

@@ -84,7 +84,7 @@ async def bot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
         await dana.says("/postmortem open", channel)
         channels = bot.slack.workspace.channels
         await _until(lambda: [c for c in channels.values() if c.name.startswith("pm-")])
-        workspace = bot.governor.slack.app.workspaces.main
+        workspace = bot.governor.parts.slack.app.workspaces.main
         await workspace.incidents.submit(
             SubmittedModal(f"{buttons.EDIT}summary", "m1", "U0DANA", "1", channel, "", {"text": SUMMARY})
         )
@@ -137,15 +137,15 @@ async def test_no_command_tells_an_outsider(bot: RunningBot) -> None:
     omar = bot.slack.person(OUTSIDER)
     for text in typed_forms():
         await omar.says(text, "#general")
-        await bot.governor.slack.app.drain(10)
+        await bot.governor.parts.slack.app.drain(10)
     assert _told(bot) == []
-    snapshot = await bot.governor.incidents.snapshots.of(1)
+    snapshot = await bot.governor.parts.incidents.snapshots.of(1)
     assert snapshot.incident.status is Status.RESOLVED
     assert [(action.owner, action.done_at) for action in snapshot.actions] == [(None, None)]
 
 
 async def test_no_button_or_form_serves_an_outsider(bot: RunningBot) -> None:
-    incidents = bot.governor.slack.app.workspaces.main.incidents
+    incidents = bot.governor.parts.slack.app.workspaces.main.incidents
     ids = {
         value for name, value in vars(buttons).items()
         if name.isupper() and isinstance(value, str) and value.startswith(buttons.PREFIXES)
@@ -167,12 +167,12 @@ async def test_no_button_or_form_serves_an_outsider(bot: RunningBot) -> None:
     message = SourceMessage("C9", "1700000000.000100", "omar", "taken over").to_about()
     added = SubmittedModal(modals.ADD_MESSAGE, "m3", OUTSIDER_ID, message, "C9", "", {"incident": "1"})
     assert "There is no incident 1" in (await incidents.submit(added)).text
-    assert revealed((await bot.governor.incidents.snapshots.of(1)).incident.document) == [SUMMARY]
+    assert revealed((await bot.governor.parts.incidents.snapshots.of(1)).incident.document) == [SUMMARY]
 
 
 async def test_nothing_that_corrects_incidents_offers_it_to_an_outsider(bot: RunningBot) -> None:
     """Whoever has an incident of their own finds it in no form, and cannot reach it by its number."""
-    omar, workspace = bot.slack.person(OUTSIDER), bot.governor.slack.app.workspaces.main
+    omar, workspace = bot.slack.person(OUTSIDER), bot.governor.parts.slack.app.workspaces.main
     await omar.says("/incident open Own trouble search", "#general")
     own = await _until(lambda: _channel_of(bot, "own-trouble")) or ""
     await omar.says("/incident open Third trouble search", "#general")
@@ -197,7 +197,7 @@ async def test_nothing_that_corrects_incidents_offers_it_to_an_outsider(bot: Run
         assert reply.form is not None
         offered.append(str(reply.form.inputs))
     assert ("Own trouble" in offered[-1], revealed(offered)) == (True, [])
-    incident = (await bot.governor.incidents.snapshots.of(1)).incident
+    incident = (await bot.governor.parts.incidents.snapshots.of(1)).incident
     assert (incident.title, incident.services, incident.status) == (TITLE, ("checkout",), Status.RESOLVED)
 
 
@@ -207,19 +207,19 @@ async def test_what_becomes_part_of_it_tells_no_outsider(bot: RunningBot) -> Non
     await dana.says("/incident open Own trouble search", "#general")
     own = await _until(lambda: _channel_of(bot, "own-trouble")) or ""
     channel = await _until(lambda: _channel_of(bot)) or ""
-    lifecycle, now = bot.governor.incidents.lifecycle, bot.governor.clock.now
+    lifecycle, now = bot.governor.parts.incidents.lifecycle, bot.governor.clock.now
     await lifecycle.reopen(1, by="U0DANA", now=now())
-    await bot.governor.incidents.merging.merge(2, 1, by="U0DANA", now=now())
+    await bot.governor.parts.incidents.merging.merge(2, 1, by="U0DANA", now=now())
     for text in ("rename Bucketleak alpha again", "service remove search", "cancel Bucketleak alpha"):
         await dana.says(f"/incident {text}", channel)
-        await bot.governor.slack.app.drain(10)
-    assert (await bot.governor.incidents.snapshots.of(1)).incident.status is Status.CANCELLED
+        await bot.governor.parts.slack.app.drain(10)
+    assert (await bot.governor.parts.incidents.snapshots.of(1)).incident.status is Status.CANCELLED
     await lifecycle.reopen(2, by="U0DANA", now=now())
-    assert (await bot.governor.incidents.snapshots.of(2)).incident.private
+    assert (await bot.governor.parts.incidents.snapshots.of(2)).incident.private
     omar = bot.slack.person(OUTSIDER)
     for text in ("list", "show 1", "show 2", "report"):
         await omar.says(f"/incident {text}", "#general")
-        await bot.governor.slack.app.drain(10)
+        await bot.governor.parts.slack.app.drain(10)
     await _until(lambda: not _told(bot))
     # What was told before is edited, and Slack allows few edits in a minute.
     seen = await _until(
@@ -234,10 +234,12 @@ async def test_what_becomes_part_of_it_tells_no_outsider(bot: RunningBot) -> Non
 
 
 async def test_no_home_tab_shows_it_to_an_outsider(bot: RunningBot) -> None:
-    await bot.governor.incidents.actions.change(1, by="U0DANA", now=bot.governor.clock.now(), owner="U0PRIYA")
+    await bot.governor.parts.incidents.actions.change(
+        1, by="U0DANA", now=bot.governor.clock.now(), owner="U0PRIYA"
+    )
     shown = {}
     for name, user in ((OUTSIDER, OUTSIDER_ID), ("priya", "U0PRIYA")):
-        await bot.governor.slack.app.workspaces.main.home.publish(user)
+        await bot.governor.parts.slack.app.workspaces.main.home.publish(user)
         home = bot.slack.person(name).home
         assert home is not None
         shown[name] = revealed(home.content)

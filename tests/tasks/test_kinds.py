@@ -32,7 +32,7 @@ async def test_each_kind_of_task_is_documented(tmp_path: Path, monkeypatch: pyte
     }.items():
         monkeypatch.setenv(name, value)
     async with Governor(Settings()) as governor:
-        handlers = governor.tasks.handlers
+        handlers = governor.parts.tasks.handlers
     told = documented()
     assert set(told) == set(handlers)
     for kind, handler in handlers.items():

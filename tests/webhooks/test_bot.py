@@ -45,7 +45,7 @@ class Portal:
     async def freeze(self) -> None:
         governor = self.bot.governor
         service = governor.watcher.current.catalog.services["checkout"]
-        await governor.budgets.hold_registry.place(
+        await governor.parts.budgets.hold_registry.place(
             service, by="U1", reason="peak sale", until=None, request="hold", now=governor.clock.now()
         )
 

@@ -88,8 +88,8 @@ async def test_a_window_that_somebody_removed_comes_back(bot: RunningBot, cluste
     await freeze(bot)
     await own(cluster, 1)
     cluster.put(PROJECT, cluster.objects[PROJECT] | {"spec": {"syncWindows": copy.deepcopy(THEIRS)}})
-    bot.governor.gates.argocd.note_change()
+    bot.governor.parts.gates.argocd.note_change()
     await own(cluster, 1)
     written = len(cluster.writes)
-    await bot.governor.gates.argocd.keep_in_step()
+    await bot.governor.parts.gates.argocd.keep_in_step()
     assert len(cluster.writes) == written

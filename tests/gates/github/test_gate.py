@@ -62,7 +62,7 @@ class AtGitHub:
         """Freeze the service; return what lifts the freeze."""
         governor = self.bot.governor
         service = governor.watcher.current.catalog.services["checkout"]
-        registry = governor.budgets.hold_registry
+        registry = governor.parts.budgets.hold_registry
         await registry.place(
             service, by="U1", reason="peak sale", until=None, request="freeze", now=governor.clock.now()
         )
@@ -82,7 +82,7 @@ class AtGitHub:
             assert response.status == 202
 
         async def is_frozen() -> bool:
-            return (await governor.budgets.status_reader.service("checkout")).is_frozen
+            return (await governor.parts.budgets.status_reader.service("checkout")).is_frozen
 
         await eventually(is_frozen, bool)
 
@@ -93,7 +93,7 @@ class AtGitHub:
             number = await connection.scalar(
                 select(exemption_requests.c.id).order_by(exemption_requests.c.id.desc())
             )
-        await governor.budgets.exemption_requests.approve(
+        await governor.parts.budgets.exemption_requests.approve(
             service, int(number or 0), by=by, comment="", now=governor.clock.now()
         )
 
@@ -103,7 +103,7 @@ class AtGitHub:
             return [(row.change, row.by, row.reason, row.commit) for row in rows]
 
     async def waiting(self) -> int:
-        return len(await self.bot.governor.gates.answering.waits.waiting(GITHUB))
+        return len(await self.bot.governor.parts.gates.answering.waits.waiting(GITHUB))
 
 
 @asynccontextmanager
@@ -122,7 +122,7 @@ async def at_github(folder: Path, text: str | None = None) -> AsyncIterator[AtGi
         ):
             governor = running_bot.governor
             github.now = governor.clock.now
-            states = governor.budgets.status_reader.gate_states
+            states = governor.parts.budgets.status_reader.gate_states
             service = governor.watcher.current.catalog.services["checkout"]
 
             async def is_known() -> bool:
@@ -225,7 +225,7 @@ async def test_a_change_that_does_harm_is_rejected(place: AtGitHub) -> None:
     async def find(_service: object, begun: BegunChange) -> GuardFailure | None:
         return GuardFailure(f"{begun.change[:7]} does harm")
 
-    place.bot.governor.budgets.status_reader.find_guard_failure = find
+    place.bot.governor.parts.budgets.status_reader.find_guard_failure = find
     await place.deliver("deployment_protection_rule", deliveries.protection_rule(1002))
     await until(lambda: place.github.states(1002))
     (review,) = place.github.reviews[1002]
@@ -245,7 +245,7 @@ async def test_a_merge_group_needs_a_yes_for_each_of_its_pull_requests(place: At
     assert (check["status"], check["conclusion"], check["actions"]) == ("in_progress", None, [])
     assert "PR-103: person hold: peak sale" in check["output"]["summary"]
     service = governor.watcher.current.catalog.services["checkout"]
-    registry = governor.budgets.hold_registry
+    registry = governor.parts.budgets.hold_registry
     for change in ("PR-103", "PR-104"):
         assert check["status"] == "in_progress"
         await registry.exempt(
@@ -261,7 +261,7 @@ async def test_a_group_that_cannot_be_read_is_let_through_by_no_exemption(place:
     await place.freeze()
     place.github.permissions.pop("contents")
     governor = place.bot.governor
-    await governor.budgets.hold_registry.exempt(
+    await governor.parts.budgets.hold_registry.exempt(
         governor.watcher.current.catalog.services["checkout"], change="PR-104", by="U2", reason="a fix",
         until=None, request="exempt", now=governor.clock.now(),
     )  # fmt: skip

@@ -42,7 +42,7 @@ class ClusterStage:
 
     async def refuses(self, at: datetime) -> bool:
         """Return whether the API server refuses another image at a time, by what is written there now."""
-        await self.stage.bot.governor.gates.kubernetes.keep_in_step()
+        await self.stage.bot.governor.parts.gates.kubernetes.keep_in_step()
         holds: list[dict[str, Any]] = self.cluster.objects[path_of("shop", "enforced")]["spec"]["holds"]
         assert all(each["service"] for each in holds)
         return self.admission.refusal(changed(OLD, at=at), OLD, holds) is not None

@@ -106,7 +106,7 @@ class Team:
     async def types(self, who: str, words: str, channel: str = "#general") -> Message:
         seen = len(self.bot.slack.seen_by(who, channel))
         await self.bot.slack.person(who).says(words, channel)
-        await self.bot.governor.slack.app.drain(10)
+        await self.bot.governor.parts.slack.app.drain(10)
         messages = self.bot.slack.seen_by(who, channel)
         assert len(messages) > seen, "nobody answered"
         return messages[-1]
@@ -229,7 +229,7 @@ async def test_a_frozen_service_promotes_nothing_and_can_still_go_back(team: Tea
 async def test_an_exemption_of_the_canary_or_its_image_lets_it_go_on(team: Team, change: str) -> None:
     await freeze(team.bot)
     governor = team.bot.governor
-    await governor.budgets.hold_registry.exempt(
+    await governor.parts.budgets.hold_registry.exempt(
         governor.watcher.current.catalog.services["checkout"],
         change=change, by="U2", reason="a fix", until=None, request=change, now=governor.clock.now(),
     )  # fmt: skip
@@ -244,7 +244,7 @@ async def test_a_canary_that_does_harm_is_not_promoted(team: Team) -> None:
         seen.append(begun)
         return GuardFailure("availability burns at 30× over 5 minutes")
 
-    team.bot.governor.budgets.status_reader.find_guard_failure = find
+    team.bot.governor.parts.budgets.status_reader.find_guard_failure = find
     message = await team.types("sam", "/canary checkout promote checkout")
     assert message.text.startswith("*checkout* may not go on: availability burns at 30× over 5 minutes.")
     assert "/canary checkout abort checkout" in message.text
@@ -264,13 +264,13 @@ async def test_the_buttons_do_what_is_typed(team: Team) -> None:
     team.cluster.put(CANARY, flagger_canary("Succeeded"))
     message = await team.types("sam", "/canary checkout")
     await team.bot.slack.person("sam").acts(message, "#general", "canary.shown.promote")
-    await team.bot.governor.slack.app.drain(10)
+    await team.bot.governor.parts.slack.app.drain(10)
     assert team.patches == [(f"{ROLLOUT}/status", {"status": {"pauseConditions": None}})]
 
 
 async def test_another_version_than_was_looked_at_is_not_promoted(team: Team) -> None:
-    (cluster,) = team.bot.governor.gates.clusters.settings
-    canaries = ClusterCanaries(team.bot.governor.gates.clusters)
+    (cluster,) = team.bot.governor.parts.gates.clusters.settings
+    canaries = ClusterCanaries(team.bot.governor.parts.gates.clusters)
     looked_at = await canaries.read(cluster, cluster.canaries[0])
     other = copy.deepcopy(rollout())
     other["spec"]["template"]["spec"]["containers"][0]["image"] = "registry/checkout:other"

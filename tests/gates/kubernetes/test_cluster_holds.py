@@ -27,7 +27,7 @@ FROZEN = "person hold: peak sale"
 async def freeze(bot: RunningBot, until: datetime | None = None, request: str = "hold") -> None:
     governor = bot.governor
     service = governor.watcher.current.catalog.services["checkout"]
-    await governor.budgets.hold_registry.place(
+    await governor.parts.budgets.hold_registry.place(
         service, by="U1", reason="peak sale", until=until, request=request, now=governor.clock.now()
     )
 
@@ -35,12 +35,12 @@ async def freeze(bot: RunningBot, until: datetime | None = None, request: str = 
 async def lift(bot: RunningBot) -> None:
     governor = bot.governor
     service = governor.watcher.current.catalog.services["checkout"]
-    await governor.budgets.hold_registry.lift(service, by="U1", reason="", now=governor.clock.now())
+    await governor.parts.budgets.hold_registry.lift(service, by="U1", reason="", now=governor.clock.now())
 
 
 async def in_step(bot: RunningBot) -> None:
     """Let the bot look at the cluster now, as it does every ten seconds."""
-    await bot.governor.gates.kubernetes.keep_in_step()
+    await bot.governor.parts.gates.kubernetes.keep_in_step()
 
 
 async def judged(bot: RunningBot) -> int:
@@ -109,7 +109,7 @@ async def test_an_exemption_of_an_image_lets_its_digest_through(bot: RunningBot,
     governor = bot.governor
     service = governor.watcher.current.catalog.services["checkout"]
     for change in (f"registry.example.com/checkout@{DIGEST}", "PR-12"):
-        await governor.budgets.hold_registry.exempt(
+        await governor.parts.budgets.hold_registry.exempt(
             service,
             change=change,
             by="U2",
@@ -131,10 +131,10 @@ async def test_whoever_writes_between_is_noticed_and_overwritten(bot: RunningBot
     assert hold["reason"] == FROZEN
     # Somebody removes it by hand: it comes back.
     cluster.put(SHOP, cluster.objects[SHOP] | {"spec": {"holds": []}})
-    bot.governor.gates.kubernetes.note_change()
+    bot.governor.parts.gates.kubernetes.note_change()
     await holds(cluster, lambda found: found == [hold])
     del cluster.objects[SHOP]
-    bot.governor.gates.kubernetes.note_change()
+    bot.governor.parts.gates.kubernetes.note_change()
     await holds(cluster, lambda found: found == [hold])
 
 
@@ -168,7 +168,7 @@ async def test_a_missing_right_or_kind_stops_nothing_else(cluster: ApiServer, tm
     async with start_bot(tmp_path, text=with_gates(GATES), kubeconfig=str(kubeconfig)) as bot:
 
         async def problems() -> list[str]:
-            failing = bot.governor.gates.kubernetes._failures.failing
+            failing = bot.governor.parts.gates.kubernetes._failures.failing
             return [failure.error for failure in failing.values()]
 
         found = await eventually(problems, lambda errors: len(errors) == 2)
@@ -201,7 +201,7 @@ async def test_a_cluster_that_cannot_be_reached_stops_nothing(tmp_path: Path, co
         await freeze(bot)
 
         async def problem() -> str:
-            failing = bot.governor.gates.kubernetes._failures.failing
+            failing = bot.governor.parts.gates.kubernetes._failures.failing
             return next((failure.error for failure in failing.values()), "")
 
         assert "the cluster production cannot be" in await eventually(problem, bool)

@@ -147,7 +147,7 @@ async def test_what_agents_spent_and_what_people_spent_are_figures_of_their_own(
 
 
 async def test_the_gauges_have_the_last_thirty_days(running_bot: RunningBot) -> None:
-    await running_bot.governor.velocity.measure()
+    await running_bot.governor.parts.velocity.measure()
     sample = running_bot.governor.metrics.registry.get_sample_value
     assert sample("governor_deployments", {"service": "checkout"}) == 3
     assert sample("governor_change_fail_ratio", {"service": "checkout"}) == pytest.approx(1 / 3)

@@ -109,8 +109,8 @@ def unsteady(selector: str, step_s: int, by: str = "") -> dict[str, str]:
     Cheaper than a query for each part. In any other step each series that was scraped within
     `quiet_lookback_s` of the step's end was also scraped shortly before the step, and none fell since. Nor
     did any leave the lookback of `levels` within the step: those scraped shortly before it are all that
-    were in the lookback then. The sum is of how many these are, and of resets as fractions, since it must
-    be 0 only if none differs; a part of it without a series is missing.
+    were in the lookback then. These are the fewest, so that what the others exceed them by, resets as
+    fractions, is 0 together only where it is 0 for each. Added up as series, since one may be missing.
     """
     around = f"{selector}[{quiet_lookback_s(step_s)}s]"
     seen = f"sum{by} (resets({around}) / {_MOST_RESETS} + 1)"

@@ -92,7 +92,7 @@ class PastReader:
         ids = {slo: id_of[key] for slo, key in keys.items() if key in id_of}
         states = await read_states(connection, ids.values())
         hours = select(buckets.c.slo_id, func.min(buckets.c.start)).where(
-            is_one_of(buckets.c.slo_id, set(ids.values())), buckets.c.width == HOUR
+            is_one_of(buckets.c.slo_id, ids.values()), buckets.c.width == HOUR
         )
         oldest = {row[0]: row[1] for row in await connection.execute(hours.group_by(buckets.c.slo_id))}
         return {

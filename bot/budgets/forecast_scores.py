@@ -36,7 +36,7 @@ _NIGHT = timedelta(hours=2)
 _SCORED_OVER = timedelta(days=90)
 _MOST_SCORED = 20_000
 _NAMED_AT_ONCE = 1_000
-"""How many SLOs a statement names: of each number of parameters there is a most."""
+"""How many SLOs a statement names: a database takes only so many parameters."""
 
 
 class ForecastScores:

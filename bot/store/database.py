@@ -31,6 +31,7 @@ _BUSY_TIMEOUT_S = 10
 _CLOSE_S = 2.0
 _POOL_TIMEOUT_S = 10.0
 _CACHE_KB = 500
+"""How much of SQLite's file each connection keeps; the system keeps it in memory, too."""
 _TURN_TIMEOUT_S = 15.0
 
 # Any number that no other program uses as an advisory lock in the same database.
@@ -187,7 +188,7 @@ def _prepare_sqlite(connection: AsyncAdapt_aiosqlite_connection, _record: Any) -
         "synchronous=FULL",
         "foreign_keys=ON",
         f"busy_timeout={_BUSY_TIMEOUT_S * 1_000}",
-        # In kilobytes, of each connection; the system keeps the file's pages in memory, too.
+        # Without the sign it would be a number of pages.
         f"cache_size=-{_CACHE_KB}",
     ):
         cursor.execute(f"PRAGMA {pragma}")

@@ -82,7 +82,7 @@ def test_exit_codes_are_documented(code: str) -> None:
 
 def test_the_command_line_starts_without_what_only_the_bot_needs() -> None:
     """Completion starts it at each press of the tab key: these libraries take longer than all the rest."""
-    heavy = ("sqlalchemy", "slack_bolt", "slack_sdk", "aiohttp", "structlog", "promql_parser")
-    program = f"import sys, bot.cli.main; print(*sorted(sys.modules.keys() & {set(heavy)}))"
+    heavy = {"sqlalchemy", "slack_bolt", "slack_sdk", "aiohttp", "structlog", "promql_parser"}
+    program = f"import sys, bot.cli.main; print(*sorted(sys.modules.keys() & {heavy}))"
     started = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     assert started.stdout.split() == []

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,10 +19,10 @@ _FAULT = [column.name for column in _COLUMNS].index("fault")
 
 
 async def read_states(
-    connection: AsyncConnection, ids: Iterable[int], *, lock: bool = False
+    connection: AsyncConnection, ids: Collection[int], *, lock: bool = False
 ) -> dict[int, LedgerState]:
     """Return the states of ledgers by their id; ledgers that are alike share one object."""
-    query = select(ledgers.c.id, *_COLUMNS).where(is_one_of(ledgers.c.id, list(ids)))
+    query = select(ledgers.c.id, *_COLUMNS).where(is_one_of(ledgers.c.id, ids))
     if lock:
         # In a fixed order, so that two writers cannot deadlock.
         query = query.order_by(ledgers.c.id).with_for_update()

@@ -15,7 +15,8 @@ import asyncio
 import hashlib
 import time
 import uuid
-from collections.abc import Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from math import inf
 
@@ -31,7 +32,6 @@ from bot.store.value_lists import is_one_of
 
 log = structlog.get_logger(__name__)
 
-_PATIENCE_S = 2.5
 # What the database says of the time is worth less, the longer it took to say it.
 _CLOCK_PATIENCE_S = 0.5
 _AWAY = (SQLAlchemyError, OSError, TimeoutError)
@@ -43,12 +43,13 @@ class LeaseTiming:
 
     `holds_s` is how long a replica may count on its leases after a beat began; `dead_after_s` how long a
     beat must have been seen unchanged before its replica is retired. The difference is what clocks that
-    run at different speeds may differ by.
+    run at different speeds may differ by. `patience_s` is how long the database may take for each step.
     """
 
     beat_s: float = 1.0
     holds_s: float = 5.0
     dead_after_s: float = 7.0
+    patience_s: float = 2.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +132,7 @@ class Leases:
             self._held |= wanted
         elif wanted and self._valid_until > self._now_s():
             try:
-                async with self._turn, asyncio.timeout(_PATIENCE_S):
+                async with self._turn:
                     await self._insert(wanted - self._held)
             except IntegrityError:
                 log.info("lease_refused", reason="this replica was retired")
@@ -158,15 +159,19 @@ class Leases:
             return
         mine = is_one_of(leases.c.name, given) & (leases.c.owner == self._id)
         try:
-            async with (
-                self._turn,
-                asyncio.timeout(_PATIENCE_S),
-                self._database.transaction(in_turn=False) as connection,
-            ):
+            async with self._turn, self._transaction() as connection:
                 await connection.execute(delete(leases).where(mine))
         except _AWAY as error:
             # The next beat finds the rows and deletes them.
             log.warning("lease_not_released", error=type(error).__name__)
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[AsyncConnection]:
+        async with (
+            asyncio.timeout(self._timing.patience_s),
+            self._database.transaction(in_turn=False) as connection,
+        ):
+            yield connection
 
     async def _insert(self, names: Collection[str]) -> None:
         if not names:
@@ -174,14 +179,14 @@ class Leases:
         # In one order, so that two replicas never wait for each other crosswise.
         rows = [{"name": name, "owner": self._id} for name in sorted(names)]
         take = self._database.insert(leases).on_conflict_do_nothing(index_elements=["name"])
-        async with self._database.transaction(in_turn=False) as connection:
+        async with self._transaction() as connection:
             taken = set(await connection.scalars(take.returning(leases.c.name), rows))
         self._held |= taken
 
     async def _beat(self) -> None:
         began = self._now_s()
-        async with self._turn, asyncio.timeout(_PATIENCE_S):
-            async with self._database.transaction(in_turn=False) as connection:
+        async with self._turn:
+            async with self._transaction() as connection:
                 await self._look_at_clock(connection)
                 if not await self._count(connection):
                     await self._begin_anew(connection)
@@ -236,7 +241,7 @@ class Leases:
 
     async def _retire(self, replica: str, beat: int) -> None:
         stopped = (replicas.c.id == replica) & (replicas.c.beat == beat)
-        async with asyncio.timeout(_PATIENCE_S), self._database.transaction(in_turn=False) as connection:
+        async with self._transaction() as connection:
             retired = (await connection.execute(delete(replicas).where(stopped))).rowcount
         self._seen.pop(replica, None)
         self._preferences.clear()
@@ -248,7 +253,7 @@ class Leases:
         self._valid_until = 0.0
         self._held.clear()
         try:
-            async with asyncio.timeout(_PATIENCE_S), self._database.transaction(in_turn=False) as connection:
+            async with self._transaction() as connection:
                 await connection.execute(delete(replicas).where(replicas.c.id == self._id))
         except _AWAY as error:
             log.warning("replica_not_signed_off", error=type(error).__name__)

@@ -85,7 +85,8 @@ async def recorded(folder: Path, rules: list[dict[str, Any]]) -> AsyncIterator[P
         file = folder / "rules.yaml"
         file.write_text(yaml.safe_dump({"groups": [{"name": "sloth", "rules": rules}]}))
         command = [
-            *(find_program("promtool"), "tsdb", "create-blocks-from", "rules", f"--url={prometheus.url}"),
+            *(find_program("promtool"), "tsdb", "create-blocks-from", "--max-block-duration=162h"),
+            *("rules", f"--url={prometheus.url}"),
             *(f"--start={WINDOW.start.timestamp():.0f}", f"--end={WINDOW.end.timestamp():.0f}"),
             *("--eval-interval=60s", f"--output-dir={folder / 'prometheus' / 'data'}", str(file)),
         ]

@@ -9,13 +9,14 @@ ResponseError
 """
 
 import asyncio
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
+import msgspec
 import structlog
-from slack_sdk.webhook.async_client import AsyncWebhookClient
 from tenacity import (
     AsyncRetrying,
     RetryCallState,
@@ -181,21 +182,30 @@ class Responder:
         await retrying(self._attempt, url, body)
 
     async def _attempt(self, url: str, body: Mapping[str, Any]) -> None:
-        hook = AsyncWebhookClient(url, session=self._client.session, retry_handlers=[])
+        if self._client.session is None:
+            raise TypeError("replies are posted through the client's session, and it has none")
         try:
-            async with asyncio.timeout(_TIMEOUT_S):
-                response = await hook.send_dict(dict(body))
+            async with (
+                asyncio.timeout(_TIMEOUT_S),
+                self._client.session.post(
+                    url,
+                    data=_encoded(body),
+                    headers={**self._client.headers, "Content-Type": "application/json; charset=utf-8"},
+                    ssl=self._client.ssl or True,
+                    proxy=self._client.proxy,
+                ) as response,
+            ):
+                status, answer = response.status, await response.text(errors="replace")
         except (aiohttp.ClientError, TimeoutError) as fault:
             raise _TransientResponseError(
                 f"the response_url did not answer: {type(fault).__name__}"
             ) from fault
-        status = response.status_code
         if status == 429 or status >= 500:
             raise _TransientResponseError(f"the response_url answered {status}")
         if status in _GONE:
             raise ResponseUrlUsedUpError(f"the response_url answered {status}")
         if status >= 400:
-            raise ResponseRefusedError(f"Slack refused an answer: {response.body[:300]}")
+            raise ResponseRefusedError(f"Slack refused an answer: {answer[:300]}")
 
     async def _send_without_url(self, target: ReplyTarget, reply: Reply) -> None:
         shown = reply.unshareable() if target.is_home else reply
@@ -266,6 +276,25 @@ class Responder:
                             text=text,
                             blocks=shown,
                         )
+
+
+def _plain(value: object) -> str:
+    """Return a text of a class of its own as plain text."""
+    if isinstance(value, str):
+        return str(value)
+    raise TypeError(f"a message holds a {type(value).__name__}")
+
+
+# Lists of all services are sent often, and this takes a tenth of the time that `json` does.
+_ENCODER = msgspec.json.Encoder(enc_hook=_plain)
+
+
+def _encoded(body: Mapping[str, Any]) -> bytes:
+    try:
+        return _ENCODER.encode(body)
+    except UnicodeEncodeError:
+        # Half a character (a lone surrogate) can only be said by an escape.
+        return json.dumps(body).encode()
 
 
 def _is_worth_waiting(error: BaseException) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import exists, select, update
+from sqlalchemy import ColumnElement, exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.store.outbox import DeliveryState, OutboxMessage, QueuedMessage, enqueue_edit
@@ -39,15 +39,28 @@ async def record_in_thread(
 
 
 async def is_superseded(connection: AsyncConnection, queued: QueuedMessage) -> bool:
-    """Return whether a later edit of the same head waits."""
-    later = (outbox.c.thread_id == queued.thread_id) & outbox.c.is_edit & (outbox.c.id > queued.id)
-    waiting = later & (outbox.c.state == DeliveryState.WAITING)
-    return bool((await connection.execute(select(exists().where(waiting)))).scalar_one())
+    """Return whether a later edit of the same head waits, or was carried out by another replica."""
+    later = _later_edits(queued) & (outbox.c.state != DeliveryState.FAILED)
+    return bool((await connection.execute(select(exists().where(later)))).scalar_one())
 
 
-async def record_edited(connection: AsyncConnection, head: MessageLocation, message: OutboxMessage) -> None:
-    """Record what a head says now, where the message that became it is kept."""
+async def record_edited(
+    connection: AsyncConnection, head: MessageLocation, queued: QueuedMessage, message: OutboxMessage
+) -> None:
+    """Record what a head says now, where the message that became it is kept.
+
+    A later edit that another replica carried out meanwhile is due again: what it said may be overwritten.
+    """
     same = (outbox.c.channel_id == head.channel_id) & (outbox.c.ts == head.ts)
     await connection.execute(
         update(outbox).where(same).values(text=message.text, blocks=list(message.blocks))
     )
+    newest = select(func.max(outbox.c.id)).where(_later_edits(queued)).scalar_subquery()
+    overtaken = (outbox.c.id == newest) & (outbox.c.state == DeliveryState.SENT)
+    await connection.execute(
+        update(outbox).where(overtaken).values(state=DeliveryState.WAITING, sent_at=None)
+    )
+
+
+def _later_edits(queued: QueuedMessage) -> ColumnElement[bool]:
+    return (outbox.c.thread_id == queued.thread_id) & outbox.c.is_edit & (outbox.c.id > queued.id)

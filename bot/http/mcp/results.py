@@ -1,5 +1,6 @@
 """The results of the tools: parts of the API's answers, each also in a few words."""
 
+from abc import abstractmethod
 from typing import Literal
 
 from pydantic import ConfigDict
@@ -14,9 +15,9 @@ class ToolResult(DescribedModel):
     # What a client does not know it ignores; what the API adds later is left out here.
     model_config = ConfigDict(extra="ignore")
 
+    @abstractmethod
     def in_words(self) -> str:
         """Return the result in a few lines."""
-        raise NotImplementedError
 
 
 class HoldResult(DescribedModel):

@@ -79,7 +79,7 @@ class ThreadHead:
         async def record(connection: AsyncConnection) -> None:
             await outbox.mark_sent(connection, queued, None, now)
             if head is not None:
-                await thread_heads.record_edited(connection, head, message)
+                await thread_heads.record_edited(connection, head, queued, message)
 
         await self._write(record)
 

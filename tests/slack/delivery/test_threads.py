@@ -1,10 +1,13 @@
 """Threads: replies to a head that is kept up to date, whatever becomes of the head and of the bot."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from bot.clock import SystemClock
 from bot.sandbox.fake_slack.fault_injection import InjectedFault
@@ -12,6 +15,7 @@ from bot.sandbox.fake_slack.model import Message
 from bot.sandbox.fake_slack.workspace import BOT_USER_ID
 from bot.slack.blockkit.blocks import section
 from bot.slack.delivery.dispatcher import OutboxDispatcher
+from bot.slack.webapi.client import SlackClient
 from bot.store.outbox import Backlog, OutboxMessage, claim, enqueue, first_unsent, read_backlog
 from tests.support.delivery import BRISK, SPEED, Delivery, open_delivery, working
 from tests.support.running import eventually
@@ -195,8 +199,17 @@ async def test_a_fault_between_two_replicas_neither_doubles_nor_loses(
     await put(delivery, told("warning"), told("freeze", is_broadcast=True))
     async with delivery.dispatcher(), working(delivery.database, delivery.client, timing=BRISK):
         await delivery.until_done()
-    now = "now: freeze\nBegan with: alert"
-    assert seen(delivery) == [(now, None, True), ("warning", now, False), ("freeze", now, True)]
+    # Both believe to have the channel, so their edits reach Slack in any order: the next one sets it right.
+    replies = [(text, is_in_channel) for text, _, is_in_channel in seen(delivery)[1:]]
+    assert replies == [("warning", False), ("freeze", True)]
+    await sent(delivery, told("open"))
+    now = "now: open\nBegan with: alert"
+    assert seen(delivery) == [
+        (now, None, True),
+        ("warning", now, False),
+        ("freeze", now, True),
+        ("open", now, False),
+    ]
 
 
 async def test_a_reply_that_arrived_before_a_crash_is_found_in_its_thread(delivery: Delivery) -> None:
@@ -234,6 +247,43 @@ async def test_only_the_newest_of_waiting_edits_is_made(delivery: Delivery) -> N
     edits = [call.args["text"] for call in delivery.slack.calls if call.method == "chat.update"]
     assert edits[-1] == head(delivery).text
     assert len(edits) < 3
+
+
+class LateEdits(SlackClient):
+    """A client whose edits reach Slack only when `may_go` is set, as from a replica that was halted."""
+
+    is_editing: asyncio.Event
+    may_go: asyncio.Event
+
+    async def chat_update(self, **arguments: Any) -> AsyncSlackResponse:
+        self.is_editing.set()
+        await self.may_go.wait()
+        return await super().chat_update(**arguments)
+
+
+async def test_an_edit_that_arrives_after_a_later_one_of_another_replica_does_not_stay(
+    delivery: Delivery,
+) -> None:
+    await sent(delivery, told("alert"))
+    of_slack = delivery.client
+    late = LateEdits(token=of_slack.token, base_url=of_slack.base_url, session=of_slack.session)
+    late.is_editing, late.may_go = asyncio.Event(), asyncio.Event()
+
+    def texts() -> list[str]:
+        calls = [call for call in delivery.slack.calls if call.method == "chat.update" and not call.error]
+        return [call.args["text"].split("\n")[0] for call in calls]
+
+    await put(delivery, told("warning"))
+    async with working(delivery.database, late):
+        await late.is_editing.wait()
+        await put(delivery, told("freeze"))
+        async with delivery.dispatcher():
+            await delivery.until_done()
+            assert texts() == ["now: freeze"]
+            late.may_go.set()
+            await delivery.slack.until(lambda: "now: warning" in texts() and texts()[-1] == "now: freeze")
+            await delivery.until_done()
+    assert head(delivery).text == "now: freeze\nBegan with: alert"
 
 
 async def test_an_edit_without_a_thread_is_not_stored(delivery: Delivery) -> None:

@@ -18,6 +18,7 @@ from bot.slack.blockkit.blocks import (
 )
 from bot.slack.blockkit.modals import ModalForm
 from bot.slack.blockkit.mrkdwn import NOTHING, Markup, cut, join, markup, mention, size
+from bot.slack.blockkit.plain_json import as_plain
 from bot.store.addresses import local
 from bot.store.outbox import Block
 
@@ -96,7 +97,7 @@ class Reply:
     @cached_property
     def blocks(self) -> list[Block]:
         """The message's blocks, buttons last, within Slack's limits."""
-        return fit(self.body, actions(*self.buttons, *self._share_button()))
+        return as_plain(fit(self.body, actions(*self.buttons, *self._share_button())))
 
     @property
     def fallback(self) -> str:

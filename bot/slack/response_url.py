@@ -12,6 +12,7 @@ import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -26,7 +27,9 @@ from tenacity import (
     wait_random_exponential,
 )
 
+from bot.retries import retried
 from bot.slack.blockkit.modals import ModalForm
+from bot.slack.blockkit.plain_json import plain_text
 from bot.slack.command_prefix import CommandPrefix
 from bot.slack.interactions import Reply
 from bot.slack.webapi.client import SlackClient
@@ -173,13 +176,7 @@ class Responder:
                 return
 
     async def _retried(self, url: str, body: Mapping[str, Any]) -> None:
-        retrying = AsyncRetrying(
-            retry=retry_if_exception_type(_TransientResponseError),
-            stop=stop_after_attempt(_ATTEMPTS),
-            wait=wait_random_exponential(multiplier=0.5, max=3),
-            reraise=True,
-        )
-        await retrying(self._attempt, url, body)
+        await retried(partial(self._attempt, url, body), _retrying_response)
 
     async def _attempt(self, url: str, body: Mapping[str, Any]) -> None:
         if self._client.session is None:
@@ -251,42 +248,32 @@ class Responder:
             await self._post_once(place, reply.fallback, ())
 
     async def _post_once(self, place: _Place, text: str, blocks: Sequence[Block]) -> None:
-        async for attempt in AsyncRetrying(
-            retry=retry_if_exception(_is_worth_waiting),
-            stop=stop_after_attempt(_ATTEMPTS),
-            wait=_retry_wait_s,
-            reraise=True,
-        ):
-            with attempt:
-                async with translate_slack_errors(), asyncio.timeout(_TIMEOUT_S):
-                    shown = list(blocks) or None
-                    if place.only_to is None:
-                        await self._client.chat_postMessage(
-                            channel=place.channel,
-                            thread_ts=place.thread,
-                            text=text,
-                            blocks=shown,
-                            unfurl_links=False,
-                        )
-                    else:
-                        await self._client.chat_postEphemeral(
-                            channel=place.channel,
-                            thread_ts=place.thread,
-                            user=place.only_to,
-                            text=text,
-                            blocks=shown,
-                        )
+        shown = list(blocks) or None
+
+        async def attempt() -> None:
+            async with translate_slack_errors(), asyncio.timeout(_TIMEOUT_S):
+                if place.only_to is None:
+                    await self._client.chat_postMessage(
+                        channel=place.channel,
+                        thread_ts=place.thread,
+                        text=text,
+                        blocks=shown,
+                        unfurl_links=False,
+                    )
+                else:
+                    await self._client.chat_postEphemeral(
+                        channel=place.channel,
+                        thread_ts=place.thread,
+                        user=place.only_to,
+                        text=text,
+                        blocks=shown,
+                    )
+
+        await retried(attempt, _retrying_post)
 
 
-def _plain(value: object) -> str:
-    """Return a text of a class of its own as plain text."""
-    if isinstance(value, str):
-        return str(value)
-    raise TypeError(f"a message holds a {type(value).__name__}")
-
-
-# Lists of all services are sent often, and this takes a tenth of the time that `json` does.
-_ENCODER = msgspec.json.Encoder(enc_hook=_plain)
+# Lists of all services are sent often, and `json` takes ten times as long.
+_ENCODER = msgspec.json.Encoder(enc_hook=plain_text)
 
 
 def _encoded(body: Mapping[str, Any]) -> bytes:
@@ -295,6 +282,24 @@ def _encoded(body: Mapping[str, Any]) -> bytes:
     except UnicodeEncodeError:
         # Half a character (a lone surrogate) can only be said by an escape.
         return json.dumps(body).encode()
+
+
+def _retrying_response() -> AsyncRetrying:
+    return AsyncRetrying(
+        retry=retry_if_exception_type(_TransientResponseError),
+        stop=stop_after_attempt(_ATTEMPTS),
+        wait=wait_random_exponential(multiplier=0.5, max=3),
+        reraise=True,
+    )
+
+
+def _retrying_post() -> AsyncRetrying:
+    return AsyncRetrying(
+        retry=retry_if_exception(_is_worth_waiting),
+        stop=stop_after_attempt(_ATTEMPTS),
+        wait=_retry_wait_s,
+        reraise=True,
+    )
 
 
 def _is_worth_waiting(error: BaseException) -> bool:

@@ -32,6 +32,7 @@ from bot.budgets.source import (
     buckets_of,
 )
 from bot.catalog.slo import Sli, Slo
+from bot.retries import retried
 
 log = structlog.get_logger()
 
@@ -151,16 +152,16 @@ class BatchReader:
     async def _read_with_retries(
         self, source_name: str, source: Source, slis: Sequence[Sli], read: Read
     ) -> list[Answer]:
-        async for attempt in tenacity.AsyncRetrying(
+        answers = await retried(partial(self._ask, source_name, source, slis, read), self._retrying)
+        return [_checked(answer, read) for answer in answers]
+
+    def _retrying(self) -> tenacity.AsyncRetrying:
+        return tenacity.AsyncRetrying(
             stop=tenacity.stop_after_attempt(_ATTEMPTS),
             wait=tenacity.wait_exponential(multiplier=self._retry_wait.total_seconds()),
             retry=tenacity.retry_if_exception_type(SourceUnavailableError),
             reraise=True,
-        ):
-            with attempt:
-                answers = await self._ask(source_name, source, slis, read)
-                return [_checked(answer, read) for answer in answers]
-        raise AssertionError("tenacity returns or raises")
+        )
 
     async def _ask(
         self, source_name: str, source: Source, slis: Sequence[Sli], read: Read

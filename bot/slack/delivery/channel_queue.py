@@ -38,6 +38,7 @@ from tenacity import (
 )
 
 from bot.clock import wait_until_set
+from bot.retries import retried
 from bot.slack.delivery.batching import MOST_LINES, Batch, combine, next_batch
 from bot.slack.delivery.context import DeliveryContext, LeaseLostError, NoTurnError, ShuttingDownError
 from bot.slack.delivery.ended_holds import EndedHoldEdits
@@ -112,13 +113,7 @@ class ChannelQueue:
 
     async def run(self) -> None:
         """Deliver until nothing waits, or raise `ShuttingDownError`. Errors are retried with backoff."""
-        retrying = AsyncRetrying(
-            retry=retry_if_exception_type(Exception) & retry_if_not_exception_type(ShuttingDownError),
-            wait=self._retry_wait_s,
-            sleep=self._wait_before_retry,
-            before_sleep=self._report_retry,
-        )
-        while await retrying(self._step_or_set_aside):
+        while await retried(self._step_or_set_aside, self._retrying):
             self.last_error = None
 
     def wake(self) -> None:
@@ -379,14 +374,20 @@ class ChannelQueue:
 
     async def _write(self, change: Callable[[AsyncConnection], Awaitable[T]], *, in_turn: bool = False) -> T:
         """Commit a change, retried as often as the database needs: what Slack did is not undone."""
-        async for attempt in AsyncRetrying(
-            retry=retry_if_exception_type(_TRANSIENT_ERRORS) & retry_if_not_exception_type(_PERMANENT_ERRORS),
-            wait=wait_random_exponential(0.05, 5),
-        ):
-            with attempt:
-                async with self._context.database.transaction(in_turn=in_turn) as connection:
-                    return await change(connection)
-        raise AssertionError("retried without end")
+
+        async def write() -> T:
+            async with self._context.database.transaction(in_turn=in_turn) as connection:
+                return await change(connection)
+
+        return await retried(write, _retrying_write)
+
+    def _retrying(self) -> AsyncRetrying:
+        return AsyncRetrying(
+            retry=retry_if_exception_type(Exception) & retry_if_not_exception_type(ShuttingDownError),
+            wait=self._retry_wait_s,
+            sleep=self._wait_before_retry,
+            before_sleep=self._report_retry,
+        )
 
     def _retry_wait_s(self, state: RetryCallState) -> float:
         """Return how many seconds to wait before the retry."""
@@ -410,6 +411,13 @@ class ChannelQueue:
         self._context.metrics.retries.labels(
             error.error if isinstance(error, SlackError) else self.last_error
         ).inc()
+
+
+def _retrying_write() -> AsyncRetrying:
+    return AsyncRetrying(
+        retry=retry_if_exception_type(_TRANSIENT_ERRORS) & retry_if_not_exception_type(_PERMANENT_ERRORS),
+        wait=wait_random_exponential(0.05, 5),
+    )
 
 
 async def _claim_all(connection: AsyncConnection, batch: Batch, now: datetime) -> None:

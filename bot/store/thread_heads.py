@@ -40,8 +40,7 @@ async def record_in_thread(
 
 async def is_superseded(connection: AsyncConnection, queued: QueuedMessage) -> bool:
     """Return whether a later edit of the same head waits, or was carried out by another replica."""
-    later = _later_edits(queued) & (outbox.c.state != DeliveryState.FAILED)
-    return bool((await connection.execute(select(exists().where(later)))).scalar_one())
+    return bool((await connection.execute(select(exists().where(_later_edits(queued))))).scalar_one())
 
 
 async def record_edited(
@@ -63,4 +62,11 @@ async def record_edited(
 
 
 def _later_edits(queued: QueuedMessage) -> ColumnElement[bool]:
-    return (outbox.c.thread_id == queued.thread_id) & outbox.c.is_edit & (outbox.c.id > queued.id)
+    return (
+        # A thread is in one channel, by which the table has an index.
+        (outbox.c.channel == queued.message.channel)
+        & outbox.c.state.in_((DeliveryState.WAITING, DeliveryState.SENT))
+        & (outbox.c.id > queued.id)
+        & (outbox.c.thread_id == queued.thread_id)
+        & outbox.c.is_edit
+    )

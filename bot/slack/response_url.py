@@ -163,7 +163,7 @@ class Responder:
         for without_kinds in left_out:
             stage = [] if without_kinds is None else without(blocks, without_kinds)
             try:
-                await self._retried(url, {**body, "blocks": stage})
+                await retried(partial(self._attempt, url, {**body, "blocks": stage}), _retrying_response)
             except ResponseRefusedError as refusal:
                 if not stage:
                     raise
@@ -174,9 +174,6 @@ class Responder:
                     support.withdraw_refusal(tried)
             else:
                 return
-
-    async def _retried(self, url: str, body: Mapping[str, Any]) -> None:
-        await retried(partial(self._attempt, url, body), _retrying_response)
 
     async def _attempt(self, url: str, body: Mapping[str, Any]) -> None:
         if self._client.session is None:

@@ -19,6 +19,7 @@ from bot.slack.delivery.context import DeliveryTiming, Notice
 from bot.slack.delivery.dispatcher import OutboxDispatcher
 from bot.slack.webapi.client import SlackClient
 from bot.store.database import Database
+from bot.store.leases import Leases
 from bot.store.outbox import Block, OutboxMessage, enqueue
 from bot.store.tables.core import outbox
 from tests.support.stores import create_tables
@@ -81,6 +82,7 @@ async def working(
     notice: Notice = lambda _message, _error: (),
     registry: CollectorRegistry | None = None,
     clock: Clock | None = None,
+    leases: Leases | None = None,
 ) -> AsyncIterator[OutboxDispatcher]:
     """Run a dispatcher during the block."""
     dispatcher = OutboxDispatcher(
@@ -90,6 +92,7 @@ async def working(
         notice=notice,
         registry=registry or CollectorRegistry(),
         timing=timing,
+        leases=leases,
     )
     running = asyncio.create_task(dispatcher.run())
     try:

@@ -16,9 +16,12 @@ from bot.sandbox.fake_slack.workspace import BOT_USER_ID
 from bot.slack.blockkit.blocks import section
 from bot.slack.delivery.dispatcher import OutboxDispatcher
 from bot.slack.webapi.client import SlackClient
+from bot.store.database import Database
+from bot.store.leases import Leases, LeaseTiming
 from bot.store.outbox import Backlog, OutboxMessage, claim, enqueue, first_unsent, read_backlog
 from tests.support.delivery import BRISK, SPEED, Delivery, open_delivery, working
 from tests.support.running import eventually
+from tests.support.servers import PostgreSQL
 
 THREAD = "burn checkout"
 
@@ -210,6 +213,30 @@ async def test_a_fault_between_two_replicas_neither_doubles_nor_loses(
         ("freeze", now, True),
         ("open", now, False),
     ]
+
+
+@pytest.mark.parametrize("method", ["chat.postMessage", "chat.update"])
+@pytest.mark.parametrize("fault", [InjectedFault.CUT, InjectedFault.RATE_LIMITED, InjectedFault.SERVER_ERROR])
+async def test_after_a_fault_the_head_says_the_newest_where_one_replica_has_the_channel(
+    tmp_path: Path, postgresql: PostgreSQL, method: str, fault: InjectedFault
+) -> None:
+    url = await postgresql.new_database()
+    async with open_delivery(tmp_path, url=url) as delivery, Database(url) as other_database:
+        await sent(delivery, told("alert"))
+        delivery.slack.faults.once(fault, method)
+        await put(delivery, told("warning"), told("freeze", is_broadcast=True))
+        # They last for the test, so that no beat is needed.
+        timing = LeaseTiming(holds_s=120.0, dead_after_s=180.0)
+        one, other = Leases(delivery.database, timing), Leases(other_database, timing)
+        await one.join()
+        await other.join()
+        async with (
+            working(delivery.database, delivery.client, leases=one),
+            working(other_database, delivery.client, leases=other),
+        ):
+            await delivery.until_done()
+        now = "now: freeze\nBegan with: alert"
+        assert seen(delivery) == [(now, None, True), ("warning", now, False), ("freeze", now, True)]
 
 
 async def test_a_reply_that_arrived_before_a_crash_is_found_in_its_thread(delivery: Delivery) -> None:

@@ -6,7 +6,6 @@ One process runs nearly all of them, through the same boundary as the program.
 import logging
 import os
 import shlex
-import signal
 import socket
 import sqlite3
 import subprocess
@@ -23,6 +22,7 @@ from bot.cli.main import cli
 from bot.settings import Settings
 from tests.cli.test_command_tree import GROUPS_ALONE, NAMES
 from tests.policy.conftest import SERVICE, WORKSPACE
+from tests.support.ctrl_c import interrupt
 from tests.support.paths import ROOT
 
 NOBODY = "http://127.0.0.1:9"
@@ -340,7 +340,7 @@ def test_ctrl_c_ends_a_command_that_waits() -> None:
         asking, _ = silent.accept()
         with asking:
             asking.recv(1_000)
-            process.send_signal(signal.SIGINT)
+            interrupt(process)
             _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (130, "")
 

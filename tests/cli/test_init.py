@@ -5,7 +5,6 @@ import json
 import os
 import pty
 import select
-import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
@@ -19,6 +18,7 @@ from aiohttp import ClientSession, encode_basic_auth, web
 from bot.policy.loader import load
 from tests.policy.first_policies.test_finder import answering
 from tests.policy.first_policies.usual_metrics import GAUGES, HTTP, openmetrics
+from tests.support.ctrl_c import interrupt
 from tests.support.servers import free_port, running_prometheus
 
 NOBODY = "http://127.0.0.1:9"
@@ -218,7 +218,7 @@ class Terminal:
     def interrupt(self, question: str) -> None:
         """Wait for a question, and stop the program as Ctrl-C does."""
         self._read_until(question)
-        self._process.send_signal(signal.SIGINT)
+        interrupt(self._process)
 
     def ended(self) -> int:
         """Read to the end and return the exit code."""
@@ -230,7 +230,7 @@ class Terminal:
         start = len(self.seen)
         while text is None or text not in self.seen[start:]:
             ready, _, _ = select.select([self._master], [], [], _ANSWERS_WITHIN_S)
-            assert ready, f"{text} was not asked:\n{self.seen}"
+            assert ready, f"{text or 'the end'} did not come:\n{self.seen}"
             try:
                 part = os.read(self._master, 65_536)
             except OSError:

@@ -7,7 +7,7 @@ COPY pyproject.toml constraints.txt README.md CHANGELOG.md LICENSE ./
 COPY bot ./bot
 COPY policies ./policies
 RUN python -m venv /opt/governor \
-    && /opt/governor/bin/pip install --no-cache-dir --constraint constraints.txt '.[aws,kubernetes,mcp]'
+    && /opt/governor/bin/pip install --no-cache-dir --constraint constraints.txt '.[aws,google,kubernetes,mcp,tracing]'
 
 FROM python:3.11-slim
 RUN useradd --system --uid 10001 --home-dir /data --create-home governor

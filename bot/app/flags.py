@@ -55,7 +55,7 @@ class Flags:
     `latest` returns a service's budgets as of its last evaluation, `count_change` the events of an SLO before
     and since a change, `count_by_variant` those since a change with the flag on and off. The replica that has
     the `lease` does what needs no evaluation; the flags of a service are checked by the replica that
-    evaluates it.
+    evaluates it. `count_failure` is called after each round of which something failed.
     """
 
     def __init__(
@@ -72,7 +72,10 @@ class Flags:
         clock: Clock,
         lease: Lease,
         on_lowered: OnLowered | None = None,
+        count_failure: Callable[[], None] = lambda: None,
     ) -> None:
+        self._count_failure = count_failure
+        self._has_failed = False
         self._current = status_reader.current
         self._clock = clock
         self._lease = lease
@@ -136,11 +139,15 @@ class Flags:
     async def run(self) -> None:
         """Run a tick each second and after evaluations, until cancelled."""
         while True:
+            self._has_failed = False
             try:
                 await self.tick()
             except Exception:
                 # A loop's tick is a boundary: the next one tries again.
                 log.exception("flags_tick_failed")
+                self._has_failed = True
+            if self._has_failed:
+                self._count_failure()
             self._wake.clear()
             await wait_until_set(self._wake, _TICK_S)
 
@@ -166,6 +173,7 @@ class Flags:
         with self._failures.isolate(name) as is_due:
             if is_due:
                 await task()
+        self._has_failed = self._has_failed or (is_due and name in self._failures.failing)
 
     def _origins(self) -> Collection[str]:
         settings = self._local_settings()

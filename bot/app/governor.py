@@ -206,24 +206,31 @@ class Governor:
         return len(self.watcher.faults) + len(self.watcher.refused_values)
 
     async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+        # From 0 on: of a series that begins later Prometheus cannot see the first failure.
+        failures = self.metrics.loop_failures.labels(_loop(work))
         while True:
             try:
                 await work()
             except Exception:
                 # A loop's tick is a boundary: what failed now is tried again at the next.
                 log.exception("tick_failed", work=work.__name__)
-                self.metrics.loop_failures.labels(work.__name__.strip("_")).inc()
+                failures.inc()
             await asyncio.sleep(seconds)
 
-    async def _each(self, *tasks: Callable[[], Awaitable[None]]) -> None:
-        """Run tasks one after another; one that fails keeps none of the others from running."""
+    async def _each(self, work: Callable[[], Awaitable[None]], *tasks: Callable[[], Awaitable[None]]) -> None:
+        """Run the tasks of a loop's `work`; one that fails keeps none of the others from running."""
+        has_failed = False
         for task in tasks:
             with self._failures.isolate(task.__name__) as is_due:
                 if is_due:
                     await task()
+            has_failed = has_failed or (is_due and task.__name__ in self._failures.failing)
+        if has_failed:
+            self.metrics.loop_failures.labels(_loop(work)).inc()
 
     async def _tick(self) -> None:
         await self._each(
+            self._tick,
             self.parts.budgets.evaluator.take_over,
             self.parts.budgets.drop_lost_gauges,
             self._announce_policy_repair,
@@ -236,7 +243,10 @@ class Governor:
     async def _drop_old_rows(self) -> None:
         if await self._retention.acquire():
             await self._each(
-                self.parts.budgets.drop_old_events, self._drop_past_windows, self._drop_expired_rows
+                self._drop_old_rows,
+                self.parts.budgets.drop_old_events,
+                self._drop_past_windows,
+                self._drop_expired_rows,
             )
 
     async def _drop_past_windows(self) -> None:
@@ -245,6 +255,11 @@ class Governor:
     async def _drop_expired_rows(self) -> None:
         await note_departed(self.database, self.watcher.current.catalog.services.keys(), self.clock.now())
         await delete_expired(self.database, self.clock.now())
+
+
+def _loop(work: Callable[[], Awaitable[None]]) -> str:
+    """Return the name of a loop in the metrics."""
+    return work.__name__.strip("_")
 
 
 def _count_tasks(loop: asyncio.AbstractEventLoop) -> int:

@@ -1,6 +1,6 @@
 """The incidents' part of the application: its objects, routes and loops."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
 from aiohttp import web
@@ -60,7 +60,7 @@ class Incidents:
     """All objects of incidents, wired.
 
     `step_runner.run` runs until cancelled, `run_scheduled` is to be called every few seconds; the replica
-    that has the `lease` does the work.
+    that has the `lease` does the work. `count_failure` is called after each round of steps that failed.
     """
 
     def __init__(
@@ -76,7 +76,9 @@ class Incidents:
         lease: Lease,
         timing: RunnerTiming | None = None,
         pair_of: PairOf = nobody_serves,
+        count_failure: Callable[[], None] = lambda: None,
     ) -> None:
+        self._count_failure = count_failure
         self._database = database
         self._current = current
         self._clock = clock
@@ -199,7 +201,15 @@ class Incidents:
             archiving=archiving,
             hiding=Hiding(database, channels, messages, cards),
         )
-        return StepRunner(database, self.snapshots, handlers, cards, lease=self._lease, timing=timing)
+        return StepRunner(
+            database,
+            self.snapshots,
+            handlers,
+            cards,
+            lease=self._lease,
+            timing=timing,
+            count_failure=self._count_failure,
+        )
 
     async def _eligible_for_roles(self, team: str | None, users: Collection[str]) -> Collection[str]:
         return await self._people.eligible(team, users, lambda: TransientError("account_unknown"))

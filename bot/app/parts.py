@@ -101,6 +101,7 @@ class Parts:
             clock=clock,
             lease=leases.lease("incidents"),
             pair_of=self.rotations.pair_of,
+            count_failure=metrics.loop_failures.labels("incidents").inc,
         )
         self.deployments = Deployments(
             resources,
@@ -120,6 +121,7 @@ class Parts:
             clock=clock,
             lease=leases.lease("flags"),
             on_lowered=self.incidents.link_lowered_flag,
+            count_failure=metrics.loop_failures.labels("flags").inc,
         )
         self.gates = Gates(
             resources, self.budgets.status_reader, self.deployments.passages, self.budgets.exemption_requests

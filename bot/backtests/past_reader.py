@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import pairwise
 
 from sqlalchemy import func, select
@@ -51,21 +51,28 @@ class PastReader:
         self._now = now
         self._times: dict[tuple[int, ...], PastTimes] = {}
 
-    async def read(self, slos: Sequence[Slo], since: datetime) -> dict[Slo, SloPast | str]:
+    async def read(
+        self, slos: Sequence[Slo], since: datetime, longest_burn: timedelta = timedelta()
+    ) -> dict[Slo, SloPast | str]:
         """Return for each SLO its past, known so that it can be judged from `since` on, or why it cannot be.
 
-        One of which less is known is judged from when its whole window is known.
+        One of which less is known is judged from when its whole window is known. `longest_burn` is the
+        longest time over which a burn rate is looked at.
         """
+
+        def first_needed(slo: Slo) -> datetime:
+            return min(slo.window.span(since).start, since - longest_burn)
+
         found: dict[Slo, SloPast | str] = {}
         async with self._database.reading() as connection:
             stored = await self._stored(connection, slos)
-            start = min((_first_needed(slo.window, since) for slo in slos), default=since)
+            start = min(map(first_needed, slos), default=since)
             cells = await self._cells(connection, sorted({each.id for each in stored.values()}), start)
             planners = await SumAdjuster(self._database).planners(connection, slos, start)
             for slo in slos:
                 planner = planners.get(slo)
                 if isinstance(slo.sli, DowntimeSli):
-                    found[slo] = await self._recorded(slo, _first_needed(slo.window, since), since, planner)
+                    found[slo] = await self._recorded(slo, first_needed(slo), since, planner)
                 elif slo not in stored:
                     found[slo] = _NEVER_COUNTED
                 else:
@@ -137,7 +144,8 @@ class PastReader:
             return await exact_sums(self._database, connection, (stored.id, stored.state), covers)
 
         is_adjusted = planner is not None and await _adjust(planner, times, counted, sum_spans)
-        return SloPast(PastCounts(times, counted), whole_from, is_adjusted=is_adjusted)
+        counted_from = None if isinstance(slo.sli, EventsSli) else instant(stored.first)
+        return SloPast(PastCounts(times, counted), whole_from, is_adjusted, counted_from)
 
     async def _recorded(
         self, slo: Slo, start: datetime, since: datetime, planner: AdjustmentPlanner | None
@@ -201,10 +209,6 @@ def _first_second(slo: Slo, state: LedgerState, oldest: int) -> int:
         return max(oldest, ceil(seconds(state.filled_from), HOUR))
     # Of pushed events nothing says that their first hour was counted from its beginning.
     return oldest + HOUR
-
-
-def _first_needed(window: Window, since: datetime) -> datetime:
-    return window.span(since).start
 
 
 def _whole_from(window: Window, first: int, since: datetime) -> datetime:

@@ -6,6 +6,7 @@ over only where no figure has crossed anything since the last decision and that 
 the rules look at is in a `_Signature`.
 """
 
+import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -52,6 +53,8 @@ class SloPast:
     since: datetime
     is_adjusted: bool = False
     """Whether adjustments of the record changed it."""
+    counted_from: datetime | None = None
+    """Since when everything is counted, None where nothing says so: burn rates over longer are not known."""
 
 
 def replay(
@@ -159,6 +162,7 @@ class _JudgedSlo:
         self._levels = sorted({*policy.warn_at, policy.freeze_at, policy.unfreeze_at})
         self._rough_levels = [float(level) for level in self._levels]
         self._rolling_s = slo.window.length / _SECOND if isinstance(slo.window, RollingWindow) else None
+        self._counted_from_s = -math.inf if past.counted_from is None else seconds(past.counted_from)
         self._lengths = {length for alert in policy.burn_alerts for length in (alert.long, alert.short)}
         self._alerts = [
             (alert.burn, alert.long / _SECOND, alert.short / _SECOND) for alert in policy.burn_alerts
@@ -167,7 +171,11 @@ class _JudgedSlo:
     def budget(self, now: datetime) -> Budget:
         """Return the budget as it was assessed then."""
         window = self._events(self.slo.window.span(now), self.slo.window.full_length(now))
-        recent = {length: self._events(Span(now - length, now), length) for length in self._lengths}
+        recent = {
+            length: self._events(Span(now - length, now), length)
+            for length in self._lengths
+            if seconds(now - length) >= self._counted_from_s
+        }
         return assess(
             self.slo,
             events=window,
@@ -217,6 +225,9 @@ class _JudgedSlo:
         """Return of each alert whether the long window burns, and whether the short one does, surely."""
         sides: list[object] = []
         for burn, long_s, short_s in self._alerts:
+            if at_s - long_s < self._counted_from_s:
+                sides.append(None)
+                continue
             bad, total = self._sums(at_s - long_s, at_s)
             short_bad, short_total = self._sums(at_s - short_s, at_s)
             if total <= 0 or short_total <= 0:

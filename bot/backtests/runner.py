@@ -1,8 +1,9 @@
 """Runs backtests: reads the past of services from the ledger, replays it, and says what was held."""
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -104,8 +105,9 @@ class BacktestRunner:
             for name, catalog in catalogs.items()
         }
         # SLOs that two catalogs have alike are read once.
-        slos = list({slo: None for each in chosen.values() for service in each for slo in service.slos})
-        pasts = await reader.read(slos, span.start)
+        services = [service for each in chosen.values() for service in each]
+        slos = list({slo: None for service in services for slo in service.slos})
+        pasts = await reader.read(slos, span.start, _longest_burn(services))
         deployed = await self._deployed(names, span)
         for name, catalog in catalogs.items():
             for service in chosen[name]:
@@ -131,6 +133,12 @@ class BacktestRunner:
 async def _exemption(connection: AsyncConnection, service: str, deployment: Deployment) -> str | None:
     granted = await read_exemptions(connection, service, deployment.started_at)
     return next((each.change for each in granted if deployment.is_called(each.change)), None)
+
+
+def _longest_burn(services: Iterable[Service]) -> timedelta:
+    """Return the longest time over which a policy of the services looks at a burn rate."""
+    policies = (service.policy_for(slo) for service in services for slo in service.slos)
+    return max((alert.long for policy in policies for alert in policy.burn_alerts), default=timedelta())
 
 
 def _left_out(service: Service, pasts: Mapping[Slo, SloPast | str]) -> list[LeftOut]:

@@ -1,6 +1,6 @@
 """Assesses budgets from the ledger: what each SLO has left, and whether the figures are current."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -10,7 +10,7 @@ from bot.budgets.ledger.lateness import lateness_text
 from bot.budgets.ledger.ledger import Ledger
 from bot.budgets.ledger.rollups import base_width
 from bot.budgets.ledger.state import LedgerState, ReadFault
-from bot.budgets.reading.read_plan import history_start
+from bot.budgets.reading.read_plan import history_start, read_width
 from bot.catalog.error_budget_policy import BurnAlert, ErrorBudgetPolicy
 from bot.catalog.slo import DowntimeSli, EventsSli, Slo
 from bot.catalog.window import Span, Window
@@ -100,7 +100,7 @@ def _budget(
     return assess(
         slo,
         events=events,
-        recent={} if events is None else dict(zip(request.recent, others, strict=True)),
+        recent={} if events is None else _covered(slo, state, zip(request.recent, others, strict=True)),
         as_of=as_of,
         stale=problem is not None,
         problem=problem or _never_counted(slo, state) or late,
@@ -108,6 +108,19 @@ def _budget(
         alerts=request.alerts,
         policy=request.policy,
     )
+
+
+def _covered(
+    slo: Slo, state: LedgerState, recent: Iterable[tuple[timedelta, EventCounts]]
+) -> dict[timedelta, EventCounts]:
+    """Return the events of the lengths that the ledger covers: burn rates over longer ones are not known.
+
+    Of pushed events nothing says since when they are pushed.
+    """
+    if isinstance(slo.sli, EventsSli) or state.filled_from is None or state.filled_to is None:
+        return dict(recent)
+    read = state.filled_to - state.filled_from
+    return {length: counted for length, counted in recent if length <= read}
 
 
 def _never_counted(slo: Slo, state: LedgerState) -> str | None:
@@ -122,8 +135,8 @@ def _staleness(slo: Slo, state: LedgerState, now: datetime, evaluate_every: time
         return state.problem or state.fault.value
     if isinstance(slo.sli, EventsSli) or state.filled_to is None or state.filled_from is None:
         return None
-    base = timedelta(seconds=base_width(evaluate_every))
-    if now - state.delay - state.filled_to > max(3 * evaluate_every, 2 * base, CURRENT_WITHIN):
+    width = timedelta(seconds=read_width(state, base_width(evaluate_every)))
+    if now - state.delay - state.filled_to > max(3 * evaluate_every, 2 * width, CURRENT_WITHIN):
         return f"nothing was read since {state.filled_to:%Y-%m-%d %H:%M} UTC"
     needed_from = history_start(slo.window, state.filled_to)
     if state.filled_from > needed_from:

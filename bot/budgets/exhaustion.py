@@ -8,6 +8,10 @@ window reads and perhaps twice as fast, while the long one tells mostly of the t
 A rate is read in two ways. By the burn rate, a share of the window's events, it is right for days; by the
 bad events an hour it is right for the hours to come, in which traffic is what it is now. In the range the
 sooner and the later of both count.
+
+In a rolling window about as many events leave as come, so that the budget stays as large as it is. That of a
+calendar window grows with the events of its period: it goes only as fast as errors come faster than that.
+Downtime has the budget of the whole period from its start.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +20,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from bot.catalog.error_budget_policy import BurnAlert
-from bot.catalog.slo import Slo
+from bot.catalog.slo import DowntimeSli, Slo
 from bot.catalog.window import CalendarWindow
 
 _HOUR = timedelta(hours=1)
@@ -59,14 +63,17 @@ def exhaustion(
     long, short = windows
     rates = {length: rate for length in (long, short, _HOUR) if (rate := burn.get(length)) is not None}
     hourly = {length: bad.get(length, 0.0) / (length / _HOUR) for length in rates}
-    fast, slow, factor = max(rates.values()), min(rates[long], rates[short]), 1
-    fast_hourly, slow_hourly = max(hourly.values()), min(hourly[long], hourly[short])
+    granted = {length: _granted(slo, hourly[length], rates[length]) for length in rates}
+    slowest: tuple[timedelta, ...] = (long, short)
+    factor = 1
     if bad.get(short, 0.0) >= _IS_NEW * bad.get(long, 0.0) and rates[short] > rates[long]:
-        factor, slow, slow_hourly = _FASTER, rates[short], hourly[short]
-    soonest = exhausts_at(slo, left, fast * factor, now)
-    last = exhausts_at(slo, left, slow, now)
+        slowest, factor = (short,), _FASTER
+    soonest = exhausts_at(slo, left, max(rates.values()) * factor, now)
+    last = exhausts_at(slo, left, min(rates[length] for length in slowest), now)
+    fast_hourly = max(hourly[length] * factor - granted[length] for length in rates)
+    slow_hourly = min(hourly[length] - granted[length] for length in slowest)
     return Exhaustion(
-        soonest and min(soonest, _spent_at(slo, spare, fast_hourly * factor, now) or soonest),
+        soonest and min(soonest, _spent_at(slo, spare, fast_hourly, now) or soonest),
         last and _latest(slo, last, _spent_at(slo, spare, slow_hourly, now)),
         burns=True,
     )
@@ -75,11 +82,30 @@ def exhaustion(
 def exhausts_at(slo: Slo, left: Decimal | None, burn: Decimal | None, now: datetime) -> datetime | None:
     """Return when the budget will be exhausted if the burn rate stays the same; None if it will not be.
 
-    A burn rate of 1 or less never exhausts a rolling window. A calendar window starts again at its end.
+    A budget that grows or is given back as fast as it is spent, by a burn rate of 1 or less, never is. A
+    calendar window starts again at its end.
     """
-    if left is None or burn is None or left <= 0 or burn <= 1:
+    if left is None or burn is None or left <= 0 or burn <= 0:
         return None
+    if _is_fixed(slo):
+        return _within_window(slo, now, slo.window.full_length(now), float(left / burn))
+    if burn <= 1:
+        return None
+    if isinstance(slo.window, CalendarWindow):
+        return _within_window(slo, now, slo.window.span(now).length, float(left / (burn - 1)))
     return _within_window(slo, now, slo.window.full_length(now), float(left / burn))
+
+
+def _is_fixed(slo: Slo) -> bool:
+    """Return whether the whole budget of a calendar window's period is there from its start."""
+    return isinstance(slo.window, CalendarWindow) and isinstance(slo.sli, DowntimeSli)
+
+
+def _granted(slo: Slo, hourly: float, burn: Decimal) -> float:
+    """Return by how many bad events the budget grows an hour, given how many come at what burn rate."""
+    if _is_fixed(slo) or not isinstance(slo.window, CalendarWindow) or burn <= 0:
+        return 0.0
+    return hourly / float(burn)
 
 
 def _spent_at(slo: Slo, spare: float, hourly: float, now: datetime) -> datetime | None:

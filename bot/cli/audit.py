@@ -134,6 +134,7 @@ def verify(
 
     Exit 0 if it is intact; else exit 1 and name the first row that was tampered with.
     """
+    from bot.formatting import counted  # noqa: PLC0415 - the other commands need none of it
     from bot.store.audit_archives.archive_file import ArchiveFileError  # noqa: PLC0415
 
     try:
@@ -143,13 +144,15 @@ def verify(
     if as_json:
         print_json(verdict)
     elif verdict["ok"]:
-        out.print(f"{verdict['rows']} rows are intact; the chain ends at {verdict['head']}", markup=False)
+        intact = counted(verdict["rows"], "row is", "rows are")
+        out.print(f"{intact} intact; the chain ends at {verdict['head']}", markup=False)
         if verdict["after"]:
             out.print(
                 f"Rows up to {verdict['after']} are archived and were not verified: name them by --archive"
             )
         if verdict["unchained"]:
-            out.print(f"{verdict['unchained']} rows are older than the chain and not covered by it")
+            older = counted(verdict["unchained"], "row is", "rows are")
+            out.print(f"{older} older than the chain and not covered by it")
     else:
         err.print(f"row {verdict['row']} was tampered with: {verdict['why']}", markup=False)
     sys.exit(0 if verdict["ok"] else NO)
@@ -197,11 +200,14 @@ async def _read_rows(since: str | None, *, with_private: bool) -> list[dict[str,
 async def _verify(head: str | None, archives: Sequence[Path]) -> dict[str, Any]:
     from bot.cli.database import opened_database  # noqa: PLC0415
     from bot.store.audit_archives.archive_file import rows_of  # noqa: PLC0415
-    from bot.store.audit_chain import ChainTampered, verify_chain  # noqa: PLC0415
+    from bot.store.audit_chain import ChainTampered, verify_chain, verify_with_archives  # noqa: PLC0415
 
-    archived = rows_of(archives) if archives else None
-    async with opened_database() as database, database.reading() as connection:
-        result = await verify_chain(connection, earlier=head, archived=archived)
+    async with opened_database() as database:
+        if archives:
+            result = await verify_with_archives(database, rows_of(archives), earlier=head)
+        else:
+            async with database.reading() as connection:
+                result = await verify_chain(connection, earlier=head)
     if isinstance(result, ChainTampered):
         return {"ok": False, "row": result.row, "why": result.why}
     return {

@@ -38,7 +38,9 @@ def check(
 
     Each with its file, line and column: exit 0 if there is none, 1 if there is any.
     """
-    from bot.policy.faults import PolicyError  # noqa: PLC0415 - --help and the other commands need none of it
+    # --help and the other commands need none of it.
+    from bot.budgets.unreachable_alerts import unreachable_alerts  # noqa: PLC0415
+    from bot.policy.faults import PolicyError  # noqa: PLC0415
     from bot.policy.loader import read  # noqa: PLC0415
 
     path = folder or read_settings().policies_dir
@@ -59,6 +61,7 @@ def check(
         }
         for request in policies.discovery_requests
     ]
+    unreachable = list(unreachable_alerts(expanded.catalog))
     services, slos, imported = expanded.catalog.services, expanded.catalog.slos, policies.imported
     if as_json:
         print_json(
@@ -70,6 +73,7 @@ def check(
                 "unmeasured": dict(measurement.problems),
                 "silent_sources": dict(measurement.silent),
                 "small_budgets": {each.slo.key: each.words for each in small},
+                "unreachable_alerts": {each.slo.key: each.words for each in unreachable},
                 "flag_guards": [asdict(each) for each in guards],
                 "imported": {
                     "documents": imported.documents,
@@ -88,8 +92,8 @@ def check(
         say(f"{source}: it is not known whether its SLOs can be measured: {problem}")
     for slo, problem in sorted(measurement.problems.items()):
         say(f"{slo}: cannot be measured now: {problem}")
-    for each in small:
-        say(f"{each.slo.key}: {each.words}")
+    for hint in (*small, *unreachable):
+        say(f"{hint.slo.key}: {hint.words}")
     for finding in guards:
         say(f"{finding.slo}: {finding.words}; {finding.fix}")
 

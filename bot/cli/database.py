@@ -1,5 +1,6 @@
 """The database of DATABASE_URL for a command; errors in one line."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -35,6 +36,7 @@ async def opened_database(
                     found(await version(database))
                 await migrate(database, show)
             else:
+                await _refuse_missing_file(database)
                 await find_lost_transactions(database)
                 _refuse_other_versions(await version(database))
             yield database
@@ -42,6 +44,18 @@ async def opened_database(
         fail(str(error))
     except (SQLAlchemyError, OSError) as error:
         fail(f"the database of DATABASE_URL cannot be used: {why_unusable(settings.database_url, error)}")
+
+
+async def _refuse_missing_file(database: Database) -> None:
+    """Refuse a file that SQLite would make: what is then asked or written is in no bot's database."""
+    if database.file is None:
+        return
+    path = database.file.path
+    if await asyncio.to_thread(path.parent.is_dir) and not await asyncio.to_thread(path.exists):
+        fail(
+            f"there is no database at {path.absolute()}: let DATABASE_URL name the bot's, "
+            "or make one there with `governor migrate`"
+        )
 
 
 def _refuse_other_versions(found: str | None) -> None:

@@ -23,7 +23,7 @@ def mcp(url: Url = None) -> None:
     A client of the bot at GOVERNOR_URL, with the rights of GOVERNOR_API_TOKEN.
     """
     if find_spec("mcp") is None:
-        fail("MCP is not installed: install governor[mcp]")
+        fail("MCP is not installed: install Governor's extra `mcp`, see docs/install.md")
     settings = read_settings()
     token = api_token(settings)
     if token is None:

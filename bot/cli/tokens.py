@@ -101,7 +101,7 @@ async def _create(name: str, rights: frozenset[str], per_minute: int, actor: Act
     from bot.cli.database import opened_database  # noqa: PLC0415
     from bot.store import api_tokens  # noqa: PLC0415
 
-    async with opened_database(migrating=True) as database, database.transaction() as connection:
+    async with opened_database() as database, database.transaction() as connection:
         return await api_tokens.create(
             connection, name, rights, per_minute, datetime.now(UTC), actor=actor.value
         )

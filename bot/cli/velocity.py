@@ -37,8 +37,8 @@ def velocity(
 
     try:
         length = parse_duration(since)
-    except DurationError as error:
-        fail(f"--since: {error}")
+    except DurationError:
+        fail(f"`--since {since}` is not a length of time: write one such as 30d")
     if not timedelta() < length <= timedelta(days=366):
         fail(f"`--since {since}` is not within a year: write 30d, at most 366d")
     start = (datetime.now(UTC) - length).isoformat()

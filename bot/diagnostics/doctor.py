@@ -40,6 +40,8 @@ from bot.store.migrate import is_too_new, newest_version, version
 
 _TIMEOUT = timedelta(seconds=20)
 _MAX_FAULTS = 20
+_COPY = "copy it from the app's page at api.slack.com/apps"
+_FIXES = {"GOVERNOR_ENCRYPTION_KEY": "`governor key` makes one"}
 
 
 async def examine(settings: Settings, clock: Clock | None = None) -> list[Finding]:
@@ -79,7 +81,7 @@ async def examine(settings: Settings, clock: Clock | None = None) -> list[Findin
 
 def _environment(settings: Settings) -> list[Finding]:
     missing = [
-        fault("environment", name, "not set", "copy it from the app's page at api.slack.com/apps")
+        fault("environment", name, "not set", _FIXES.get(name, _COPY))
         for name in settings.missing_credentials
     ]
     api = settings.governor_api_token

@@ -32,7 +32,11 @@ _PERMISSIONS: Final = {
 }
 _BY_ITSELF: Final = "check_run"
 """The event that each App with checks gets without a subscription."""
-_VARIABLES: Final = ("GITHUB_APP_ID", "GITHUB_APP_PRIVATE_KEY", "GITHUB_APP_WEBHOOK_SECRET")
+_FIXES: Final = {
+    "GITHUB_APP_ID": "copy it from the App's page at GitHub",
+    "GITHUB_APP_PRIVATE_KEY": "generate one on the App's page at GitHub, and set it to the file's text",
+    "GITHUB_APP_WEBHOOK_SECRET": "set it to the webhook secret that you chose on the App's page at GitHub",
+}
 
 
 async def github_gate_findings(
@@ -42,9 +46,9 @@ async def github_gate_findings(
     given = (settings.github_app_id, settings.github_app_key, settings.github_app_webhook_secret)
     if not any(given):
         return []
-    missing = [name for name, value in zip(_VARIABLES, given, strict=True) if not value]
+    missing = [name for name, value in zip(_FIXES, given, strict=True) if not value]
     app = github_app(settings, session, clock)
-    faults = [fault(_CHECK, name, "not set", "copy it from the App's page at GitHub") for name in missing]
+    faults = [fault(_CHECK, name, "not set", _FIXES[name]) for name in missing]
     if app is None:
         return faults
     try:

@@ -57,7 +57,7 @@ class WorkspaceChecks:
             findings += await self._check_token(self._settings.slack_bot_token.get_secret_value())
         elif not self._settings.may_be_installed:
             findings.append(skipped("token", TOKEN, "not set, so Slack was not asked"))
-        if self._settings.may_be_installed:
+        if self._settings.may_be_installed and self._settings.governor_encryption_key is not None:
             findings += await self._check_installations()
         return findings
 

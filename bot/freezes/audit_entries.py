@@ -118,7 +118,8 @@ def _unfreeze(hold: Hold, service: str, reason: str, figures: dict[str, Any]) ->
 def _exemption(
     transition: ExemptionGranted | ExemptionRequested | ExemptionDeclined, service: str
 ) -> AuditEntry:
-    by, reason, after = transition.by, transition.reason, {"change": transition.change}
+    by, reason = transition.by, transition.reason
+    after = {"change": transition.change, **({"commit": transition.commit} if transition.commit else {})}
     match transition:
         case ExemptionRequested(keep_for=keep_for, until=until):
             asked = after | {

@@ -40,13 +40,14 @@ def switch_of_budget_hold(
 
 
 def switches(holds: Sequence[Hold], service: Service) -> list[ModeSwitch]:
-    """Return how holds of others must change that the bot placed by itself, such as those of incidents.
+    """Return how the holds of incidents must change.
 
-    A person's hold is real in any mode: somebody decided.
+    A person's hold is real in any mode: somebody decided. Those of freeze windows and of dependencies are
+    kept by their own modules, which know what else they depend on, such as the mode of a window.
     """
     own = service.error_budget_policy
-    others = [hold for hold in holds if hold.kind not in {HoldKind.BUDGET, HoldKind.PERSON}]
-    return [switch for hold in others if (switch := _switch(hold, own)) is not None]
+    of_incidents = [hold for hold in holds if hold.kind is HoldKind.INCIDENT]
+    return [switch for hold in of_incidents if (switch := _switch(hold, own)) is not None]
 
 
 def _switch(hold: Hold, policy: ErrorBudgetPolicy) -> ModeSwitch | None:

@@ -213,7 +213,7 @@ class HoldRegistry:
         commit: str | None = None,
     ) -> Exemption:
         """Let one change through the holds; raises `AlreadyRequestedError` for a repeated `request`."""
-        granted = ExemptionGranted(change, by, reason, until)
+        granted = ExemptionGranted(change, by, reason, until, commit=commit)
         async with self._database.transaction() as connection:
             id_ = (
                 await connection.execute(

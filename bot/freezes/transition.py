@@ -138,6 +138,7 @@ class ExemptionGranted:
     until: datetime | None
     asked_by: str | None = None
     comment: str = ""
+    commit: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +169,7 @@ class ExemptionDeclined:
     reason: str
     asked_by: str
     comment: str
+    commit: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

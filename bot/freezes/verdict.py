@@ -107,11 +107,7 @@ class Exemption:
 
     def is_of_commit(self, change: Change) -> bool:
         """Return whether the change is at the commit that it is bound to, if it is bound to one."""
-        if self.commit is None:
-            return True
-        told = (change.commit or change.id or "").casefold()
-        bound = self.commit.casefold()
-        return len(told) >= _SHORTEST_COMMIT and (bound.startswith(told) or told.startswith(bound))
+        return is_at_commit(change, self.commit)
 
     def is_valid(self, now: datetime) -> bool:
         """Return whether it has neither been used nor run out."""
@@ -163,6 +159,17 @@ class Verdict:
             return None
         left = _ASK_AGAIN if self.opens_at is None else self.opens_at - self.as_of
         return min(max(left, _SOONEST), _ASK_AGAIN)
+
+
+def is_at_commit(change: Change, bound: str | None) -> bool:
+    """Return whether a change is at the commit that an exemption is bound to, or that is bound to none.
+
+    The beginning of a commit's hash names it, on either side.
+    """
+    if bound is None:
+        return True
+    told, commit = (change.commit or change.id or "").casefold(), bound.casefold()
+    return len(told) >= _SHORTEST_COMMIT and (commit.startswith(told) or told.startswith(commit))
 
 
 def judge(

@@ -62,6 +62,7 @@ class ExemptionAnswer(Answer):
     service: str
     change: str
     commit: str | None
+    """The only commit of the change that it is for; null for any."""
     reason: str
     kind: str | None
     proof: str | None

@@ -23,9 +23,10 @@ _RECORD_USE_EVERY = timedelta(minutes=1)
 class KnownTokens:
     """Verifies `GOVERNOR_API_TOKEN` and the tokens made with `governor token create`.
 
-    A token is looked up at each request, so that a revoked one is refused at once. Rate limits are counted in
-    this process: each replica has its own count. An agent's token may make `agent_per_minute` requests a
-    minute at most, whatever it was given.
+    A token is looked up at each request, so that a revoked one is refused at once. One of the database keeps
+    its rights where the variable names it too, as in the shell of somebody who made it. Rate limits are
+    counted in this process: each replica has its own count. An agent's token may make `agent_per_minute`
+    requests a minute at most, whatever it was given.
     """
 
     def __init__(
@@ -51,20 +52,22 @@ class KnownTokens:
 
     async def caller(self, token: str) -> Caller | None:
         """Return a valid token's owner, else None. Raises `ProblemError` 429 over its rate limit."""
-        owner = await self._environment.caller(token)
-        if owner is not None:
-            return owner
-        if not token.startswith(f"{api_tokens.PREFIX}_"):
-            return None
-        async with self._database.reading() as connection:
-            stored = await api_tokens.find(connection, token)
+        stored = await self._stored(token)
         if stored is None:
+            return await self._environment.caller(token)
+        if stored.revoked_at is not None:
             return None
         # What another version of the bot calls otherwise has the fewest rights.
         actor = Actor(stored.actor) if stored.actor in set(Actor) else Actor.AGENT
         self._check_rate(stored, actor)
         await self._record_use(stored)
         return Caller(stored.name, known_rights(stored.rights) & rights_of(actor), actor)
+
+    async def _stored(self, token: str) -> ApiToken | None:
+        if not token.startswith(f"{api_tokens.PREFIX}_"):
+            return None
+        async with self._database.reading() as connection:
+            return await api_tokens.find(connection, token)
 
     def _check_rate(self, token: ApiToken, actor: Actor) -> None:
         per_minute = token.per_minute

@@ -27,7 +27,10 @@ HIDDEN = "a private incident"
 
 @dataclass(frozen=True)
 class AuditMask:
-    """What the viewer may not read: rows of these subjects, and the titles of private incidents in others."""
+    """What the viewer may not read: rows of these subjects, and the titles of private incidents in others.
+
+    Titles that incidents had before are among them.
+    """
 
     subjects: frozenset[str]
     titles: frozenset[str]
@@ -81,7 +84,8 @@ async def read_mask(connection: AsyncConnection, viewer: Viewer) -> AuditMask:
         query = select(actions).where(actions.c.incident_id.in_(hidden.incidents))
         found = action_records.actions_of(await connection.execute(query))
         subjects |= {f"action {action.id}" for action in found if hidden.hides(action)}
-    return AuditMask(frozenset(subjects), frozenset(incident.title for incident in hidden.incidents.values()))
+    titles = {title for incident in hidden.incidents.values() for title in holds.longest_first(incident)}
+    return AuditMask(frozenset(subjects), frozenset(titles))
 
 
 async def masked(connection: AsyncConnection, viewer: Viewer, rows: Iterable[AuditRow]) -> Sequence[AuditRow]:

@@ -3,11 +3,12 @@
 An impact says which share of the requests failed from when to when. Impacts may overlap, within one
 incident or across several: at each instant the highest share of those that cover it counts, once. Two
 teams that record the same outage do not spend the budget twice, and a partial outage within a whole one
-adds nothing. Sums are exact to the microsecond.
+adds nothing. Within one incident what is stated later takes the place of what was stated before. Sums are
+exact to the microsecond.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 
@@ -40,6 +41,34 @@ class Impact:
         start = max(self.start, span.start)
         end = span.end if self.end is None else min(self.end, span.end)
         return Span(start, end) if start < end else None
+
+
+def restated(known: Iterable[Impact], new: Impact, services: Sequence[str]) -> tuple[Impact, ...]:
+    """Return an incident's impacts once another is stated, which alone counts for what it speaks of.
+
+    `services` are those of the incident, which impacts without a service concern. A share of 0 takes back
+    what was stated before, where anything else is left.
+    """
+    left = [part for impact in known for part in _not_spoken_of(impact, new, services)]
+    harmful = [impact for impact in (*left, new) if impact.share > 0]
+    return tuple(sorted(harmful or [new], key=lambda impact: impact.start))
+
+
+def _not_spoken_of(known: Impact, new: Impact, services: Sequence[str]) -> Iterator[Impact]:
+    """Yield the parts of an impact that a new one does not speak of."""
+    start = max(known.start, new.start)
+    end = min((end for end in (known.end, new.end) if end is not None), default=None)
+    is_apart = end is not None and end <= start
+    if is_apart or (new.service is not None and not known.concerns(new.service)):
+        yield known
+        return
+    if known.start < start:
+        yield replace(known, end=start)
+    if known.service is None and new.service is not None:
+        others = (service for service in services if service != new.service)
+        yield from (replace(known, start=start, end=end, service=service) for service in others)
+    if end is not None and end != known.end:
+        yield replace(known, start=end)
 
 
 def bad_seconds(impacts: Iterable[Impact], span: Span) -> float:

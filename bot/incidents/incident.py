@@ -25,7 +25,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from itertools import count
 
-from bot.incidents.downtime import Impact
+from bot.incidents.downtime import Impact, restated
 
 MOST_NAME = 80
 """Slack's limit for a channel's name."""
@@ -308,6 +308,8 @@ def _with_services(incident: Incident, services: tuple[str, ...]) -> Incident:
 def with_impact(incident: Incident, impact: Impact, now: datetime) -> Incident:
     """Return the incident with an impact that somebody states, which replaces assumed ones.
 
+    Of what was stated before it replaces the parts that it speaks of.
+
     Raises `IllegalChangeError`.
     """
     check_share(impact.share)
@@ -315,7 +317,7 @@ def with_impact(incident: Incident, impact: Impact, now: datetime) -> Incident:
         raise IllegalChangeError("service", f"{impact.service} is not one of this incident's services")
     _check_order(impact.start, impact.end, now)
     stated = [known for known in incident.impacts if not known.assumed]
-    return replace(incident, impacts=tuple(sorted((*stated, impact), key=lambda impact: impact.start)))
+    return replace(incident, impacts=restated(stated, impact, incident.services))
 
 
 def check_share(share: float) -> None:

@@ -63,16 +63,6 @@ class IncidentListeners:
             return
         target = request.target
         reply = await workspace.incidents.press(interaction)
-        channel = ""
-        if reply.seen_by_channel and (target.is_home or target.is_direct):
-            # The incident's channel sees a change that was made elsewhere.
-            query = interaction.query
-            channel = await workspace.incidents.channel_of(query.command, query.text)
-        if channel:
-            await workspace.responder.send(ReplyTarget("", channel, interaction.user), reply)
-        if channel and target.is_home:
-            await workspace.home.republish(interaction.user)
-            return
         await workspace.respond(target, reply, replace_message=reply.replaces, trigger_id=interaction.request)
         if reply.redrawn is not None and is_ephemeral:
             # Others may see a message of the channel, which must not show what only this person may see.
@@ -109,14 +99,7 @@ class IncidentListeners:
         if workspace is None:
             return
         reply = await workspace.incidents.submit(submitted)
-        channel = await workspace.incidents.channel_told(submitted) if reply.seen_by_channel else ""
-        if channel and channel != submitted.channel:
-            await workspace.responder.send(ReplyTarget("", channel, submitted.user), reply)
-            reply = replace(reply, seen_by_channel=False)
-        if channel and request.target.is_home:
-            await workspace.home.republish(submitted.user)
-        else:
-            await workspace.respond(request.target, reply)
+        await workspace.respond(request.target, reply)
 
     async def _on_reaction(self, ack: AsyncAck, event: Body, context: AsyncBoltContext) -> None:
         await ack()

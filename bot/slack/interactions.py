@@ -82,6 +82,7 @@ class Reply:
     With a `form`, that modal is opened instead, and the text is sent only if Slack does not open it.
     `replaces`: it takes the place of the message whose button was pressed. `redrawn` is the query whose reply
     then takes that place, where only the person sees the message.
+    `told_in` is another channel in which everybody sees the reply; where the person is, only they do.
     The blocks are built once, however often the reply is sent: without slots, so that they can be cached.
     """
 
@@ -93,6 +94,7 @@ class Reply:
     form: ModalForm | None = None
     replaces: bool = False
     redrawn: Query | None = None
+    told_in: str = ""
 
     @cached_property
     def blocks(self) -> list[Block]:

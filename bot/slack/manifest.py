@@ -104,10 +104,10 @@ def manifest(url: str | None, *, socket: bool = False, prefix: str = "") -> dict
     elif url and urlsplit(url).scheme == "https" and urlsplit(url).hostname:
         endpoint = {"url": f"{url.rstrip('/').removesuffix('/slack/events')}/slack/events"}
     else:
-        mistake = f"{url} is not one. " if url else ""
+        mistake = f"`{url}` is not an https:// address. " if url else ""
         raise ValueError(
-            f"{mistake}Write --url with the https:// address where Slack reaches the bot, or --socket for "
-            "Socket Mode, which needs no address"
+            f"{mistake}Write --url with the address where Slack reaches the bot, such as "
+            "https://governor.example.com, or --socket for Socket Mode, which needs none"
         )
     if not _PREFIX.fullmatch(prefix):
         raise ValueError("a prefix has at most 20 lower-case letters, digits, - and _")

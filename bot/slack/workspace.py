@@ -3,6 +3,8 @@
 It sees only the services, permissions and time zones of its workspace.
 """
 
+from dataclasses import replace
+
 import structlog
 
 from bot.slack.blockkit.mrkdwn import Markup, code, markup
@@ -67,8 +69,15 @@ class SlackWorkspace:
         replace_message: bool = False,
         trigger_id: str | None = None,
     ) -> None:
-        """Send a reply, and republish the home tab if one of its buttons was pressed."""
-        await self.responder.send(target, reply, replace=replace_message, trigger_id=trigger_id)
+        """Send a reply, and republish the home tab if one of its buttons was pressed.
+
+        What another channel is told is not said to the person as well where the home tab shows it.
+        """
+        if reply.told_in:
+            told = replace(reply, seen_by_channel=True)
+            await self.responder.send(ReplyTarget("", reply.told_in, target.user), told)
+        if not (reply.told_in and target.is_home):
+            await self.responder.send(target, reply, replace=replace_message, trigger_id=trigger_id)
         if target.is_home:
             await self.home.republish(target.user)
 

@@ -111,12 +111,12 @@ async def is_agent(connection: AsyncConnection, name: str) -> bool:
 
 
 async def find(connection: AsyncConnection, token: str) -> ApiToken | None:
-    """Return the active token with this text; None if there is none."""
+    """Return the token with this text, perhaps a revoked one; None if there is none."""
     prefix, _, rest = token.partition("_")
     key, _, secret = rest.partition("_")
     if prefix != PREFIX or not key.isalnum() or not key.isascii() or not secret:
         return None
-    query = select(api_tokens).where(api_tokens.c.key == key, api_tokens.c.revoked_at.is_(None))
+    query = select(api_tokens).where(api_tokens.c.key == key)
     row = (await connection.execute(query)).one_or_none()
     stored_hash = row.hash if row is not None else ""
     matches = hmac.compare_digest(_hash(secret), stored_hash)

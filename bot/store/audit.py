@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import select
+from sqlalchemy import Column, String, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.store.audit_chain import append
 from bot.store.tables.core import audit
+from bot.store.value_lists import begins_with
 
 PAGE = 200
 """How many rows a page of the log has by default."""
@@ -45,18 +46,26 @@ class AuditRow:
 async def record(connection: AsyncConnection, entry: AuditEntry, now: datetime) -> None:
     """Append the entry to the log within the caller's transaction.
 
-    From here to the end of the transaction no other writer can append, so do slow work before.
+    From here to the end of the transaction no other writer can append, so do slow work before. A subject or
+    an actor that is longer than its column is cut: PostgreSQL would refuse the row, and with it what it tells
+    of.
     """
     values = {
-        "actor": entry.actor,
+        "actor": _cut(audit.c.actor, entry.actor),
         "action": entry.action,
         "service": entry.service,
-        "subject": entry.subject,
+        "subject": _cut(audit.c.subject, entry.subject),
         "reason": entry.reason,
         "before": None if entry.before is None else dict(entry.before),
         "after": None if entry.after is None else dict(entry.after),
     }
     await append(connection, now, values)
+
+
+def _cut(column: Column[str], text: str) -> str:
+    """Return a text that the column takes."""
+    length = cast("String", column.type).length or len(text)
+    return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
 async def read(
@@ -79,7 +88,7 @@ async def read(
         query = query.where(audit.c.actor == actor)
     if flag is not None:
         # Changes of a flag have the subject `FLAG in ENVIRONMENT`.
-        query = query.where(audit.c.subject.startswith(f"{flag} in ", autoescape=True))
+        query = query.where(begins_with(audit.c.subject, f"{flag} in "))
     return [
         AuditRow(
             row.id,

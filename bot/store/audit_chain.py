@@ -16,6 +16,7 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bot.store.database import Database
 from bot.store.tables.core import audit, audit_archives, audit_head
 
 BEGINNING = "0" * 64
@@ -101,21 +102,42 @@ async def append(connection: AsyncConnection, at: datetime, values: Mapping[str,
 
 
 async def verify_chain(
-    connection: AsyncConnection, *, earlier: str | None = None, archived: Iterable[ChainRow] | None = None
+    connection: AsyncConnection, *, earlier: str | None = None
 ) -> ChainVerified | ChainTampered:
-    """Verify the chain from its first row; return the first row that does not match, if there is one.
+    """Verify the chain from the first row in the database; return the first row that does not match, if any.
 
-    `earlier` is an earlier head of the chain, as `ROW:HASH`: that row must still have that hash. Of a log
-    whose beginning is archived, the rows of the archives are verified too where they are given as `archived`,
-    all of them or the last ones. Raises `ValueError` where `earlier` is no head, or was archived and is not
-    given, or where archives are missing.
+    `connection` reads from one snapshot. `earlier` is an earlier head of the chain, as `ROW:HASH`: that row
+    must still have that hash. Raises `ValueError` where `earlier` is no head, or was archived.
     """
-    anchors = [_NO_ANCHOR, *await read_anchors(connection)]
-    follower, anchor = ChainFollower(_parse_head(earlier)), anchors[-1]
-    if archived is None:
-        follower.begin_after(anchors)
-    elif (found := _follow_archived(follower, archived, anchors)) is not None:
+    follower, anchors = ChainFollower(_parse_head(earlier)), await _read_all_anchors(connection)
+    follower.begin_after(anchors)
+    return await _follow_log(connection, follower, anchors[-1])
+
+
+async def verify_with_archives(
+    database: Database, archived: Iterable[ChainRow], *, earlier: str | None = None
+) -> ChainVerified | ChainTampered:
+    """Verify the rows of archives, all of them or the last ones, and the log in the database after them.
+
+    It is like `verify_chain` otherwise. Raises `ValueError` also where archives are missing.
+    """
+    follower = ChainFollower(_parse_head(earlier))
+    async with database.reading() as connection:
+        anchors = await _read_all_anchors(connection)
+    # Files take long to read: the server would end a transaction that does nothing meanwhile.
+    if (found := _follow_archived(follower, archived, anchors)) is not None:
         return found
+    async with database.reading() as connection:
+        # Another archive may have been made since.
+        anchor = (await _read_all_anchors(connection))[-1]
+        _check_end_of_archives(follower, anchor)
+        return await _follow_log(connection, follower, anchor)
+
+
+async def _follow_log(
+    connection: AsyncConnection, follower: "ChainFollower", anchor: ChainHead
+) -> ChainVerified | ChainTampered:
+    """Follow the rows in the database to the head; rows up to the anchor are archived."""
     # What is not deleted yet of archived rows is left out.
     async for row in _rows(connection, anchor.row):
         if (found := follower.follow(row)) is not None:
@@ -187,13 +209,17 @@ class ChainFollower:
 def _follow_archived(
     follower: ChainFollower, archived: Iterable[ChainRow], anchors: Sequence[ChainHead]
 ) -> ChainTampered | None:
-    """Follow the rows of archives, from the first of them to where the log in the database begins."""
+    """Follow the rows of archives, from the first of them."""
     for number, row in enumerate(archived):
         if number == 0:
             follower.begin_after([anchor for anchor in anchors if anchor.row < row.id])
         if (found := follower.follow(row)) is not None:
             return found
-    anchor = anchors[-1]
+    return None
+
+
+def _check_end_of_archives(follower: ChainFollower, anchor: ChainHead) -> None:
+    """Raise `ValueError` if the archives do not end where the log in the database begins."""
     if follower.last > anchor.row:
         raise ValueError(
             f"the archives go on to row {follower.last}, but the log was archived only to row {anchor.row}"
@@ -203,7 +229,10 @@ def _follow_archived(
             f"the archives end at row {follower.last}, but the log was archived to row {anchor.row}: "
             "name all later archives"
         )
-    return None
+
+
+async def _read_all_anchors(connection: AsyncConnection) -> list[ChainHead]:
+    return [_NO_ANCHOR, *await read_anchors(connection)]
 
 
 async def read_anchors(connection: AsyncConnection) -> list[ChainHead]:

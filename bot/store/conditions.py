@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.store.database import Database
 from bot.store.tables.replicas import conditions
+from bot.store.value_lists import begins_with
 
 
 async def begin_condition(
@@ -34,5 +35,5 @@ async def is_active(connection: AsyncConnection, condition: str) -> bool:
 
 async def active_conditions(connection: AsyncConnection, prefix: str) -> frozenset[str]:
     """Return the names of the active conditions that begin with `prefix`."""
-    query = select(conditions.c.name).where(conditions.c.name.startswith(prefix, autoescape=True))
+    query = select(conditions.c.name).where(begins_with(conditions.c.name, prefix))
     return frozenset((await connection.execute(query)).scalars())

@@ -74,7 +74,11 @@ class Database:
             event.listen(self.engine.sync_engine, "connect", _prepare_sqlite)
             event.listen(self.engine.sync_engine, "connect", self._note_file)
             event.listen(self.engine.sync_engine, "begin", _begin_sqlite)
-        self._writer = self.engine.execution_options(writes=True)
+        # Part of BEGIN, so it costs no trip. A writer must see what was committed before its turn.
+        snapshot: dict[str, Any] = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
+        latest: dict[str, Any] = {} if self.is_sqlite else {"isolation_level": "READ COMMITTED"}
+        self._reader = self.engine.execution_options(**snapshot)
+        self._writer = self.engine.execution_options(writes=True, **latest)
         self.signals = Signals(self.engine, is_shared=not self.is_sqlite)
 
     async def __aenter__(self) -> "Database":
@@ -91,7 +95,7 @@ class Database:
         """Open a consistent snapshot to read from; writes in it are discarded."""
         with span("database read", "client", inner=True) as recorded:
             recorded.note("db.system.name", self._system)
-            async with self.engine.connect() as connection:
+            async with self._reader.connect() as connection:
                 yield connection
 
     @asynccontextmanager

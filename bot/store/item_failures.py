@@ -84,7 +84,11 @@ class ItemFailures:
             log.exception(self._event, item=str(item), times=self._failures[item].times)
         else:
             if self._failures.get(item) is before:
-                self._failures.pop(item, None)
+                self.forget(item)
+
+    def forget(self, item: Hashable) -> None:
+        """End the failures of an item, if there are any."""
+        self._failures.pop(item, None)
 
     def keep_only(self, items: "set[Hashable]") -> None:
         """Forget items that are gone."""

@@ -114,6 +114,9 @@ class Leases:
                     await self._beat()
                 except _AWAY as error:
                     log.warning("lease_beat_failed", error=type(error).__name__)
+                except Exception:
+                    # A loop's tick is a boundary: without a beat the leases end by themselves.
+                    log.exception("lease_beat_failed")
         finally:
             await self._leave()
 

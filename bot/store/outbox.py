@@ -19,7 +19,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Row, Select, Update, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, Update, func, insert, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.store.addresses import qualified, team_of
@@ -303,7 +303,13 @@ async def mark_sent(
 
 async def mark_failed(connection: AsyncConnection, queued: QueuedMessage, error: str) -> bool:
     """Mark a message as failed; return whether this error is new to its channel since the last success."""
-    same_error = _failed_since_success(queued.message.channel).where(outbox.c.error == error)
+    channel = queued.message.channel
+    same_error = select(outbox.c.id).where(
+        outbox.c.state == DeliveryState.FAILED,
+        outbox.c.channel == channel,
+        outbox.c.id > _last_success(literal(channel)),
+        outbox.c.error == error,
+    )
     is_known = (await connection.execute(select(same_error.exists()))).scalar_one()
     updated = await connection.execute(
         _attempt(queued).where(outbox.c.state.in_(_UNSENT)).values(state=DeliveryState.FAILED, error=error)
@@ -313,16 +319,19 @@ async def mark_failed(connection: AsyncConnection, queued: QueuedMessage, error:
 
 async def read_failing(connection: AsyncConnection) -> Mapping[str, FailingChannel]:
     """Return the channels whose last message failed."""
-    query = _failed_since_success().order_by(outbox.c.id)
-    failing: dict[str, FailingChannel] = {}
-    for row in await connection.execute(query):
-        earlier = failing.get(row.channel)
-        failing[row.channel] = FailingChannel(
-            row.error,
-            earlier.messages + 1 if earlier else 1,
-            earlier.since if earlier else row.created_at,
-        )
-    return failing
+    failed, first, last = outbox.alias(), outbox.alias(), outbox.alias()
+    is_failed = failed.c.state == DeliveryState.FAILED
+    with_success = select(failed.c.channel, _last_success(failed.c.channel).label("id")).where(is_failed)
+    succeeded = with_success.group_by(failed.c.channel).subquery()
+    ids = func.min(failed.c.id).label("first"), func.max(failed.c.id).label("last")
+    # By the index alone: a channel that is gone has thousands of them.
+    since = (failed.c.channel == succeeded.c.channel) & (failed.c.id > succeeded.c.id)
+    counted = select(failed.c.channel, func.count().label("messages"), *ids).where(is_failed, since)
+    failing = counted.group_by(failed.c.channel).subquery()
+    query = select(failing.c.channel, last.c.error, failing.c.messages, first.c.created_at).where(
+        first.c.id == failing.c.first, last.c.id == failing.c.last
+    )
+    return {row[0]: FailingChannel(*row[1:]) for row in await connection.execute(query)}
 
 
 async def last_location(connection: AsyncConnection, channel: str) -> MessageLocation | None:
@@ -335,10 +344,14 @@ async def last_location(connection: AsyncConnection, channel: str) -> MessageLoc
 
 
 async def was_busy(connection: AsyncConnection, channel: str, since: datetime) -> bool:
-    """Return whether a message to the channel was attempted at or after that time."""
-    unsent = outbox.c.state.in_(_UNSENT) & (outbox.c.attempts > 0)
-    query = select(outbox.c.id).where(outbox.c.channel == channel, or_(outbox.c.sent_at >= since, unsent))
-    return (await connection.execute(query.limit(1))).first() is not None
+    """Return whether a message was posted to the channel at or after that time, or is being posted."""
+    to_channel = outbox.c.channel == channel
+    attempted = to_channel & outbox.c.state.in_(_UNSENT) & (outbox.c.attempts > 0)
+    is_post = to_channel & (outbox.c.state == DeliveryState.SENT) & outbox.c.is_edit.is_(False)
+    # Posts go out in the order of their ids.
+    newest = select(outbox.c.sent_at).where(is_post).order_by(outbox.c.id.desc()).limit(1).scalar_subquery()
+    query = select(or_(select(outbox.c.id).where(attempted).exists(), newest >= since))
+    return bool((await connection.execute(query)).scalar_one())
 
 
 async def delivery_of(connection: AsyncConnection, key: str) -> DeliveryOutcome | None:
@@ -357,15 +370,13 @@ def _attempt(queued: QueuedMessage) -> Update:
     return update(outbox).where(outbox.c.id == queued.id, outbox.c.attempts == queued.attempts)
 
 
-def _failed_since_success(channel: str | None = None) -> Select[tuple[str, str, datetime]]:
-    later = outbox.alias()
-    succeeded = exists().where(
-        later.c.channel == outbox.c.channel, later.c.state == DeliveryState.SENT, later.c.id > outbox.c.id
+def _last_success(channel: ColumnElement[str]) -> ColumnElement[int]:
+    """Return the last message that arrived in a channel, 0 without one. An edit does not say that it did."""
+    posted = outbox.alias()
+    query = select(func.max(posted.c.id)).where(
+        posted.c.channel == channel, posted.c.state == DeliveryState.SENT, posted.c.is_edit.is_(False)
     )
-    query = select(outbox.c.channel, outbox.c.error, outbox.c.created_at).where(
-        outbox.c.state == DeliveryState.FAILED, ~succeeded
-    )
-    return query if channel is None else query.where(outbox.c.channel == channel)
+    return func.coalesce(query.scalar_subquery(), 0)
 
 
 def message_of(row: Row[Any]) -> OutboxMessage:

@@ -19,7 +19,6 @@ from typing import Any, Final
 
 import structlog
 from sqlalchemy import Connection, CursorResult, text
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.sql.dml import Insert, UpdateBase
 
@@ -127,7 +126,7 @@ class Signals:
         while True:
             try:
                 await self._listen_once()
-            except (SQLAlchemyError, OSError, TimeoutError) as error:
+            except Exception as error:  # noqa: BLE001 - the driver's own errors have no base class in common
                 log.warning("signals_interrupted", error=type(error).__name__)
             await asyncio.sleep(_RECONNECT_S)
 

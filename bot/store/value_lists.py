@@ -1,10 +1,11 @@
-"""Conditions on lists of values, in SQL that is the same however many values there are.
+"""Conditions on values that both databases take the same way and find by an index.
 
 An `IN` with a place for each value is another statement for each number of values, and every connection
-prepares and keeps each of them.
+prepares and keeps each of them. SQLite's `LIKE` takes capital letters for small ones.
 """
 
 import json
+import sys
 from collections.abc import Collection
 from typing import Any
 
@@ -16,11 +17,22 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 Values = Collection[int] | Collection[str]
 
+_LAST_CHARACTER = chr(sys.maxunicode)
+
 
 def is_one_of(column: ColumnElement[Any], values: Values) -> ColumnElement[bool]:
     """Return the condition that a column of whole numbers or of texts has one of the values."""
     item = BigInteger() if issubclass(column.type.python_type, int) else String()
     return _IsOneOf(column, bindparam("values", values, type_=_ValueList(item), unique=True))
+
+
+def begins_with(column: ColumnElement[str], text: str) -> ColumnElement[bool]:
+    """Return the condition that a column begins with a text, in the same capital and small letters."""
+    return _BeginsWith(
+        # SQLite compares the bytes of UTF-8.
+        (column >= text) & (column < f"{text}{_LAST_CHARACTER}"),
+        column.startswith(text, autoescape=True),
+    )
 
 
 class _ValueList(TypeDecorator[Values]):
@@ -62,3 +74,28 @@ def _in_json(element: _IsOneOf, compiler: SQLCompiler, **options: Any) -> str:
 def _in_array(element: _IsOneOf, compiler: SQLCompiler, **options: Any) -> str:
     column, values = (compiler.process(part, **options) for part in element.clauses)
     return f"{column} = ANY ({values})"
+
+
+class _BeginsWith(FunctionElement[bool]):
+    """Two conditions: SQLite's, and that of databases whose `LIKE` tells capital from small letters."""
+
+    type = Boolean()
+    name = "begins_with"
+    inherit_cache = True
+
+    def self_group(self, against: Any = None) -> Any:
+        """Return the condition as it is, as for `_IsOneOf`."""
+        del against
+        return self
+
+
+@compiles(_BeginsWith, "sqlite")
+def _in_range(element: _BeginsWith, compiler: SQLCompiler, **options: Any) -> str:
+    in_range, _ = element.clauses
+    return f"({compiler.process(in_range, **options)})"
+
+
+@compiles(_BeginsWith, "postgresql")
+def _is_like(element: _BeginsWith, compiler: SQLCompiler, **options: Any) -> str:
+    _, is_like = element.clauses
+    return f"({compiler.process(is_like, **options)})"

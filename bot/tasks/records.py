@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.store.database import Database
 from bot.store.tables.tasks import due_tasks
 from bot.tasks.task import DueTask, PlannedTask, TaskState
+from bot.texts import clean
 
 _COLUMNS = due_tasks.c
 _LONGEST_ERROR = 500
@@ -159,7 +160,7 @@ async def _write(connection: AsyncConnection, which: ColumnElement[bool], values
 
 
 def _failure(task: DueTask, error: str | None) -> dict[str, Any]:
-    return {} if error is None else {"error": error[:_LONGEST_ERROR], "attempts": task.attempts + 1}
+    return {} if error is None else {"error": clean(error)[:_LONGEST_ERROR], "attempts": task.attempts + 1}
 
 
 def _pending(kind: str, key: str) -> ColumnElement[bool]:

@@ -1,10 +1,13 @@
 """Does tasks when they are due: one loop for all kinds, each kind on one replica at a time.
 
-A task that fails is tried again ever later by its handler's rule and delays none of the others. Tasks are
-planned by whoever has something to be done, in its own transaction (`bot/tasks/records.py`).
+A task that fails is tried again ever later by its handler's rule and delays none of the others. So is one
+whose outcome cannot be recorded. Where the database is away, a whole kind waits ever longer: what its tasks
+do outside of the database is done again each time. Tasks are planned by whoever has something to be done, in
+its own transaction (`bot/tasks/records.py`).
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Final
@@ -14,6 +17,7 @@ import structlog
 from bot.clock import Clock, wait_until_set
 from bot.store.database import Database
 from bot.store.health.errors import is_away
+from bot.store.item_failures import ItemFailures
 from bot.store.leases import Leases
 from bot.store.signals import Topic
 from bot.tasks import records
@@ -37,7 +41,7 @@ CountAttempt = Callable[[str, str], None]
 class TaskRunner:
     """Does the tasks of its handlers' kinds. `run` works until cancelled; new tasks wake it.
 
-    `count` is told of every attempt.
+    `count` is told of every attempt. `now_s` is a monotonic clock, in seconds.
     """
 
     def __init__(
@@ -47,8 +51,12 @@ class TaskRunner:
         leases: Leases | None = None,
         *,
         count: CountAttempt = lambda _kind, _outcome: None,
+        now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._count = count
+        # Kinds whose tasks found the database away, and single tasks whose outcome it did not take.
+        self._waiting_kinds = ItemFailures("task_not_recorded", now_s=now_s)
+        self._unrecorded = ItemFailures("task_not_recorded", now_s=now_s)
         self._database = database
         self._clock = clock
         self._leases = leases
@@ -110,7 +118,8 @@ class TaskRunner:
         due: dict[str, list[DueTask]] = {}
         async with self._database.reading() as connection:
             for kind in sorted(own & await records.kinds_due(connection, now) - self._busy):
-                due[kind] = list(await records.read_due(connection, kind, now, _AT_ONCE))
+                if self._waiting_kinds.is_due(kind):
+                    due[kind] = list(await records.read_due(connection, kind, now, _AT_ONCE))
         self._busy.update(due)
         return due
 
@@ -125,22 +134,32 @@ class TaskRunner:
         return self._leases is None or self._leases.left_s(_lease(kind)) > 0
 
     async def _do_all(self, kind: str, tasks: list[DueTask]) -> None:
+        """Do tasks of a kind in order; where the database is away, all of them wait for it, ever longer."""
         try:
-            for task in tasks:
-                if not self._is_ours(kind):
-                    return
-                try:
-                    with span(f"task {kind}"):
-                        await self._do(self._handlers[kind], task)
-                except Exception as error:
-                    # The boundary between tasks. Where the database is away, all of them wait for it.
-                    log.exception("task_not_recorded", kind=kind, key=task.key)
-                    if is_away(error):
-                        return
+            has_tried = await self._do_each(kind, tasks)
+        except Exception as error:
+            # The boundary between kinds. What was done outside of the database is done again at the next try.
+            self._waiting_kinds.record(kind, type(error).__name__)
+            log.exception("task_not_recorded", kind=kind)
+        else:
+            self._waiting_kinds.forget(kind)
+            if has_tried and len(tasks) == _AT_ONCE:
+                self._planned.set()
         finally:
             self._busy.discard(kind)
-            if len(tasks) == _AT_ONCE:
-                self._planned.set()
+
+    async def _do_each(self, kind: str, tasks: list[DueTask]) -> bool:
+        """Do tasks in order; return whether any was due. Raises the error of a database that is away."""
+        has_tried = False
+        for task in tasks:
+            if not self._is_ours(kind):
+                break
+            with self._unrecorded.isolate(f"{kind} {task.key}") as is_due:
+                if is_due:
+                    has_tried = True
+                    with span(f"task {kind}"):
+                        await self._do(self._handlers[kind], task)
+        return has_tried
 
     async def _do(self, handler: TaskHandler, task: DueTask) -> None:
         attempt = TaskAttempt(self._database, task, self._clock.now())

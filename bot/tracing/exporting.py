@@ -35,7 +35,9 @@ async def exporting(environ: Mapping[str, str]) -> AsyncIterator[None]:
         library = import_module("bot.tracing.open_telemetry")
     except ImportError:
         # The variables may be there for other programs too.
-        log.warning("tracing_not_installed", install="governor[tracing]")
+        log.warning(
+            "tracing_not_installed", problem="install Governor's extra `tracing`, see docs/install.md"
+        )
         yield
         return
     tracing = library.OpenTelemetry(environ)

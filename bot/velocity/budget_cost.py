@@ -43,12 +43,14 @@ class SizeClass(StrEnum):
 class SpentByDeliveries:
     """What each delivery and each raised flag spent of an SLO's budget.
 
-    `by_report` is by the id of a deployment, `by_incident` by the incident's number; `by_flag` is what was
-    spent after flags were raised, `raises` how often that was.
+    `read` is the time that was read: what was spent by a delivery outside it is not known. `by_report` is by
+    the id of a deployment, `by_incident` by the incident's number; `by_flag` is what was spent after flags
+    were raised, `raises` how often that was.
     """
 
     service: str
     slo: str
+    read: Span
     by_report: Mapping[str, float]
     by_incident: Mapping[int, float]
     by_flag: float
@@ -120,8 +122,8 @@ def _urgency(cost: BudgetCost) -> tuple[float, float]:
 def _of_slo(found: SpentByDeliveries, every: Sequence[Delivery], span: Span) -> BudgetCost:
     own = [each for each in every if each.service == found.service]
     shares = _shares(found, own)
-    counted = within(own, span)
-    newest = own[-LIKE_THE_LAST:]
+    known = within(own, found.read)
+    counted, newest = within(known, span), known[-LIKE_THE_LAST:]
     last_spent = sum(shares[each.reports] for each in newest)
     code = _grouped((each.actor, shares[each.reports]) for each in counted)
     flags = [KindCost(_FLAG, found.raises, found.by_flag)] if found.raises else []

@@ -91,8 +91,7 @@ class CostReader:
             known = [each for each in budgets.get(service.name, ()) if _size(each)]
             if known:
                 spent = [await self._spent(service, each, span, now) for each in known]
-                own = [each for each in deliveries if each.finished_at <= now]
-                cost = budget_cost(spent, own, span)
+                cost = budget_cost(spent, deliveries, span)
                 found += [cost] if cost else []
         return CostOfBoth(freeze_cost(record, deliveries, span), tuple(found))
 
@@ -116,7 +115,9 @@ class CostReader:
                 by_flag += bad / size
         raises = sum(move.raises and span.start <= move.at < span.end for move in events.flags)
         left = float(budget.remaining) if budget.remaining is not None else None
-        return SpentByDeliveries(service.name, budget.slo.name, by_report, by_incident, by_flag, raises, left)
+        return SpentByDeliveries(
+            service.name, budget.slo.name, window, by_report, by_incident, by_flag, raises, left
+        )
 
     async def _divided(
         self, budget: Budget, window: Span, within: timedelta, events: ServiceEvents

@@ -105,7 +105,8 @@ class WebhookHandler(EndsSilently):
                     await self._disable(connection, outcome.error or "", attempt.now)
             return
         self._failures += 1
-        wait = outcome.after if outcome.after is not None else self.rule.wait(self._failures)
+        # A receiver may ask for more time, not for more attempts.
+        wait = max(outcome.after or timedelta(), self.rule.wait(self._failures))
         self._pause = endpoint, attempt.now + wait
         async with attempt.continuing(attempt.payload, after=wait) as connection:
             await records.note_attempt(connection, delivery, outcome, WebhookState.PENDING, attempt.now)

@@ -6,14 +6,19 @@ from decimal import Decimal
 from bot.backtests.backtest import PastFreeze, ServiceBacktest, freezes_of, held_deployments
 from bot.backtests.picture import days_a_sign, frozen_shares, strip
 from bot.backtests.replay import PastTransition
+from bot.backtests.runner import BacktestRunner
+from bot.budgets.downtime import none_recorded
+from bot.budgets.ledger.ledger import Ledger
+from bot.budgets.ledger.pushed_events import PushedEvent
 from bot.catalog.catalog import FlagEnvironment, FlagSettings
-from bot.catalog.error_budget_policy import ErrorBudgetPolicy
-from bot.catalog.window import Span
+from bot.catalog.error_budget_policy import AlertSeverity, BurnAlert, ErrorBudgetPolicy
+from bot.catalog.window import RollingWindow, Span
 from bot.deployments.deployment import Deployment, DeploymentState
 from bot.freezes.hold import GOVERNOR, Hold, HoldKind
-from bot.freezes.transition import BudgetExhausted, BudgetRecovered, BudgetWarned
+from bot.freezes.transition import BudgetExhausted, BudgetRecovered, BudgetWarned, BurnAlertFired
+from bot.store.database import Database
 from tests.support.clock import DAY, HOUR, MINUTE, NOW
-from tests.support.values import budget, service
+from tests.support.values import budget, catalog, service, slo
 
 START = NOW - 90 * DAY
 HOLD = Hold(0, "checkout", HoldKind.BUDGET, "spent", GOVERNOR, NOW)
@@ -78,3 +83,18 @@ def test_the_picture_has_a_sign_a_day_and_blanks_for_what_is_not_known() -> None
     total = tested.of("availability")
     assert (total.freezes, total.flaps, total.warnings, total.held) == (2, 0, 1, 0)
     assert total.frozen_for == 29 * HOUR
+
+
+async def test_a_past_reaches_back_for_the_longest_burn_alert(database: Database) -> None:
+    """All that failed lies before the window of the first day, which is the only day that is replayed."""
+    daily = slo(window=RollingWindow(DAY))
+    begin, hours = NOW - 5 * DAY, range(5 * 24)
+    events = [
+        PushedEvent(daily, 900.0, 100.0 if hour < 72 else 0.0, begin + hour * HOUR + MINUTE) for hour in hours
+    ]
+    await Ledger(database).push(events, NOW)
+    alert = BurnAlert(AlertSeverity.TICKET, Decimal(1), 4 * DAY, 3 * DAY)
+    own = service(slos=(daily,), policy=ErrorBudgetPolicy("plain", burn_alerts=(alert,)))
+    (found,) = await BacktestRunner(database, none_recorded).run({"now": catalog(own)}, Span(NOW - DAY, NOW))
+    (tested,) = found.services
+    assert [type(each.transition) for each in tested.transitions] == [BurnAlertFired]

@@ -15,10 +15,16 @@ from bot.backtests.replay import PastTransition, SloPast, replay
 from bot.budgets.ledger.rollups import HOUR as HOUR_S
 from bot.budgets.ledger.rollups import rollups_at, seconds
 from bot.budgets.ledger.state import LedgerState
-from bot.catalog.error_budget_policy import DecideBy, ErrorBudgetPolicy, PolicyMode
+from bot.catalog.error_budget_policy import (
+    AlertSeverity,
+    BurnAlert,
+    DecideBy,
+    ErrorBudgetPolicy,
+    PolicyMode,
+)
 from bot.catalog.slo import DowntimeSli
 from bot.catalog.window import CalendarUnit, CalendarWindow, RollingWindow, Span, Window
-from bot.freezes.transition import BudgetExhausted, BudgetRecovered, BudgetWarned, is_observed
+from bot.freezes.transition import BudgetExhausted, BudgetRecovered, BudgetWarned, BurnAlertFired, is_observed
 from tests.support.clock import DAY, HOUR, MINUTE, NOW
 from tests.support.values import STANDARD, service, slo
 
@@ -111,6 +117,23 @@ def test_an_slo_is_judged_from_when_its_window_is_known() -> None:
     assert isinstance(found[0].transition, BudgetExhausted)
     assert found[0].transition.budget.slo.name == "latency"
     assert kinds(found) == ["BudgetExhausted", "BudgetRecovered"]
+
+
+def test_a_burn_alert_waits_until_its_long_window_is_counted() -> None:
+    times = times_from(START - 7 * DAY)
+    alert = BurnAlert(AlertSeverity.TICKET, Decimal(1), 5 * DAY, HOUR)
+    policy = replace(STANDARD, burn_alerts=(alert,))
+    own = service(slos=(slo(window=RollingWindow(30 * DAY)),), policy=policy)
+    # A day at six times the budget's pace, then a little above it.
+    bad_at = {START + HOUR * hour: 0.006 if hour < 0 else 0.0011 for hour in range(-24, 120)}
+    burning = steady(times, bad_at)
+
+    def first_alert(past: SloPast) -> timedelta:
+        found = replay(own, {"availability": past}, Span(START, NOW), HOUR)
+        return next(each.at for each in found if isinstance(each.transition, BurnAlertFired)) - START
+
+    assert first_alert(burning) == timedelta()
+    assert first_alert(replace(burning, counted_from=START - DAY)) == 4 * DAY
 
 
 def test_downtime_counts_against_the_time_itself() -> None:

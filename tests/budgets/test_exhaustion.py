@@ -7,15 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.budgets.budget import Budget, EventCounts, assess
+from bot.budgets.budget import Budget, EventCounts, assess, remaining
 from bot.budgets.exhaustion import exhausts_at
 from bot.catalog.error_budget_policy import AlertSeverity, BurnAlert
+from bot.catalog.slo import DowntimeSli
 from bot.catalog.window import CalendarUnit, CalendarWindow
 from tests.support.clock import DAY, HOUR, MINUTE, NOW
 from tests.support.values import slo
 
 A_DAY = 288e6
 """Events a day: a million in five minutes."""
+MONTH = CalendarWindow(CalendarUnit.MONTH)
+MONTHLY = slo(window=MONTH)
 ALERT = BurnAlert(AlertSeverity.PAGE, Decimal(6), 6 * HOUR, 5 * MINUTE)
 
 
@@ -32,9 +35,53 @@ def test_what_is_not_running_out_has_no_end(left: str | None, burn: int | None) 
 
 
 def test_a_calendar_window_cannot_run_out_after_its_end() -> None:
-    monthly = slo(window=CalendarWindow(CalendarUnit.MONTH))
-    assert exhausts_at(monthly, Decimal("0.9"), Decimal(2), NOW) is None
-    assert exhausts_at(monthly, Decimal("0.1"), Decimal(5), NOW) == NOW + 30 * DAY / 50
+    assert exhausts_at(MONTHLY, Decimal("0.9"), Decimal(2), NOW) is None
+    passed = NOW - MONTH.span(NOW).start
+    assert exhausts_at(MONTHLY, Decimal("0.1"), Decimal(5), NOW) == NOW + passed / 40
+
+
+@pytest.mark.parametrize("days", [1, 3, 10, 20])
+@pytest.mark.parametrize(("left", "burn"), [(0.8, 3), (0.3, 1.5), (0.5, 14.4)])
+def test_a_calendar_budget_that_grows_with_its_events_runs_out_when_what_comes_has_spent_it(
+    days: int, left: float, burn: float
+) -> None:
+    now = MONTH.span(NOW).start + days * DAY
+    alert = BurnAlert(AlertSeverity.PAGE, Decimal(1), 6 * HOUR, 5 * MINUTE)
+    recent = {length: events_of(length, burn) for length in (6 * HOUR, HOUR, 5 * MINUTE)}
+    so_far = events_of(days * DAY, 1 - left)
+    for alerts in ((), (alert,)):
+        found = assess(MONTHLY, events=so_far, recent=recent, as_of=now, alerts=alerts)
+        assert found.burns == bool(alerts)
+        assert in_seconds(found.exhausts_at) == in_seconds(found.exhausts_latest)
+        at = found.exhausts_at or MONTH.period(now).end - MINUTE
+        then = remaining(so_far + events_of(at - now, burn), MONTHLY.objective)
+        assert then is not None
+        if found.exhausts_at is None:
+            assert then > 0
+        else:
+            assert float(then) == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("left", "burn", "days"), [(0.5, 5, 3), (0.1, 0.5, 6), (0.5, 2, None), (0.5, 0, None)]
+)
+def test_downtime_has_the_budget_of_the_whole_period_from_its_start(
+    left: float, burn: float, days: int | None
+) -> None:
+    monthly = slo(window=MONTH, sli=DowntimeSli())
+    now = MONTH.period(NOW).start + 22 * DAY + 12 * HOUR
+    found = exhausts_at(monthly, Decimal(str(left)), Decimal(str(burn)), now)
+    assert found == (None if days is None else now + days * DAY)
+
+
+def events_of(length: timedelta, burn: float) -> EventCounts:
+    """Return the events of a time with steady traffic and errors of this burn rate."""
+    total = A_DAY * (length / DAY)
+    return EventCounts(burn * total / 1_000, total)
+
+
+def in_seconds(at: datetime | None) -> int | None:
+    return None if at is None else round(at.timestamp())
 
 
 def burning(long: float, short: float, hour: float, traffic: float = 1.0) -> Budget:
@@ -43,10 +90,7 @@ def burning(long: float, short: float, hour: float, traffic: float = 1.0) -> Bud
     `traffic` is how many times as many requests as usual come now.
     """
     rates = {6 * HOUR: long, 5 * MINUTE: short, HOUR: hour}
-    recent = {}
-    for length, rate in rates.items():
-        total = A_DAY * traffic * (length / DAY)
-        recent[length] = EventCounts(rate * total / 1_000, total)
+    recent = {length: events_of(length * traffic, rate) for length, rate in rates.items()}
     events = EventCounts(30 * A_DAY / 2_000, 30 * A_DAY)
     return assess(slo(), events=events, recent=recent, as_of=NOW, alerts=(ALERT,))
 
@@ -107,9 +151,8 @@ def test_a_range_lies_in_the_future_and_in_order(
 
 
 def test_a_calendar_window_that_resets_before_the_later_end_has_no_latest() -> None:
-    monthly = slo(window=CalendarWindow(CalendarUnit.MONTH))
     recent = {6 * HOUR: EventCounts(60, 10_000), 5 * MINUTE: EventCounts(100, 1_000)}
-    found = assess(monthly, events=EventCounts(5e5, 1e9), recent=recent, as_of=NOW, alerts=(ALERT,))
+    found = assess(MONTHLY, events=EventCounts(5e5, 1e9), recent=recent, as_of=NOW, alerts=(ALERT,))
     assert found.exhausts_at is not None
     assert found.exhausts_at < NOW + timedelta(days=1)
     assert found.exhausts_latest is None

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bot.store import audit
 from bot.store.audit_archives.archive_file import rows_of
-from bot.store.audit_chain import ChainVerified, verify_chain
+from bot.store.audit_chain import ChainVerified, verify_chain, verify_with_archives
 from bot.store.database import Database
 from tests.cli.test_tokens_and_audit import governor
 from tests.store.test_audit_archive import ids
@@ -61,9 +61,10 @@ async def whole(folder: Path) -> None:
     archive = folder / "a.jsonl"
     async with Database(url(folder)) as database, database.reading() as connection:
         try:
-            verified = await verify_chain(
-                connection, archived=rows_of([archive]) if archive.exists() else None
-            )
+            if archive.exists():
+                verified = await verify_with_archives(database, rows_of([archive]))
+            else:
+                verified = await verify_chain(connection)
         except ValueError:
             # Killed before its rows were marked as archived: the database has all of them.
             verified = await verify_chain(connection)

@@ -16,6 +16,7 @@ from sqlalchemy import text
 
 from bot.store.audit_chain import append, read_rows
 from bot.store.database import Database
+from bot.store.migrate import upgrade
 from tests.support.paths import ROOT
 from tests.support.shell_blocks import shell_blocks
 
@@ -31,6 +32,11 @@ def governor(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     }
     command = [sys.executable, "-m", "bot", *words]
     return subprocess.run(command, capture_output=True, text=True, env=env, cwd=folder, check=False)
+
+
+@pytest.fixture(autouse=True)
+def _migrated(tmp_path: Path) -> None:
+    asyncio.run(upgrade(f"sqlite+aiosqlite:///{tmp_path}/governor.db"))
 
 
 def tamper(folder: Path, statement: str) -> None:
@@ -113,11 +119,25 @@ def test_a_cell_that_a_spreadsheet_would_run_is_written_as_text(tmp_path: Path) 
     assert "'=cmd()" in governor(tmp_path, "audit", "export", "--format", "csv").stdout
 
 
-def test_a_database_that_is_not_there_yet_is_one_clear_line(tmp_path: Path) -> None:
-    refused = governor(tmp_path, "audit", "verify")
-    assert refused.returncode == 2
-    assert "run `governor migrate`" in refused.stderr
-    assert len(refused.stderr.splitlines()) == 1
+def test_only_migrate_makes_or_migrates_a_database(tmp_path: Path) -> None:
+    file = tmp_path / "governor.db"
+    for words in (
+        ("audit", "verify"),
+        ("audit", "export"),
+        ("token", "list"),
+        ("token", "create", "ci", "--allow", "all"),
+    ):
+        file.unlink(missing_ok=True)
+        missing = governor(tmp_path, *words)
+        assert (missing.returncode, file.exists()) == (2, False)
+        assert missing.stderr == (
+            f"governor: there is no database at {file}: let DATABASE_URL name the bot's, "
+            "or make one there with `governor migrate`\n"
+        )
+    file.touch()
+    empty = governor(tmp_path, "token", "create", "ci", "--allow", "all")
+    assert (empty.returncode, len(empty.stderr.splitlines())) == (2, 1)
+    assert "run `governor migrate`" in empty.stderr
 
 
 def test_the_beginning_of_the_log_is_archived_and_verified_from_the_file(tmp_path: Path) -> None:

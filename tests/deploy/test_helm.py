@@ -16,7 +16,7 @@ from tests.support.paths import ROOT
 
 CHART = ROOT / "deploy" / "helm" / "governor"
 LEAST = {"existingSecret": "governor-secrets", "existingPolicies": "governor-policies"}
-FULL = {
+FULL: dict[str, Any] = {
     "secret": {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_SIGNING_SECRET": "s", "DATABASE_URL": "postgresql://db/g"},
     "env": {"GOVERNOR_URL": "https://governor.example.com", "HTTP_CONNECTIONS": 500},
     "policies": {"checkout.yaml": (ROOT / "policies" / "checkout.yaml").read_text()},
@@ -28,6 +28,8 @@ FULL = {
     "nodeSelector": {"disk": "ssd"},
     "tolerations": [{"key": "dedicated", "operator": "Exists"}],
     "podAnnotations": {"a": "b"},
+    "extraVolumes": [{"name": "certificates", "secret": {"secretName": "client"}}],
+    "extraVolumeMounts": [{"name": "certificates", "mountPath": "/etc/governor", "readOnly": True}],
 }
 
 Manifests = dict[str, dict[str, Any]]
@@ -80,6 +82,11 @@ def test_all_values_make_all_kinds(full: Manifests) -> None:
     assert full["ConfigMap"]["data"] == FULL["policies"]
     assert full["Secret"]["stringData"] == FULL["secret"]
     assert full["ServiceMonitor"]["metadata"]["labels"]["release"] == "prometheus"
+    pod = full["Deployment"]["spec"]["template"]["spec"]
+    assert FULL["extraVolumes"][0] in pod["volumes"]
+    assert FULL["extraVolumeMounts"][0] in pod["containers"][0]["volumeMounts"]
+    (endpoint,) = full["ServiceMonitor"]["spec"]["endpoints"]
+    assert endpoint["honorLabels"] is True
 
 
 def test_pods_run_without_rights_on_a_read_only_root(full: Manifests) -> None:
@@ -210,6 +217,7 @@ def test_rights_in_the_cluster_are_given_only_where_they_are_asked_for(tmp_path:
         ({**LEAST, "existingPolicies": []}, "existingPolicies"),
         ({**LEAST, "replicas": 3}, "additional properties 'replicas' not allowed"),
         ({**LEAST, "replicaCount": 0}, "minimum"),
+        ({**LEAST, "extraVolumes": [{"name": "data", "emptyDir": {}}]}, "extraVolumes"),
         ({**LEAST, "policies": {"checkout": "kind: Service"}}, "invalid propertyName 'checkout'"),
     ],
 )

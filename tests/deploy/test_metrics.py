@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
+import pytest
 
 from bot.metrics import Metrics
 from tests.support.paths import DOCS, ROOT
@@ -104,3 +105,32 @@ def complaints(text: str) -> str:
     command = [find_program("promtool"), "check", "metrics"]
     done = subprocess.run(command, input=text, capture_output=True, text=True, check=False, timeout=60)
     return done.stdout + done.stderr
+
+
+async def test_a_loop_that_fails_is_counted_wherever_its_error_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> None:
+        raise KeyError("a fault of the program")
+
+    async with start_bot(tmp_path) as bot:
+        parts = bot.governor.parts
+        # Each is shown before it first fails, or Prometheus would not see that it did.
+        await eventually(lambda: counted(bot), lambda found: set(found.values()) == {0})
+        monkeypatch.setattr(parts.flags._guard_runner, "tick", fail)
+        monkeypatch.setattr(parts.incidents.step_runner, "tick", fail)
+        for name in ("drop_old_events", "drop_lost_gauges"):
+            monkeypatch.setattr(parts.budgets, name, fail)
+        monkeypatch.setattr(bot.governor, "_drop_past_windows", fail)
+        await bot.governor._drop_old_rows()
+        parts.incidents.step_runner.notify()
+        await eventually(lambda: counted(bot), lambda found: all(found.values()))
+        # One round, however much of it failed.
+        assert (await counted(bot))["drop_old_rows"] == 1
+
+
+async def counted(bot: RunningBot) -> dict[str, float | None]:
+    """Return how often these loops failed."""
+    registry, name = bot.governor.metrics.registry, "governor_loop_failures_total"
+    loops = ("tick", "drop_old_rows", "flags", "incidents")
+    return {loop: registry.get_sample_value(name, {"loop": loop}) for loop in loops}

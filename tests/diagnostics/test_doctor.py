@@ -78,6 +78,13 @@ async def test_missing_credentials_are_named(settings: Settings) -> None:
     ]
 
 
+async def test_a_missing_key_is_told_once_with_how_to_make_one(settings: Settings) -> None:
+    installable = {"slack_client_id": "1.2", "slack_client_secret": SecretStr("secret")}
+    findings = await examine(settings.model_copy(update=installable))
+    (key,) = [finding for finding in findings if finding.subject == "GOVERNOR_ENCRYPTION_KEY"]
+    assert (key.detail, key.fix) == ("not set", "`governor key` makes one")
+
+
 async def test_a_message_that_slack_refuses_is_named(settings: Settings, slack: FakeSlackServer) -> None:
     accepted = next(finding for finding in await examine(settings) if finding.check == "blocks")
     assert (accepted.state, accepted.subject) == (FindingState.OK, "messages")

@@ -53,7 +53,7 @@ class Worker:
         self._clock = clock
         self.halted_s = 0.0
         self.leases = Leases(as_if_shared(database), TIMING, now_s=self._now_s)
-        self.runner = TaskRunner(database, clock, self.leases)
+        self.runner = TaskRunner(database, clock, self.leases, now_s=self._now_s)
         self.runner.register([self])
         self.ticking: asyncio.Task[bool] | None = None
         self.at: str | None = None

@@ -39,12 +39,12 @@ class Platform:
             return response.status, await response.text()
 
     async def metric(
-        self, service: str = "checkout", tool: str = "rollouts", token: str = TOKEN
+        self, service: str = "checkout", tool: str = "rollouts", token: str = TOKEN, change: str = CHECKSUM
     ) -> tuple[int, dict[str, Any]]:
         """Ask as Argo Rollouts' web metric and Kargo's HTTP step do."""
         url = f"{self.bot.url}/gates/{tool}/{service}"
         headers = {"Authorization": f"Bearer {token}"}
-        async with self._session.get(url, params={"change": CHECKSUM}, headers=headers) as response:
+        async with self._session.get(url, params={"change": change}, headers=headers) as response:
             return response.status, await response.json(content_type=None)
 
     async def freeze(self) -> None:
@@ -135,4 +135,7 @@ async def test_argo_rollouts_pauses_on_what_nobody_knows(platform: Platform) -> 
     assert (status, body["verdict"], body["allow"]) == (200, "unknown", False)
     assert "there is no service chekout" in body["reasons"][0]
     assert (await platform.metric("chekout", "kargo"))[0] == 404
-    assert (await platform.metric(token="wrong"))[0] == 401
+    assert (await platform.metric(token="wrong", tool="kargo"))[0] == 401
+    for wrong in ({"token": "wrong"}, {"change": "x" * 300}):
+        status, body = await platform.metric(**wrong)
+        assert (status, body["verdict"], len(body["reasons"])) == (200, "unknown", 1)

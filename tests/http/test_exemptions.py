@@ -41,6 +41,31 @@ async def test_asking_again_while_it_waits_or_holds_is_the_same(api_server: ApiS
     assert (await post(api_server, change="PR-13"))[1]["id"] != first["id"]
 
 
+async def test_what_is_asked_for_another_commit_is_a_request_of_its_own(api_server: ApiServer) -> None:
+    _, first = await post(api_server, commit="a" * 40)
+    _, second = await post(api_server, commit="b" * 40)
+    assert (first["commit"], second["commit"], second["state"]) == ("a" * 40, "b" * 40, "pending")
+    # The beginning of a hash names the same commit.
+    assert (await post(api_server, commit="b" * 12))[1]["id"] == second["id"]
+    service = api_server.catalog.services["checkout"]
+    await api_server.hold_registry.place(
+        service, by="U1", reason="peak sale", until=None, request="hold", now=NOW
+    )
+    await api_server.requests.approve(service, second["id"], by="U0SAM", comment="", now=NOW)
+    for commit, verdict in (("a" * 40, "wait"), ("b" * 40, "go")):
+        _, answer = await api_server.get("/api/v1/gate/checkout", change="PR-12", commit=commit)
+        assert answer["verdict"] == verdict
+    assert (await post(api_server, commit="a" * 40))[1]["id"] == first["id"]
+    _, any_commit = await post(api_server)
+    assert (any_commit["commit"], any_commit["state"]) == (None, "pending")
+    assert (await post(api_server, commit="b" * 40))[1]["id"] == second["id"]
+
+
+async def test_what_is_asked_for_any_commit_is_not_asked_for_one_again(api_server: ApiServer) -> None:
+    _, first = await post(api_server)
+    assert (await post(api_server, commit="b" * 40))[1]["id"] == first["id"]
+
+
 async def test_the_gate_lets_it_through_for_an_hour_and_then_no_more(api_server: ApiServer) -> None:
     service = api_server.catalog.services["checkout"]
     await api_server.hold_registry.place(

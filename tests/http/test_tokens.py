@@ -85,6 +85,23 @@ async def test_the_environments_token_has_all_rights(database: Database) -> None
     await runner.cleanup()
 
 
+async def test_a_token_that_the_environment_names_too_keeps_its_own_rights(token_server: TokenServer) -> None:
+    token = await token_server.create_token()
+    runner, other = await start_server(token_server.database, token)
+    assert (await other.call(token))[:2] == (200, {"caller": "ci"})
+    assert (await other.call(token, "/api/all"))[0] == 403
+    async with token_server.database.transaction() as connection:
+        await api_tokens.revoke(connection, "ci", NOW)
+    assert (await other.call(token))[0] == 401
+    await runner.cleanup()
+
+
+async def test_the_environments_token_may_look_like_one_of_the_database(database: Database) -> None:
+    runner, token_server = await start_server(database, "gov_abc_secret")
+    assert (await token_server.call("gov_abc_secret", "/api/all"))[:2] == (200, {"caller": "api"})
+    await runner.cleanup()
+
+
 async def test_a_revoked_token_is_refused_at_once(token_server: TokenServer) -> None:
     token = await token_server.create_token()
     assert (await token_server.call(token))[0] == 200

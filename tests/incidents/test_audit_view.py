@@ -76,6 +76,22 @@ async def test_nothing_private_is_written_once_it_is_private_and_the_chain_stays
         assert isinstance(await verify_chain(connection), ChainVerified)
 
 
+async def test_what_a_private_incident_was_called_before_is_left_out_too(
+    incidents_setup: IncidentsSetup,
+) -> None:
+    id_ = (await incidents_setup.opened("told", title=SECRET)).incident.id
+    now, lifecycle = incidents_setup.clock.now(), incidents_setup.incidents.lifecycle
+    await incidents_setup.complete(id_)
+    for title in ("Keys of ACME leaked", "Something"):
+        await lifecycle.change(id_, IncidentChange(title=title), by="U0DANA", now=now)
+    await lifecycle.change(id_, IncidentChange(private=True), by="U0DANA", now=now)
+    other = await incidents_setup.opened("public", title="Search slow")
+    seen = str(await rows(incidents_setup, ANYBODY)) + str(other.timeline)
+    assert "sev2 private incident" in seen
+    for title in (SECRET, "Keys of ACME leaked"):
+        assert title not in seen
+
+
 async def test_a_title_within_another_leaves_that_one_alone(incidents_setup: IncidentsSetup) -> None:
     await made_private(incidents_setup, title="Data")
     await incidents_setup.opened("public", title="Databases slow")

@@ -1,5 +1,6 @@
 """How much downtime impacts amount to: overlaps, edges, shares, to the second."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.catalog.window import Span
-from bot.incidents.downtime import Impact, bad_seconds
+from bot.incidents.downtime import Impact, bad_seconds, restated
 from tests.support.clock import HOUR, MINUTE, NOW
 
 SECOND = timedelta(seconds=1)
@@ -76,3 +77,43 @@ def test_the_sum_is_that_of_every_second_looked_at_alone(
         for at in moments
     ]
     assert bad_seconds(impacts, span) == pytest.approx(sum(worst), abs=1e-6)
+
+
+def of(service: str | None, start: float, end: float | None, share: float = 1.0) -> Impact:
+    return replace(impact(start, end, share), service=service)
+
+
+@pytest.mark.parametrize(
+    ("known", "new", "after"),
+    [
+        ([impact(40, 10)], impact(40, 10, 0.1), [impact(40, 10, 0.1)]),
+        ([impact(30, 20)], impact(40, 10, 0.1), [impact(40, 10, 0.1)]),
+        ([impact(40, 10)], impact(30, 20, 0.1), [impact(40, 30), impact(30, 20, 0.1), impact(20, 10)]),
+        ([impact(40, 20)], impact(30, 10, 0.1), [impact(40, 30), impact(30, 10, 0.1)]),
+        ([impact(30, 10)], impact(40, 20, 0.1), [impact(40, 20, 0.1), impact(20, 10)]),
+        ([impact(40, 30)], impact(30, 20, 0.1), [impact(40, 30), impact(30, 20, 0.1)]),
+        ([impact(40, None)], impact(30, 20, 0.1), [impact(40, 30), impact(30, 20, 0.1), impact(20, None)]),
+        ([impact(40, 10)], impact(30, None, 0.1), [impact(40, 30), impact(30, None, 0.1)]),
+        ([impact(40, None)], impact(40, None, 0.1), [impact(40, None, 0.1)]),
+        ([impact(40, 20), impact(15, 10)], impact(40, 20, 0.0), [impact(15, 10)]),
+        ([impact(40, 20)], impact(50, 10, 0.0), [impact(50, 10, 0.0)]),
+        ([of("a", 40, 10)], of("b", 40, 10, 0.1), [of("a", 40, 10), of("b", 40, 10, 0.1)]),
+        ([of("a", 40, 10), of("b", 30, 20)], impact(40, 10, 0.1), [impact(40, 10, 0.1)]),
+        ([impact(40, 10)], of("a", 40, 20, 0.1), [of("b", 40, 20), of("a", 40, 20, 0.1), impact(20, 10)]),
+    ],
+)
+def test_what_is_stated_later_counts_for_what_it_speaks_of(
+    known: list[Impact], new: Impact, after: list[Impact]
+) -> None:
+    assert list(restated(known, new, ("a", "b"))) == after
+
+
+@given(_IMPACTS, _IMPACTS, _MOMENTS)
+def test_at_each_instant_the_last_statement_counts(
+    known: list[Impact], more: list[Impact], at: datetime
+) -> None:
+    impacts: tuple[Impact, ...] = ()
+    for new in (*known, *more):
+        impacts = restated(impacts, new, ())
+    covering = [one.share for one in (*known, *more) if one.start <= at < (one.end or NOW)]
+    assert bad_seconds(impacts, Span(at, at + SECOND)) == pytest.approx(covering[-1] if covering else 0.0)

@@ -88,6 +88,16 @@ def test_a_stated_impact_takes_the_place_of_what_was_assumed() -> None:
     assert with_impact(first, other, NOW).impacts == (stated, other)
 
 
+def test_what_is_stated_again_of_the_same_time_takes_the_place_of_what_was_stated_before() -> None:
+    first = with_impact(incident(), Impact(NOW - 30 * MINUTE, NOW - 10 * MINUTE, 1.0), NOW)
+    lower = Impact(NOW - 30 * MINUTE, NOW - 10 * MINUTE, 0.05)
+    assert with_impact(first, lower, NOW).impacts == (lower,)
+    wider = Impact(NOW - 40 * MINUTE, None, 0.3)
+    assert with_impact(first, wider, NOW).impacts == (wider,)
+    shorter = with_impact(first, Impact(NOW - 20 * MINUTE, NOW - 10 * MINUTE, 0.0), NOW)
+    assert shorter.impacts == (Impact(NOW - 30 * MINUTE, NOW - 20 * MINUTE, 1.0),)
+
+
 def test_an_assumed_impact_follows_the_severity_until_it_is_stated() -> None:
     minor = changed(incident(), IncidentChange(severity=Severity.SEV3), NOW)
     assert [(impact.share, impact.assumed) for impact in minor.impacts] == [(0.1, True)]

@@ -24,6 +24,7 @@ _FREE_KEYS = {
     "flags": "ENVIRONMENT",
     "headers": "HEADER",
     "webhooks": "NAME",
+    "metrics": "ID",
 }
 
 

@@ -261,3 +261,22 @@ def test_any_words_are_answered_with_blocks_that_slack_takes(
             named = () if command in {"incident", "postmortem", "action"} else ("<@U123",)
             assert not any(ping in said for ping in ("<!channel", "<!subteam", "<@U1>", *named))
             assert "None" not in said.replace(text, "")
+
+
+@pytest.mark.parametrize("number", ["9" * 16, "9" * 20, "9" * 5_000, "\u0663" * 20])
+@pytest.mark.parametrize(
+    "form",
+    ["rotation agree {}", "rotation decline {}", "budget approve {}", "budget reverse {} a mistake",
+     "action done {}", "budget adjust checkout +{} availability from 08:00 to 08:05 a test",
+     "incident reopen {}", "incident merge into {}", "freeze schedule remove {}", "postmortem {}"],
+)  # fmt: skip
+def test_a_number_of_nothing_is_answered_with_what_to_type(
+    command_router: tuple[asyncio.Runner, CommandRouter], form: str, number: str
+) -> None:
+    runner, router = command_router
+    command, _, text = form.format(number).partition(" ")
+    reply = runner.run(
+        router.answer(Interaction(Query(command, text), "U0SAM", "C1", "general", request="1"))
+    )
+    assert not reply.seen_by_channel
+    assert reply.text

@@ -3,7 +3,7 @@
 import asyncio
 import gzip
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -12,11 +12,18 @@ from typing import cast
 import pytest
 from sqlalchemy import delete, func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.pool import QueuePool
 
 from bot.store import audit
 from bot.store.audit_archives.archive_file import _COLUMNS, ArchiveFile, ArchiveFileError, rows_of
 from bot.store.audit_archives.archiving import Archived, ArchiveError, NothingToArchive, archive
-from bot.store.audit_chain import ChainTampered, ChainVerified, verify_chain
+from bot.store.audit_chain import (
+    ChainRow,
+    ChainTampered,
+    ChainVerified,
+    verify_chain,
+    verify_with_archives,
+)
 from bot.store.database import Database
 from bot.store.migrate import migrate
 from bot.store.retention.deletion import delete_expired
@@ -50,9 +57,10 @@ async def move(database: Database, path: Path, days: int, needed_from: int | Non
 async def verified(
     database: Database, archives: Sequence[Path] | None = None, earlier: str | None = None
 ) -> ChainVerified | ChainTampered:
+    if archives is not None:
+        return await verify_with_archives(database, rows_of(archives), earlier=earlier)
     async with database.reading() as connection:
-        rows = None if archives is None else rows_of(archives)
-        return await verify_chain(connection, earlier=earlier, archived=rows)
+        return await verify_chain(connection, earlier=earlier)
 
 
 async def ids(database: Database) -> list[int]:
@@ -101,6 +109,56 @@ async def test_the_chain_goes_on_from_the_archives(database: Database, tmp_path:
             "file": name,
         },
     )
+
+
+async def test_no_transaction_is_open_while_archives_are_read(database: Database, tmp_path: Path) -> None:
+    archive_of = tmp_path / "a"
+    await write(database, 1, 9)
+    await move(database, archive_of, 5)
+    open_then: set[int] = set()
+
+    def rows() -> Iterator[ChainRow]:
+        for row in rows_of([archive_of]):
+            open_then.add(cast("QueuePool", database.engine.pool).checkedout())
+            yield row
+
+    assert isinstance(await verify_with_archives(database, rows()), ChainVerified)
+    assert open_then == {0}
+
+
+class BetweenReadings:
+    """A database in which something happens before the second time that it is read."""
+
+    def __init__(self, database: Database, happen: Callable[[], Awaitable[object]]) -> None:
+        self._database = database
+        self._happen = happen
+        self._readings = 0
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """Open a snapshot to read from."""
+        self._readings += 1
+        if self._readings == 2:
+            await self._happen()
+        async with self._database.reading() as connection:
+            yield connection
+
+
+async def test_what_happens_while_archives_are_read_is_no_tampering(
+    database: Database, tmp_path: Path
+) -> None:
+    one, two = tmp_path / "1", tmp_path / "2"
+    await write(database, 1, 20)
+    await move(database, one, 9)
+
+    async def verified_while(happen: Callable[[], Awaitable[object]]) -> ChainVerified | ChainTampered:
+        opened = cast("Database", BetweenReadings(database, happen))
+        return await verify_with_archives(opened, rows_of([one]))
+
+    assert isinstance(await verified_while(lambda: write(database, 22, 24)), ChainVerified)
+    with pytest.raises(ValueError, match="the log was archived to row 13: name all later archives"):
+        await verified_while(lambda: move(database, two, 14))
+    assert isinstance(await verified(database, [one, two]), ChainVerified)
 
 
 async def test_an_earlier_head_is_looked_for_in_the_archives(database: Database, tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ from contextlib import suppress
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
+from sqlalchemy.util import await_only
 
 from bot.store import audit
 from bot.store.audit_chain import ChainHead, ChainTampered, ChainVerified, verify_chain
@@ -77,6 +78,25 @@ async def test_the_first_row_that_was_tampered_with_is_named(
     assert found.row == first
 
 
+async def test_a_row_that_is_added_while_the_log_is_verified_is_no_tampering(url: str) -> None:
+    async with Database(url) as writer, Database(url) as reader:
+        await migrate(writer)
+        await write(writer, *range(ROWS))
+        left = 0
+
+        def add(*_: object) -> None:
+            """Add a row before one statement of the reader."""
+            nonlocal left
+            left -= 1
+            if left == 0:
+                await_only(write(writer, 7))
+
+        event.listen(reader.engine.sync_engine, "before_cursor_execute", add)
+        for number in range(1, 6):
+            left = number
+            assert isinstance(await verified(reader), ChainVerified), number
+
+
 async def test_a_chain_made_anew_ends_otherwise_than_the_end_that_was_kept(database: Database) -> None:
     await write(database, *range(ROWS))
     kept = str(await end(database))
@@ -117,3 +137,15 @@ async def test_a_transaction_that_is_undone_leaves_no_link(database: Database) -
     found = await verified(database)
     assert isinstance(found, ChainVerified)
     assert found.rows == 2
+
+
+async def test_what_is_longer_than_its_column_is_cut_and_the_chain_fits_together(database: Database) -> None:
+    subject, actor = f"{'c' * 64} to {'e' * 255}", "a" * 101
+    async with database.transaction() as connection:
+        await audit.record(connection, audit.AuditEntry(actor, "deployment.succeeded", subject, ""), NOW)
+        await audit.record(connection, audit.AuditEntry("a" * 100, "x", subject[:200], ""), NOW)
+    async with database.reading() as connection:
+        cut, whole = [row.entry for row in await audit.read(connection)]
+    assert (cut.subject, cut.actor) == (f"{subject[:199]}…", f"{actor[:99]}…")
+    assert (whole.subject, whole.actor) == (subject[:200], actor[:100])
+    assert isinstance(await verified(database), ChainVerified)

@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 from sqlalchemy import delete, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from bot.clock import SharedClock
 from bot.store.database import Database
 from bot.store.leases import Leases, LeaseTiming
 from bot.store.migrate import migrate
@@ -30,9 +32,11 @@ async def database(postgresql: PostgreSQL) -> AsyncIterator[Database]:
 
 
 @asynccontextmanager
-async def living(database: Database, timing: LeaseTiming = STEADY) -> AsyncIterator[Leases]:
+async def living(
+    database: Database, timing: LeaseTiming = STEADY, clock: SharedClock | None = None
+) -> AsyncIterator[Leases]:
     """A replica that beats for the time of the block, and signs off."""
-    leases = Leases(database, timing)
+    leases = Leases(database, timing, clock)
     await leases.join()
     running = asyncio.create_task(leases.run())
     try:
@@ -204,3 +208,27 @@ async def test_leases_outlast_a_restart_of_the_database(database: Database, post
         assert not await one.lease("something else").acquire()
         await postgresql.start()
         await until(lambda: one.lease("tick").acquire())
+
+
+class FailingClock(SharedClock):
+    """A clock that cannot be set the second and the third time."""
+
+    times_set = 0
+
+    def set(self, now: datetime, at_s: float) -> None:
+        """Set the time, or fail."""
+        self.times_set += 1
+        if self.times_set in {2, 3}:
+            raise ValueError("a fault of the program")
+        super().set(now, at_s)
+
+
+async def test_a_beat_that_fails_for_whatever_reason_is_not_the_last(database: Database) -> None:
+    clock = FailingClock()
+    async with living(database, clock=clock) as one:
+
+        async def has_beaten_since() -> bool:
+            return clock.times_set > 4
+
+        await until(has_beaten_since)
+        assert await one.lease("tick").acquire()

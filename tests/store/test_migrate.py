@@ -68,7 +68,8 @@ async def test_a_migrated_database_is_what_the_tables_say(url: str, bring: Bring
 async def definitions(database: Database) -> set[tuple[str, ...]]:
     """Return the words of the database's own definitions: conditions of indexes and kinds of tables too.
 
-    Sorted, because a table's constraints come in any order.
+    Sorted, because a table's constraints come in any order, and without quotes: SQLite puts them around the
+    name of a table that was made anew.
     """
     query = (
         "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name <> 'alembic_version'"
@@ -77,7 +78,7 @@ async def definitions(database: Database) -> set[tuple[str, ...]]:
     )
     async with database.reading() as connection:
         found = (await connection.exec_driver_sql(query)).scalars()
-        return {tuple(sorted(sql.replace(",", " ").split())) for sql in found}
+        return {tuple(sorted(sql.replace(",", " ").replace('"', "").split())) for sql in found}
 
 
 async def test_migrated_tables_and_indexes_are_defined_like_those_made_at_once(url: str) -> None:

@@ -1,11 +1,18 @@
 """The reading half of the outbox, in both databases."""
 
 import asyncio
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
 
-from bot.store import outbox
+from sqlalchemy import event
+
+from bot.store import outbox, thread_heads, told_messages
 from bot.store.database import Database
+from bot.store.migrate import migrate
 from bot.store.outbox import DeliveryState, OutboxMessage, QueuedMessage
 from bot.store.threads import MessageLocation
 from tests.support.clock import NOW
@@ -156,3 +163,110 @@ async def test_the_last_place_is_where_the_newest_message_arrived(database: Data
     await failed(database, "is_archived")
     async with database.reading() as connection:
         assert await outbox.last_location(connection, "#checkout") == MessageLocation("C1", "2.0")
+
+
+async def edited(database: Database) -> None:
+    """Carry out an edit. Whether Slack took it is not kept."""
+    async with database.transaction() as connection:
+        await outbox.enqueue_edit(connection, OutboxMessage("#checkout", "told", "", is_edit=True), NOW)
+    queued = await first(database)
+    async with database.transaction() as connection:
+        await outbox.mark_sent(connection, queued, None, NOW)
+
+
+async def test_an_edit_does_not_say_that_a_channel_takes_messages_again(database: Database) -> None:
+    await write(database, "#checkout", "one", "two")
+    assert await failed(database, "is_archived")
+    assert await failed(database, "is_archived") is False
+    await edited(database)
+    async with database.reading() as connection:
+        failing = await outbox.read_failing(connection)
+    assert failing == {"#checkout": outbox.FailingChannel("is_archived", 2, NOW)}
+    await write(database, "#checkout", "three")
+    assert await failed(database, "is_archived") is False, "it is reported a second time"
+
+
+async def test_failing_channels_are_told_apart(database: Database) -> None:
+    await write(database, "#checkout", "one")
+    await sent(database, "1.0")
+    await write(database, "#checkout", "two", now=NOW)
+    await write(database, "#checkout", "three", now=LATER)
+    await write(database, "#search", "elsewhere", now=LATER)
+    await write(database, "#fine", "one", "two")
+    for error, channel in (("not_in_channel", "#checkout"), ("is_archived", "#checkout"), ("x", "#search")):
+        await failed(database, error, channel)
+    await failed(database, "is_archived", "#fine")
+    await sent(database, "2.0", "#fine")
+    async with database.reading() as connection:
+        assert await outbox.read_failing(connection) == {
+            "#checkout": outbox.FailingChannel("is_archived", 2, NOW),
+            "#search": outbox.FailingChannel("x", 1, LATER),
+        }
+
+
+async def test_a_channel_is_busy_while_something_is_posted_and_for_a_while_after(database: Database) -> None:
+    async def is_busy(since: datetime = NOW) -> bool:
+        async with database.reading() as connection:
+            return await outbox.was_busy(connection, "#checkout", since)
+
+    await write(database, "#search", "elsewhere")
+    await sent(database, "1.0", "#search")
+    await write(database, "#checkout", "one", "two")
+    assert not await is_busy()
+    assert await claimed(database, await first(database))
+    assert await is_busy(LATER)
+    async with database.transaction() as connection:
+        await outbox.mark_sent(connection, await first(database), MessageLocation("C1", "1.0"), NOW)
+    assert await is_busy()
+    assert not await is_busy(LATER)
+
+
+async def test_no_statement_of_the_delivery_reads_the_whole_outbox(tmp_path: Path) -> None:
+    async with Database(f"sqlite+aiosqlite:///{tmp_path}/governor.db") as opened:
+        await migrate(opened)
+        statements: list[tuple[str, Any]] = []
+        event.listen(
+            opened.engine.sync_engine,
+            "before_cursor_execute",
+            lambda _1, _2, statement, values, *_: statements.append((statement, values)),
+        )
+        await deliver_all(opened)
+    with closing(sqlite3.connect(tmp_path / "governor.db")) as connection:
+        plans = {
+            statement: [row[-1] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}", values)]
+            for statement, values in statements
+            if statement.startswith(("SELECT", "UPDATE"))
+        }
+    assert len(plans) > 15
+    assert not [
+        each for each, steps in plans.items() if any(step.startswith("SCAN outbox") for step in steps)
+    ]
+
+
+async def deliver_all(database: Database) -> None:
+    """Execute each statement of the delivery."""
+    head = {"line": "one", "text": "one", "blocks": []}
+    told = OutboxMessage("#checkout", "told", "one", thread="burn", head=head, hold_id=1)
+    place = MessageLocation("C1", "1.0")
+    async with database.transaction() as connection:
+        await outbox.enqueue(connection, [told, told, told], NOW)
+        await outbox.read_backlog(connection)
+        one = await outbox.first_unsent(connection, "#checkout")
+        assert one is not None
+        two, three = (await outbox.unsent_in_same_state(connection, one, 5))[1:]
+        await outbox.claim(connection, one, NOW)
+        await outbox.requeue(connection, one, "ratelimited")
+        for queued in (one, two):
+            await outbox.mark_sent(connection, queued, place, NOW)
+            await thread_heads.record_in_thread(connection, queued, place, NOW, is_alone=True)
+        await thread_heads.is_superseded(connection, two)
+        await thread_heads.record_edited(connection, place, two, told)
+        await outbox.mark_failed(connection, three, "is_archived")
+        await outbox.read_failing(connection)
+        await outbox.last_location(connection, "#checkout")
+        await outbox.was_busy(connection, "#checkout", NOW)
+        await outbox.delivery_of(connection, one.key)
+        found = await told_messages.find_told(connection, one.id)
+        assert found is not None
+        await told_messages.replace_content(connection, found, told)
+        await told_messages.enqueue_end_of_hold(connection, 1, NOW)

@@ -38,6 +38,7 @@ from bot.store.tables import (
 from bot.store.tables.core import metadata
 from bot.store.tables.freeze_schedules import freeze_schedules
 from bot.store.tables.threads import threads
+from bot.store.value_lists import begins_with
 from tests.support.clock import NOW
 from tests.support.paths import DOCS
 from tests.support.values import catalog, service
@@ -97,6 +98,21 @@ async def test_messages_go_but_what_still_says_something(database: Database) -> 
     async with database.reading() as connection:
         assert await outbox.last_location(connection, "#a") is not None
         assert set(await outbox.read_failing(connection)) == {"#a"}
+
+
+async def test_an_edit_does_not_take_the_place_of_what_says_where_a_channel_is(database: Database) -> None:
+    old = NOW - MESSAGES - DAY
+    await message(database, "#a", old, text="post")
+    async with database.transaction() as connection:
+        edit = OutboxMessage("#a", "told", "edit", is_edit=True)
+        await outbox.enqueue_edit(connection, edit, old)
+        queued = await outbox.first_unsent(connection, "#a")
+        assert queued is not None
+        await outbox.mark_sent(connection, queued, None, old)
+    await delete_expired(database, NOW)
+    assert await texts(database) == ["post"]
+    async with database.reading() as connection:
+        assert await outbox.last_location(connection, "#a") is not None
 
 
 async def test_cards_that_are_still_edited_stay(database: Database) -> None:
@@ -324,6 +340,9 @@ async def test_what_expires_is_found_by_indexes(tmp_path: Path) -> None:
                     scanned.add(table.name)
         searched = select(core.audit.c.id).where(core.audit.c.subject == "checkout in production")
         assert "ix_audit_subject" in " ".join(await plan(database, searched))
+        of_flag = select(core.audit).where(begins_with(core.audit.c.subject, "new-ui in "))
+        paged = of_flag.where(core.audit.c.id > 7).order_by(core.audit.c.id).limit(200)
+        assert "ix_audit_subject" in " ".join(await plan(database, paged))
     assert scanned == SMALL
 
 

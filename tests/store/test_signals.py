@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 import pytest
-from sqlalchemy import insert, update
+from sqlalchemy import event, insert, update
 from sqlalchemy.exc import IntegrityError
 
 from bot.store.database import Database
@@ -119,6 +120,35 @@ async def test_a_listener_whose_connection_is_cut_listens_again_and_looks_for_wh
             async with writer.transaction() as connection:
                 await connection.execute(insert(holds).values(HOLD))
             await eventually(lambda: _both(there), lambda both: both[0] == [Topic.HOLDS], within_s=5)
+
+
+async def test_a_connection_that_ends_before_it_listens_is_replaced_by_another(
+    postgresql: PostgreSQL,
+) -> None:
+    url = await postgresql.new_database()
+    ended: list[int] = []
+
+    def end_first(connection: Any, _record: object, _proxy: object) -> None:
+        """End the connection after the pool has seen that it is alive: the driver's own errors follow."""
+        if not ended:
+            ended.append(connection.driver_connection.get_server_pid())
+            connection.run_async(lambda driver: _end(postgresql, driver))
+
+    async with Database(url) as writer, Database(url) as reader:
+        await migrate(writer)
+        there = subscribed(reader)
+        event.listen(reader.engine.sync_engine, "checkout", end_first)
+        async with meanwhile(reader.signals.listen()):
+            await eventually(lambda: _both(there), lambda both: set(both[0]) == set(Topic), within_s=15)
+    assert ended
+
+
+async def _end(server: PostgreSQL, driver: Any) -> None:
+    administrator = await server.connect()
+    try:
+        await administrator.execute("SELECT pg_terminate_backend($1, 5000)", driver.get_server_pid())
+    finally:
+        await administrator.close()
 
 
 async def cut_connections(server: PostgreSQL, url: str) -> None:

@@ -1,4 +1,4 @@
-"""Conditions on lists of values: right for any values, one statement for all of them, and quick."""
+"""Conditions on values: right for any of them, one statement for all lists of them, and quick."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -11,7 +11,7 @@ from bot.store.database import Database
 from bot.store.migrate import migrate
 from bot.store.tables.core import buckets, slos
 from bot.store.tables.replicas import conditions
-from bot.store.value_lists import is_one_of
+from bot.store.value_lists import begins_with, is_one_of
 
 NAMES = [
     "checkout",
@@ -45,6 +45,31 @@ async def test_texts_are_found_as_they_are(database: Database) -> None:
         assert await found(database, [name]) == [name]
     assert await found(database, ["checkou", "checkout,", "'checkout'", "other"]) == []
     assert await found(database, []) == []
+
+
+async def test_a_beginning_is_compared_letter_by_letter(database: Database) -> None:
+    names = [
+        "new-ui in a",
+        "New-UI in a",
+        "new-ui2 in a",
+        "new-ui in ",
+        "new_ui in a",
+        "new-ui in \U0001f680",
+    ]
+    await keep(database, [*names, *NAMES, "100% in a", "1000 in a"])
+
+    async def beginning(text: str) -> set[str]:
+        async with database.reading() as connection:
+            query = select(conditions.c.name).where(begins_with(conditions.c.name, text))
+            return set(await connection.scalars(query))
+
+    assert await beginning("new-ui in ") == {"new-ui in a", "new-ui in ", "new-ui in \U0001f680"}
+    assert await beginning("new_ui") == {"new_ui in a"}
+    assert await beginning("100% ") == {"100% in a"}
+    assert await beginning("") == {*names, *NAMES, "100% in a", "1000 in a"}
+    async with database.reading() as connection:
+        query = select(conditions.c.name).where(~begins_with(conditions.c.name, "new"))
+        assert set(await connection.scalars(query)) == {*NAMES, "New-UI in a", "100% in a", "1000 in a"}
 
 
 async def test_more_values_than_a_statement_takes_parameters(database: Database) -> None:

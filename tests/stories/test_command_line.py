@@ -66,6 +66,17 @@ def test_check_needs_no_source_and_says_for_how_many_services_a_document_stands(
     assert "`%{servce}` is not the value of `service`" in " ".join(refused.stdout.split())
 
 
+def test_check_names_burn_alerts_that_no_outage_can_fire(tmp_path: Path) -> None:
+    (tmp_path / "all.yaml").write_text(
+        f"{WORKSPACE}---\n{SERVICE}".replace("objective: 99.9", "objective: 90")
+    )
+    checked = governor("check", str(tmp_path))
+    assert (checked.returncode, checked.stderr) == (0, "")
+    assert "the burn alert of 14.4 over 1h never fires" in " ".join(checked.stdout.split())
+    found = json.loads(governor("check", str(tmp_path), "--json").stdout)
+    assert set(found["unreachable_alerts"]) == {"checkout/availability"}
+
+
 async def test_check_names_the_slos_that_cannot_be_measured_where_the_source_answers(tmp_path: Path) -> None:
     folder = tmp_path / "policies"
     folder.mkdir()

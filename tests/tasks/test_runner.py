@@ -1,9 +1,13 @@
 """Tasks are done when they are due, once, and those that fail are tried again by their rule."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 import pytest
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.store import audit
@@ -61,6 +65,15 @@ def runner(database: Database, clock: StoppedClock, *handlers: Noting) -> TaskRu
     runner = TaskRunner(database, clock)
     runner.register(handlers)
     return runner
+
+
+def seconds_of(clock: StoppedClock) -> Callable[[], float]:
+    """Return a monotonic clock that stands still with another."""
+
+    def now_s() -> float:
+        return (clock.time - NOW).total_seconds()
+
+    return now_s
 
 
 async def test_a_task_is_done_when_it_is_due_and_once(database: Database) -> None:
@@ -213,6 +226,103 @@ async def test_late_tasks_are_counted(database: Database) -> None:
 async def test_each_kind_has_one_handler(database: Database) -> None:
     with pytest.raises(ValueError, match="a handler for note"):
         runner(database, StoppedClock(), Noting(), Noting())
+
+
+async def test_an_error_that_no_database_takes_as_it_is_counts_all_the_same(database: Database) -> None:
+    async def fail(_: TaskAttempt) -> None:
+        raise ValueError("it answers \x00 and \ud800")
+
+    await plan(database, "a")
+    await runner(database, StoppedClock(), Noting(before=fail)).tick()
+    assert await state(database, "a") == (TaskState.PENDING, 1, "ValueError: it answers  and \ufffd")
+
+
+class WithoutWrites:
+    """Lets every commit of a database fail, as on a full disk, until `is_full` is false."""
+
+    def __init__(self, database: Database) -> None:
+        self.is_full = True
+        event.listen(database.engine.sync_engine, "commit", self._fail)
+
+    def _fail(self, _connection: object) -> None:
+        if self.is_full:
+            raise OperationalError("COMMIT", {}, ConnectionError("the server is gone"))
+
+
+class Effects(Noting):
+    """Counts what it does outside of the database, before it writes."""
+
+    times = 0
+
+    async def run(self, attempt: TaskAttempt) -> None:
+        self.times += 1
+        await super().run(attempt)
+
+
+@pytest.mark.parametrize("tasks", [1, 100])
+async def test_what_is_done_outside_is_repeated_ever_later_while_nothing_can_be_written(
+    database: Database, tasks: int
+) -> None:
+    clock, effects = StoppedClock(), Effects()
+    runner = TaskRunner(database, clock, now_s=seconds_of(clock))
+    runner.register([effects])
+    async with database.transaction() as connection:
+        for number in range(tasks):
+            await records.plan(database, connection, PlannedTask("note", f"{number}", NOW), NOW)
+    disk = WithoutWrites(database)
+    tries: list[float] = []
+    for _ in range(400):
+        await runner.tick()
+        if effects.times > len(tries):
+            tries.append((clock.time - NOW).total_seconds())
+        clock.time += SECOND
+    assert tries == [0, 1, 3, 7, 15, 31, 63, *range(123, 400, 60)]
+    disk.is_full = False
+    clock.time += MINUTE
+    await runner.tick()
+    assert len(await rows_of_audit(database)) == tasks
+    assert not await runner.tick()
+
+
+async def test_tasks_that_find_no_disk_wake_nobody(database: Database) -> None:
+    effects = Effects()
+    runner = TaskRunner(database, StoppedClock())
+    runner.register([effects])
+    async with database.transaction() as connection:
+        for number in range(100):
+            await records.plan(database, connection, PlannedTask("note", f"{number}", NOW), NOW)
+    WithoutWrites(database)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(0.5):
+            await runner.run()
+    assert effects.times == 1
+
+
+async def test_a_task_whose_outcome_cannot_be_recorded_is_tried_ever_later_and_delays_none(
+    database: Database,
+) -> None:
+    clock = StoppedClock()
+    tries: list[float] = []
+
+    class NoLastWord(Noting):
+        async def given_up(self, _connection: AsyncConnection, *_: object) -> None:
+            raise KeyError("channels")
+
+    async def fail(attempt: TaskAttempt) -> None:
+        if attempt.task.key == "bad":
+            tries.append((clock.time - NOW).total_seconds())
+            raise GiveUpError("there is no such channel")
+
+    handler = NoLastWord(before=fail)
+    runner = TaskRunner(database, clock, now_s=seconds_of(clock))
+    runner.register([handler])
+    await plan(database, "bad")
+    await plan(database, "good")
+    for _ in range(10):
+        await runner.tick()
+        clock.time += SECOND
+    assert tries == [0, 1, 3, 7]
+    assert await rows_of_audit(database) == ["good"]
 
 
 async def test_a_task_may_be_due_again(database: Database) -> None:

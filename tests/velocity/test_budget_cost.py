@@ -22,7 +22,7 @@ def delivery(number: int, **more: object) -> Delivery:
 
 
 def spent(by_report: dict[str, float], *, remaining: float | None = 0.5, **more: object) -> SpentByDeliveries:
-    values = {"by_incident": {}, "by_flag": 0.0, "raises": 0, "slo": "availability"}
+    values = {"by_incident": {}, "by_flag": 0.0, "raises": 0, "slo": "availability", "read": MARCH}
     return SpentByDeliveries(
         service="checkout", by_report=by_report, remaining=remaining, **(values | more)  # type: ignore[arg-type]
     )  # fmt: skip
@@ -66,6 +66,17 @@ def test_budget_carries_what_is_left_divided_by_what_the_newest_twenty_spent() -
     found = budget_cost([spent(shares, remaining=0.255)], deliveries, MARCH)
     assert found is not None
     assert (found.like_last, found.carries) == (20, 25)
+
+
+def test_deliveries_of_which_it_was_not_read_what_they_spent_do_not_count() -> None:
+    # Undoes are read whenever they were; the newest deployment is later than what was counted by now.
+    deliveries = [delivery(number) for number in range(1, 21)]
+    read = Span(deliveries[15].finished_at, deliveries[19].finished_at)
+    shares = {str(number): 0.1 for number in range(17, 20)} | {"16": 0.0}
+    found = budget_cost([spent(shares, remaining=0.61, read=read)], deliveries, MARCH)
+    assert found is not None
+    assert (found.like_last, found.carries) == (4, 8)
+    assert found.per_deployment.n == 4
 
 
 @pytest.mark.parametrize(

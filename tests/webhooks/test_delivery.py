@@ -121,6 +121,14 @@ async def test_a_hold_is_told_with_a_signature_that_the_receiver_verifies(sender
     assert len(sender.receiver.taken) == 1
 
 
+async def test_an_endpoint_may_have_the_longest_name(sender: Sender) -> None:
+    name = "n" * 63
+    await sender.sends_to(sender.endpoint(name))
+    await sender.freeze()
+    await sender.works()
+    assert [delivery.endpoint for delivery in await sender.deliveries()] == [name]
+
+
 async def test_two_secrets_sign_while_one_is_changed(sender: Sender) -> None:
     await sender.sends_to(sender.endpoint("a", SECRET, OLDER))
     await sender.freeze()
@@ -182,6 +190,18 @@ async def test_a_receiver_is_asked_again_when_it_says(sender: Sender, header: st
     assert sender.receiver.types == []
     await sender.works(timedelta(seconds=10))
     assert sender.receiver.types == ["hold.placed"]
+
+
+@pytest.mark.parametrize("header", ["0", "1", "Fri, 01 Jan 2021 00:00:00 GMT"])
+async def test_a_receiver_that_asks_for_an_early_attempt_is_still_asked_ever_less_often(
+    sender: Sender, header: str
+) -> None:
+    await sender.sends_to(sender.endpoint())
+    await sender.freeze()
+    sender.receiver.answers = [web.Response(status=503, headers={"Retry-After": header}) for _ in range(9)]
+    for _ in range(40):
+        await sender.works(SECOND)
+    assert len(sender.receiver.asked) == 4
 
 
 async def test_while_a_receiver_is_away_only_one_event_asks_for_it(sender: Sender) -> None:

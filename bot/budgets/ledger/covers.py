@@ -3,7 +3,17 @@
 from datetime import datetime
 from functools import lru_cache
 
-from bot.budgets.ledger.rollups import MINUTE, Rollup, Segment, cover, floor, instant, rollups_at, seconds
+from bot.budgets.ledger.rollups import (
+    MINUTE,
+    Rollup,
+    Segment,
+    ceil,
+    cover,
+    floor,
+    instant,
+    rollups_at,
+    seconds,
+)
 from bot.budgets.ledger.state import LedgerState
 from bot.catalog.window import Span
 
@@ -14,8 +24,10 @@ def segments_of(state: LedgerState, span: Span, now: datetime) -> tuple[Segment,
     end = seconds(span.end)
     if span.end >= min(now, state.filled_to or now):
         # Nothing is counted after the end: the bucket that contains it counts as a whole.
-        finest = next(rollup for rollup in rollups if rollup.since <= floor(end, MINUTE))
-        span = Span(span.start, instant(floor(end, finest.width) + finest.width))
+        width = next(rollup.width for rollup in rollups if rollup.since <= floor(end, MINUTE))
+        # Only where a delay was raised, what comes next was counted before: reads end with a whole bucket.
+        until = ceil(end, width) if state.delay else floor(end, width) + width
+        span = Span(span.start, instant(until))
     return _cached_cover(span, rollups, state.refined)
 
 

@@ -24,6 +24,7 @@ from bot.budgets.ledger.adjusted_sums import SumAdjuster, Supposition, adjusted_
 from bot.budgets.ledger.covers import segments_of
 from bot.budgets.ledger.lateness import lateness_of
 from bot.budgets.ledger.pushed_events import PushedEvent, PushResult
+from bot.budgets.ledger.raised_delay import after_raising_delay
 from bot.budgets.ledger.retention import delete_expired
 from bot.budgets.ledger.rollups import (
     DAY,
@@ -219,23 +220,15 @@ class Ledger:
         Where that is later than it was, what was read may lack events: nothing is known then of the time of
         which minutes are kept, until it is read again.
         """
-        ids, end = await self._identify(list(states)), seconds(now - delay)
-        alike: dict[tuple[datetime | None, datetime | None], list[int]] = defaultdict(list)
+        ids = await self._identify(list(states))
+        alike: dict[tuple[tuple[str, datetime | None], ...], list[int]] = defaultdict(list)
         for slo, state in states.items():
-            filled_to, newest = state.filled_to, state.newest
-            if filled_to is not None and state.delay < delay:
-                since = next(rollup.since for rollup in rollups_at(state, now) if rollup.width == MINUTE)
-                base = state.base or MINUTE
-                newest = instant(since)
-                filled_to = max(newest, min(filled_to, instant(floor(end, base) - base)))
-            alike[filled_to, newest].append(ids[slo])
+            alike[tuple(after_raising_delay(state, delay, now).items())].append(ids[slo])
+        values = {"delay_s": int(delay.total_seconds()), "late_s": None, "late_at": None}
         async with self._database.transaction(in_turn=False) as connection:
-            for (filled_to, newest), slo_ids in alike.items():
-                values = {"filled_to": filled_to, "newest": newest, "late_s": None, "late_at": None}
+            for changes, slo_ids in alike.items():
                 await connection.execute(
-                    update(ledgers)
-                    .where(is_one_of(ledgers.c.id, slo_ids))
-                    .values(delay_s=int(delay.total_seconds()), **values)
+                    update(ledgers).where(is_one_of(ledgers.c.id, slo_ids)).values(values | dict(changes))
                 )
 
     async def record_failure(self, slos: Sequence[Slo], fault: ReadFault, problem: str) -> None:

@@ -24,6 +24,7 @@ from bot.budgets.reading.read_plan import (
     earlier_read,
     edge_to_refine,
     is_ahead,
+    is_delayed_by_hours,
     is_hourly_read_due,
     plan_reads,
     turns,
@@ -158,8 +159,7 @@ class Collector:
         delay = delay_of(self._reader.source(source))
         await self._follow_delay(states, delay, present)
         now = present - delay
-        if delay >= timedelta(hours=1):
-            # Narrower buckets are not kept for long.
+        if is_delayed_by_hours(delay):
             now = instant(floor(seconds(now), MINUTE))
         plans = await _plans(states, now, base)
         lacking: dict[Slo, tuple[Read, ...]] = {}

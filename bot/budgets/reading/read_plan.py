@@ -30,6 +30,9 @@ SHORT_OVERLAP = timedelta(minutes=1)
 _CLOCK_SKEW = timedelta(minutes=5)
 """More than replicas' clocks differ."""
 
+_MINUTES_FROM_DELAY = timedelta(hours=1)
+"""From this delay on reads end with a minute: narrower buckets are not kept for long."""
+
 _SLOS_IN_TURN = 10
 
 _CHUNK_S = {HOUR: 7 * DAY, FIVE_MINUTES: DAY}
@@ -117,6 +120,21 @@ def earlier_read(state: LedgerState, window: Window) -> Read | None:
         return None
     start = max(earliest, state.filled_from - timedelta(seconds=_CHUNK_S[HOUR]))
     return Read(Span(start, state.filled_from), timedelta(seconds=HOUR))
+
+
+def is_delayed_by_hours(delay: timedelta) -> bool:
+    """Return whether a source's events come so late that reads end with a whole minute."""
+    return delay >= _MINUTES_FROM_DELAY
+
+
+def read_width(state: LedgerState, base: int) -> int:
+    """Return the width in seconds with whose buckets the ledger's newest events are read: at most a minute.
+
+    `base` is the finest width. A ledger has it from a time on, which may be later than the end of its reads.
+    """
+    base_from, filled_to = state.base_from, state.filled_to
+    is_later = base_from is not None and filled_to is not None and base_from > filled_to
+    return MINUTE if is_later or is_delayed_by_hours(state.delay) else base
 
 
 def _overlap(filled_to: datetime, end: datetime, fault: ReadFault | None) -> timedelta:

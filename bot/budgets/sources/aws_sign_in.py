@@ -54,6 +54,6 @@ def _library() -> Any:
         import botocore.session  # noqa: PLC0415
     except ImportError as error:
         raise SourceRefusedError(
-            "`auth` at Amazon needs a further package: pip install 'governor[aws]'"
+            "`auth` at Amazon needs Governor's extra `aws`: see docs/install.md"
         ) from error
     return botocore

@@ -61,6 +61,6 @@ def _library() -> Any:
         import google.auth.transport.requests  # noqa: PLC0415
     except ImportError as error:
         raise SourceRefusedError(
-            "`auth: google` needs a further package: pip install 'governor[google]'"
+            "`auth: google` needs Governor's extra `google`: see docs/install.md"
         ) from error
     return google

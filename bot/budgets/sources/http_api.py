@@ -113,7 +113,9 @@ class HttpApi:
             message = f"{self._url} did not answer within {self._timeout_s:g} s"
             raise SourceUnavailableError(message) from error
         except (aiohttp.InvalidURL, ValueError) as error:
-            raise SourceRefusedError(f"{self._url} is not an address") from error
+            raise SourceRefusedError(
+                f"`{self._url}` is not an address: write one such as https://metrics.example.com"
+            ) from error
         except BodyTooLargeError as error:
             raise AnswerTooLargeError(str(error)) from error
         except aiohttp.ClientError as error:

@@ -86,7 +86,7 @@ def _open_cloudwatch(settings: CloudWatchSettings, _session: aiohttp.ClientSessi
         # An extra: it need not be there.
         from bot.budgets.sources.cloudwatch import CloudWatchSource  # noqa: PLC0415
     except ImportError as error:
-        raise SourceRefusedError("CloudWatch needs `pip install governor[aws]`") from error
+        raise SourceRefusedError("CloudWatch needs Governor's extra `aws`: see docs/install.md") from error
     return CloudWatchSource(settings)
 
 

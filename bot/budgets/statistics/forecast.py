@@ -186,6 +186,9 @@ class _Excess:
         self._ends = [self._left_s + _DAY_S * step for step in range(self._steps)]
         self._spread = spread
         self._burn = self._present()
+        # What an ordinary second adds besides the burn: from a rolling window as much leaves.
+        is_calendar = history.window_days is None
+        self._usual_s = statistics.median(self._days[-MOST_DAYS:]) / _DAY_S if is_calendar else 0.0
 
     def _of(self, cell: Cell) -> float:
         bad, total = cell
@@ -294,9 +297,9 @@ class _Excess:
     def _reached_by_burn(self, index: int) -> float | None:
         """Return after how many seconds the present burn spends what is left, if it lasts so long."""
         rate, lasts_s = self._burn[index]
-        if rate <= 0 or self.now >= 0 or self._sign < 0:
+        if rate <= 0 or rate + self._usual_s <= 0 or self.now >= 0 or self._sign < 0:
             return None
-        needed_s = -self.now / rate
+        needed_s = -self.now / (rate + self._usual_s)
         return needed_s if needed_s <= lasts_s else None
 
     def _present(self) -> list[tuple[float, float]]:

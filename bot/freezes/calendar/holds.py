@@ -23,8 +23,11 @@ from bot.freezes.transition import HoldLifted
 from bot.store.tables.core import holds as hold_rows
 
 _PREFIX = "freeze window "
+_SPOILT_PREFIX = "freeze "
+"""What holds begin with that lost the name of their window, too: `freeze enforced 7`."""
 CHANGED = "the freeze window was changed"
 REMOVED = "the freeze window was removed, or is no longer for this service"
+UNKNOWN = "its freeze window is not known any more"
 
 Keep = Callable[[AsyncConnection, Catalog, datetime], Awaitable[None]]
 """Writes what follows from holds that were put on and taken off together."""
@@ -77,7 +80,7 @@ class CalendarHolds:
             each = wanted.pop((window, hold.service), None)
             if each is not None and _is_as(hold, each):
                 continue
-            await self._end(connection, catalog, hold, CHANGED if each is not None else REMOVED, now)
+            await self._end(connection, catalog, hold, _why_ended(window, each), now)
             if each is not None:
                 wanted[window, hold.service] = each
         for each in wanted.values():
@@ -124,7 +127,19 @@ def _is_as(hold: Hold, wanted: _Wanted) -> bool:
     return (hold.until, hold.reason, hold.observed) == (wanted.until, wanted.reason, wanted.observed)
 
 
+def _why_ended(window: str, wanted: _Wanted | None) -> str:
+    if wanted is not None:
+        return CHANGED
+    return REMOVED if window else UNKNOWN
+
+
 def _window_of(request: str) -> str:
+    """Return the name of a hold's window; empty where the request does not name it.
+
+    Earlier versions lost the name when they changed whether a hold is observed.
+    """
+    if not request.startswith(_PREFIX):
+        return ""
     return request.removeprefix(_PREFIX).partition(" ")[0]
 
 
@@ -132,6 +147,6 @@ async def _placed(connection: AsyncConnection) -> Sequence[Row[tuple[object, ...
     in_force = (
         (hold_rows.c.kind == HoldKind.CALENDAR)
         & hold_rows.c.lifted_at.is_(None)
-        & hold_rows.c.request.startswith(_PREFIX, autoescape=True)
+        & hold_rows.c.request.startswith(_SPOILT_PREFIX, autoescape=True)
     )
     return (await connection.execute(select(hold_rows).where(in_force).order_by(hold_rows.c.id))).all()

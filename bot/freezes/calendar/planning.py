@@ -3,6 +3,7 @@
 WindowPlanError
 ├── NoPlannedWindowError   no window that somebody planned has that name
 ├── PastWindowError        it is over, or would be, before it holds anything
+├── EndlessWindowError     it would begin again before it is over
 └── PlannedAlreadyError    the same request was carried out before (a repeated delivery)
 """
 
@@ -13,9 +14,12 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bot.budgets.maintenance.recurrence import overlaps_itself
 from bot.catalog.catalog import Catalog
 from bot.catalog.current import CurrentCatalog
+from bot.catalog.freeze_window import FreezeWindow
 from bot.catalog.selection import ServiceSelection
+from bot.formatting import duration_text
 from bot.freezes.calendar.handler import FreezeWindows, Phase
 from bot.freezes.calendar.occurrences import current_occurrence, next_occurrence
 from bot.freezes.calendar.schedules import PlannedWindow, read_planned
@@ -35,6 +39,14 @@ class NoPlannedWindowError(WindowPlanError):
 
 class PastWindowError(WindowPlanError):
     """The window is over, or would be."""
+
+
+class EndlessWindowError(WindowPlanError):
+    """The window would begin again before it is over, and so hold without an end."""
+
+    def __init__(self, after: timedelta) -> None:
+        again = f"it begins again after {duration_text(after)}, before it would be over"
+        super().__init__(f"{again}: make it shorter, or place a freeze beside it")
 
 
 class PlannedAlreadyError(WindowPlanError):
@@ -98,6 +110,7 @@ class FreezeSchedules:
             planned = PlannedWindow(
                 id_, team, new.selection, new.start, new.time_zone, new.duration, new.rule, new.reason, by
             )
+            _require_an_end(planned.window(self._current.catalog))
             entry = AuditEntry(
                 by, "freeze_window.planned", planned.name, new.reason, after=planned.described()
             )
@@ -121,6 +134,7 @@ class FreezeSchedules:
             if until <= max(occurrence.start, now):
                 raise PastWindowError(f"{name} would be over before it holds anything: remove it instead")
             after = replace(before, duration=until - occurrence.start)
+            _require_an_end(after.window(self._current.catalog))
             minutes = round(after.duration.total_seconds() / 60)
             changed = freeze_schedules.c.id == before.id
             await connection.execute(update(freeze_schedules).where(changed).values(minutes=minutes))
@@ -165,6 +179,13 @@ class FreezeSchedules:
         await audit.record(connection, entry, now)
         window = planned.window(self._current.catalog)
         await self._windows.changed(connection, window, now, phase=phase, by=entry.actor)
+
+
+def _require_an_end(window: FreezeWindow) -> None:
+    """Raise `EndlessWindowError` for a window that begins again before it is over."""
+    again = overlaps_itself(window)
+    if again is not None:
+        raise EndlessWindowError(again)
 
 
 def local_start(at: datetime, time_zone: str) -> datetime:

@@ -51,7 +51,7 @@ class DependencyHolds:
             if each is not None and each.observed == hold.observed:
                 del wanted[hold.service, source]
                 continue
-            why = f"{source} is open again" if each is None else "its policy was changed"
+            why = _why_ended(source, each)
             service = catalog.service_or_stand_in(hold.service)
             await self._writer.record_ends(connection, service, [HoldLifted(hold, GOVERNOR, why)], now)
         for each in wanted.values():
@@ -62,7 +62,19 @@ class DependencyHolds:
             await self._writer.place_own(connection, service, hold, f"{_PREFIX}{each.source}", now)
 
 
-def _source_of(request: str) -> str:
+def _why_ended(source: str, wanted: DependencyHold | None) -> str:
+    if wanted is not None:
+        return "its policy was changed"
+    return f"{source} is open again" if source else "what it was held for is not known any more"
+
+
+def _source_of(request: str | None) -> str:
+    """Return the service that a hold follows; empty where the request does not name it.
+
+    Earlier versions lost the name when they changed whether a hold is observed.
+    """
+    if request is None or not request.startswith(_PREFIX):
+        return ""
     return request.removeprefix(_PREFIX).partition(" ")[0]
 
 

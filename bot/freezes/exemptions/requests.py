@@ -1,7 +1,7 @@
 """Requests for exemptions: asked by anybody, then granted or declined, once, by those who may.
 
 FreezeError
-├── ExemptionWaitingError  the same change waits for a decision already
+├── ExemptionWaitingError  the same change, at that commit or at any, waits for a decision already
 ├── OwnRequestError        nobody approves what they asked for themselves
 └── NotWaitingError        the request was decided, or is too old to decide on
 """
@@ -19,7 +19,7 @@ from bot.catalog.catalog import Service
 from bot.freezes.hold_registry import AlreadyRequestedError, FreezeError
 from bot.freezes.hold_writer import Announce, HoldWriter, log_transitions
 from bot.freezes.transition import ExemptionDeclined, ExemptionGranted, ExemptionRequested
-from bot.freezes.verdict import Exemption
+from bot.freezes.verdict import Change, Exemption, is_at_commit
 from bot.store.database import Database
 from bot.store.tables.core import exemptions
 from bot.store.tables.exemptions import exemption_requests as rows
@@ -62,6 +62,12 @@ class StoredExemptionRequest:
         """Return when the change is no longer exempt if it is granted at a time."""
         return self.until or granted_at + (self.keep_for or USUAL_LENGTH)
 
+    def asks_for(self, change: str, commit: str | None) -> bool:
+        """Return whether it would let a change through at a commit, at any for None."""
+        return self.change.casefold() == change.casefold() and is_at_commit(
+            Change(change, commit=commit), self.commit
+        )
+
 
 class ExemptionWaitingError(FreezeError):
     """The change waits for a decision already: `waiting`."""
@@ -102,7 +108,7 @@ class ExemptionRequests:
         until: datetime | None = None,
         by_agent: bool = False,
     ) -> StoredExemptionRequest:
-        """Store and announce a request.
+        """Store and announce a request; one for another commit of a change that waits stands beside it.
 
         Raises `AlreadyRequestedError` for a repeated `request`, and `ExemptionWaitingError`.
         """
@@ -111,7 +117,7 @@ class ExemptionRequests:
             if request is not None and repeated.first() is not None:
                 raise AlreadyRequestedError(f"{change} was asked for by this request before")
             waiting = await pending_of(connection, [service.name], now)
-            same = [each for each in waiting if each.change.casefold() == change.casefold()]
+            same = [each for each in waiting if each.asks_for(change, commit)]
             if same:
                 raise ExemptionWaitingError(same[0])
             values = {
@@ -185,7 +191,7 @@ class ExemptionRequests:
                 "proof": asked.proof,
             }
             await connection.execute(self._database.insert(exemptions).values(values))
-            granted = ExemptionGranted(asked.change, by, asked.reason, until, asked.by, comment)
+            granted = ExemptionGranted(asked.change, by, asked.reason, until, asked.by, comment, asked.commit)
             await self._writer.record(connection, service, granted, now)
         log_transitions(service.name, [granted])
         return asked, exemption
@@ -198,7 +204,7 @@ class ExemptionRequests:
             asked = await _find_pending(connection, id_, now)
             decision = {"decided_by": by, "decided_at": now, "comment": comment or None}
             await _decide(connection, asked, RequestState.DECLINED, decision)
-            declined = ExemptionDeclined(asked.change, by, asked.reason, asked.by, comment)
+            declined = ExemptionDeclined(asked.change, by, asked.reason, asked.by, comment, asked.commit)
             await self._writer.record(connection, service, declined, now)
         log_transitions(service.name, [declined])
         return asked

@@ -67,17 +67,18 @@ async def read_records(
 async def find_open(
     connection: AsyncConnection, service: str, change: str, commit: str | None, now: datetime
 ) -> ExemptionRecord | None:
-    """Return what was asked for the same change and still waits, or was granted and is not used."""
+    """Return what was asked for the same change and was granted and is not used, else what still waits.
+
+    What was asked for another commit is not the same, nor for one where `commit` is None.
+    """
     query = select(requests).where(
         and_(requests.c.service == service, requests.c.state != RequestState.DECLINED)
     )
     rows = (await connection.execute(query.order_by(requests.c.id.desc()).limit(MOST_LISTED))).all()
-    same = [
-        row for row in rows if row.change.casefold() == change.casefold() and row.commit in {None, commit}
-    ]
+    same = [row for row in rows if request_of(row).asks_for(change, commit)]
     found = await _records(connection, same, now)
-    going_on = {ExemptionState.PENDING, ExemptionState.GRANTED}
-    return next((record for record in found if record.state in going_on), None)
+    going_on = (ExemptionState.GRANTED, ExemptionState.PENDING)
+    return next((record for state in going_on for record in found if record.state is state), None)
 
 
 async def _records(

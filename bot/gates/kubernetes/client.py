@@ -34,7 +34,7 @@ log = structlog.get_logger(__name__)
 
 _TIMEOUT = aiohttp.ClientTimeout(total=10.0)
 _LIBRARY = "kubernetes_asyncio"
-NOT_INSTALLED = "cannot be asked: install governor[kubernetes]"
+NOT_INSTALLED = "cannot be asked: install Governor's extra `kubernetes`, see docs/install.md"
 _AWAY = (aiohttp.ClientError, OSError, TimeoutError)
 
 

@@ -1,8 +1,9 @@
 """Argo Rollouts' web metric, and Kargo's HTTP step.
 
 A metric of Argo Rollouts that fails aborts the rollout, and so do five errors in a row; one that neither
-succeeds nor fails pauses it. So it is always answered with 200, and what nobody knows is `unknown`, which is
-neither. Kargo asks again until its expression is true, and takes errors for what they are.
+succeeds nor fails pauses it. So it is answered with 200, and what nobody knows, or may not ask, is `unknown`,
+which is neither. Only what passes by itself is an error, which is asked again: a rate limit, an outage. Kargo
+asks again until its expression is true, and takes errors for what they are.
 """
 
 from typing import Any
@@ -36,14 +37,16 @@ class RolloutsGate:
             app.router.add_route(method, "/gates/rollouts/{service}", self._answer)
 
     async def _answer(self, request: web.Request) -> web.Response:
-        caller = await require_caller(self._find_caller, bearer(request))
-        change = change_of(request)
         # What a metric sends as its body is not needed, but is read to its end, within the limit.
         await request.read()
         try:
+            caller = await require_caller(self._find_caller, bearer(request))
+            change = change_of(request)
             verdict = await self._questions.ask(request.match_info["service"], change, caller, begins=True)
         except (UnknownServiceError, NotMeasuredYetError) as error:
-            return web.json_response({"verdict": UNKNOWN, "allow": False, "reasons": [str(error)]})
+            return _unknown(str(error))
+        except (web.HTTPUnauthorized, web.HTTPBadRequest) as error:
+            return _unknown(error.reason)
         return web.json_response(_json(verdict))
 
 
@@ -68,6 +71,10 @@ class KargoGate:
         except NotMeasuredYetError as error:
             raise web.HTTPServiceUnavailable(reason=str(error), headers={"Retry-After": "5"}) from error
         return web.json_response(_json(verdict))
+
+
+def _unknown(reason: str) -> web.Response:
+    return web.json_response({"verdict": UNKNOWN, "allow": False, "reasons": [reason]})
 
 
 def _json(verdict: Verdict) -> dict[str, Any]:

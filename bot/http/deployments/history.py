@@ -21,6 +21,7 @@ from bot.http.rights import Right
 from bot.http.serializers import instant
 from bot.incidents.records.hidden import read_hidden
 from bot.store.database import Database
+from bot.texts import is_name
 
 PAGE = 100
 """The most deployments of one answer."""
@@ -142,6 +143,6 @@ def _read_cursor(request: web.Request) -> HistoryPage | None:
     with suppress(ValueError, RecursionError, OverflowError):
         parts = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
         match parts:
-            case [int(at), str(service), str(environment), str(unit)]:
+            case [int(at), str(service), str(environment), str(unit)] if all(map(is_name, parts[1:])):
                 return HistoryPage(_EPOCH + at * _MICROSECOND, service, environment, unit)
     raise ProblemError(400, "`cursor` is the `next` of an earlier answer")

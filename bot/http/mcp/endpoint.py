@@ -90,7 +90,9 @@ class McpEndpoint:
         async with self._starting:
             if self._bridge is None:
                 if find_spec("mcp") is None:
-                    raise ProblemError(404, "MCP is not installed: install governor[mcp] where the bot runs")
+                    raise ProblemError(
+                        404, "MCP is not installed: install Governor's extra `mcp` where the bot runs"
+                    )
                 module = await asyncio.to_thread(importlib.import_module, "bot.http.mcp.bridge")
                 bridge: Bridge = module.McpBridge(self._hosts)
                 await bridge.start()

@@ -126,6 +126,8 @@ class ExemptionResult(ToolResult):
     state: Literal["pending", "granted", "declined", "used", "expired"]
     service: str
     change: str
+    commit: str | None
+    """The only commit of the change that it is for; null for any."""
     decided_by: str | None
     comment: str | None
     """What was said to the decision."""
@@ -135,7 +137,8 @@ class ExemptionResult(ToolResult):
 
     def in_words(self) -> str:
         """Return how far it has come, and what to do now."""
-        return f"exemption {self.id} for {self.change} is {self.state}\n{self.next_step}"
+        at = f" at commit {self.commit}" if self.commit else ""
+        return f"exemption {self.id} for {self.change}{at} is {self.state}\n{self.next_step}"
 
 
 class DeploymentResult(ToolResult):

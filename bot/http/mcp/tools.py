@@ -110,7 +110,7 @@ async def _budget(api: GovernorApi, asked: ServiceArguments) -> BudgetResult:
 
 _NEXT = {
     "pending": "A person decides in Slack. Ask may_i_ship again later; do not ship before it says go.",
-    "granted": "Call may_i_ship with the same change: it lets it through once.",
+    "granted": "Call may_i_ship with the same change and commit: it lets it through once.",
     "declined": "Do not ship. The comment says why.",
     "used": "It was used. Another change needs another exemption.",
     "expired": "It is over. Ask again if it still cannot wait.",

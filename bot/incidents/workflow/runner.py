@@ -8,7 +8,7 @@ channel: nobody waits for that. Any other error stays with its step, which is tr
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -63,7 +63,8 @@ class StepHandlers:
 class StepRunner:
     """Carries out steps on the replica that has the `lease`: two would do no harm, only double calls.
 
-    `run` works until cancelled; a commit that concerns incidents or their cards notifies it.
+    `run` works until cancelled; a commit that concerns incidents or their cards notifies it. `count_failure`
+    is called after each round that failed.
     """
 
     def __init__(
@@ -75,7 +76,9 @@ class StepRunner:
         *,
         lease: Lease,
         timing: RunnerTiming,
+        count_failure: Callable[[], None] = lambda: None,
     ) -> None:
+        self._count_failure = count_failure
         self._database = database
         self._snapshots = snapshots
         self._handlers = handlers
@@ -107,6 +110,7 @@ class StepRunner:
                 except Exception:
                     # A loop's tick is a boundary: what failed now is tried again at the next, not before.
                     log.exception("incidents_tick_failed")
+                    self._count_failure()
                     self._ready_at = {}
                 async with self._tick_ended:
                     self._tick_ended.notify_all()

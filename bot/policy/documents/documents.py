@@ -58,9 +58,9 @@ class BurnAlertSpec(Model):
     severity: Literal["page", "ticket"]
     """How urgent it is: `page` or `ticket`."""
     burn: BurnFactor
-    """Burn rate: 1 spends exactly the budget in the SLO's window."""
+    """Burn rate: 1 spends exactly the budget in the SLO's window. At most 1 / (1 - objective): 10 at 90%."""
     long: BurnWindow
-    """The long window: shows that it matters."""
+    """The long window: shows that it matters. Until so much has been read, the alert does not fire."""
     short: BurnWindow
     """The short window, shorter than `long`: shows that it still goes on."""
 

@@ -4,8 +4,8 @@ A query that counts events is reduced to the selectors of its counters: then the
 once, asks for many SLOs together, and fills in the past. The shapes, each also in brackets:
 
     count  sum [by (…)] (rate|increase (SELECTOR[W]))   count + count   count − count
-           count or vector(0)   count > 0   clamp_min(count, …)
-    ratio  count / count   1 − ratio   clamp…(ratio, …)   ratio or vector(0)   ratio >= 0
+           count or vector(0)   count > 0   clamp_min(count, 0)
+    ratio  count / count   1 − ratio   clamp(ratio, 0, 1)   ratio or vector(0)   ratio >= 0
 
 What has another shape stays as it is, a ratio over time: the mean of the query's values.
 """
@@ -41,7 +41,8 @@ _TEXT = re.compile(TEXT)
 _SPACE = re.compile(rf"({TEXT})|(?:\s|#[^\n]*)+")
 _QUOTED_AT_MOST = 80
 _COUNTING = ("rate", "increase")
-_CLAMPS = ("clamp", "clamp_min", "clamp_max")
+_CLAMPS = {"clamp": (0, 1), "clamp_min": (0,), "clamp_max": (1,)}
+"""The limits that no share of events passes. Of these only the 0 is one of counts."""
 _FILTERS = (">", ">=", "!=")
 _OPERATORS = {
     "MatchOp.Equal": "=",
@@ -153,7 +154,7 @@ def selector_text(selector: VectorSelector, *, without: str | None = None) -> st
 
 
 def _share(expr: Expr, *, is_good: bool) -> ReadSli | None:
-    expr = _unwrapped(expr)
+    expr = _unwrapped(expr, is_share=True)
     match expr:
         case BinaryExpr() if _operator(expr) == "-" and _is_number(expr.lhs, 1):
             return _share(expr.rhs, is_good=not is_good)
@@ -267,13 +268,16 @@ def _is_plain(selector: VectorSelector) -> bool:
     return selector.offset is None and selector.at is None and not selector.matchers.or_matchers
 
 
-def _unwrapped(expr: Expr) -> Expr:
-    """Return what a query is without its brackets, and without its guards against nothing and negatives."""
+def _unwrapped(expr: Expr, *, is_share: bool = False) -> Expr:
+    """Return a query without its brackets, and without its guards against nothing and what cannot be.
+
+    A count is not below 0, a share is between 0 and 1. Any other limit changes what is counted, and stays.
+    """
     while True:
         match expr:
             case ParenExpr():
                 expr = expr.expr
-            case Call() if expr.func.name in _CLAMPS and all(_is_bound(each) for each in expr.args[1:]):
+            case Call() if _is_clamped_in_vain(expr, is_share=is_share):
                 expr = expr.args[0]
             case BinaryExpr() if _operator(expr) == "or" and _is_constant_vector(expr.rhs):
                 expr = expr.lhs
@@ -301,9 +305,12 @@ def _is_number(expr: Expr, value: float) -> bool:
     return isinstance(expr, NumberLiteral) and expr.val == value
 
 
-def _is_bound(expr: Expr) -> bool:
-    """Return whether a limit is one that a share of events does not pass."""
-    return _is_number(expr, 0) or _is_number(expr, 1)
+def _is_clamped_in_vain(call: Call, *, is_share: bool) -> bool:
+    """Return whether the limits of a call are ones that what is limited does not pass."""
+    limits = _CLAMPS.get(call.func.name)
+    if limits is None or not (is_share or limits == (0,)):
+        return False
+    return all(_is_number(each, limit) for each, limit in zip(call.args[1:], limits, strict=True))
 
 
 def _is_constant_vector(expr: Expr) -> bool:

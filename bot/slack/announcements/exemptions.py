@@ -17,7 +17,7 @@ EXEMPTION = "exemption"
 
 def exemption_text(service: Service, transition: ExemptionTransition) -> AnnouncementText:
     """Return the announcement of what happened to an exemption."""
-    name, change = bold(service.name), code(transition.change)
+    name, change = bold(service.name), change_at_commit(transition.change, transition.commit)
     match transition:
         case ExemptionGranted(_, by, reason, until, asked_by, comment):
             end = markup(" until {}", when(until)) if until else NOTHING
@@ -34,7 +34,6 @@ def exemption_text(service: Service, transition: ExemptionTransition) -> Announc
                 Markup("An agent asks, by its API token.") if transition.by_agent else NOTHING,
                 markup("Its kind: {}", transition.kind) if transition.kind else NOTHING,
                 markup("What it names as the proof: {}", transition.proof) if transition.proof else NOTHING,
-                markup("At commit {}", code(transition.commit[:12])) if transition.commit else NOTHING,
             ]
             return AnnouncementText(
                 "exemption_requested",
@@ -53,6 +52,11 @@ def exemption_text(service: Service, transition: ExemptionTransition) -> Announc
                 change, name, mention(by), mention(asked_by),
             )  # fmt: skip
             return AnnouncementText("exemption_declined", headline, _comment(by, comment), everywhere=False)
+
+
+def change_at_commit(change: str, commit: str | None) -> Markup:
+    """Return the name of a change, with the commit that an exemption of it is bound to."""
+    return markup("{} at commit {}", code(change), code(commit[:12])) if commit else code(change)
 
 
 def _comment(by: str, comment: str) -> tuple[Markup, ...]:

@@ -17,6 +17,7 @@ from bot.slack.typed.words import plain
 EXCLUDE_FORM = code("/budget exclude SERVICE [SLO] from 14:05 to 14:20 REASON")
 ADJUST_FORM = code("/budget adjust SERVICE [SLO] -120 from 14:05 to 14:20 REASON")
 
+_MOST_DIGITS = len(str(MOST_EVENTS)) + 1
 _NUMBER = re.compile(r"([+-]?)([0-9][0-9,_]*)")
 _MEANINGS = {
     "good": CountsAs.GOOD,
@@ -115,12 +116,13 @@ def _near(word: str, names: dict[str, str]) -> list[str]:
 
 
 def _number(match: re.Match[str]) -> int:
-    number = int(match[2].replace(",", "").replace("_", ""))
+    # Longer than the largest number it cannot be right, and need not be read to its end.
+    number = int(match[2].replace(",", "").replace("_", "").lstrip("0")[:_MOST_DIGITS] or "0")
+    if not 0 < number <= MOST_EVENTS:
+        raise UsageError(markup("Name a number of events from 1 to {}.", f"{MOST_EVENTS:,}"))
     if not match[1]:
         text = "Is it more or less? Write {} to take bad events away, or {} to add them."
         raise UsageError(markup(text, code(f"-{number}"), code(f"+{number}")))
-    if not 0 < number <= MOST_EVENTS:
-        raise UsageError(markup("Name a number of events from 1 to {}.", f"{MOST_EVENTS:,}"))
     return -number if match[1] == "-" else number
 
 

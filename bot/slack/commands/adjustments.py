@@ -41,12 +41,12 @@ from bot.slack.commands.adjustment_arguments import (
 )
 from bot.slack.interactions import Interaction, Query, Reply, page_buttons, page_of, say
 from bot.slack.permissions import Allowed, People, refusal
+from bot.slack.typed.numbers import read_number
 from bot.store.addresses import local
 
 SUBCOMMANDS = ("exclude", "adjust", "adjustments", "approve", "decline", "reverse")
 PAGE = 10
 _LISTED = timedelta(days=400)
-_MOST_NUMBER = 10**12
 
 
 class AdjustmentCommand:
@@ -266,7 +266,8 @@ def _sentence(adjustment: Adjustment) -> Markup:
 
 
 def _number(words: Sequence[str]) -> int:
-    if not words or not (words[0].isascii() and words[0].isdigit()) or int(words[0]) > _MOST_NUMBER:
+    number = read_number(words[0]) if words else None
+    if number is None:
         form = code("/budget approve 12")
         raise UsageError(markup("Name the adjustment by its number, such as {}.", form))
-    return int(words[0])
+    return number

@@ -150,6 +150,8 @@ class ChannelQueue:
         """Do one step with the first batch; return whether there was one."""
         await self._context.sleep(0)
         self._woken.clear()
+        # What fails while the next batch is read is no fault of the last one.
+        self._batch = ()
         batch, last = await self._read()
         self._batch = batch
         if not batch:

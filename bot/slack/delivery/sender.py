@@ -20,6 +20,7 @@ from bot.store.outbox import OutboxMessage, QueuedMessage
 from bot.store.threads import MessageLocation
 
 _PAGE = 200
+_MOST_INTERRUPTED = 1_000
 HEAD_GONE = frozenset(
     {
         "cannot_reply_to_message",
@@ -52,7 +53,8 @@ class MessageSender:
         self._client.retry_handlers = []
         self._timeout_s = timeout_s
         self._slots = asyncio.Semaphore(calls)
-        self._interrupted: dict[str, str] = {}
+        # By the message's key: the attempt that is looked for, and the page that was next.
+        self._interrupted: dict[str, tuple[int, str]] = {}
 
     async def post(
         self,
@@ -133,15 +135,18 @@ class MessageSender:
     ) -> FoundMessage | None:
         """Look for the message in the channel's history since `oldest` (a `ts` or a time).
 
-        A look-up that was interrupted by Slack's rate limit goes on with the page that was next.
+        A look-up that was interrupted by Slack's rate limit goes on with the page that was next, unless
+        another attempt was made since: that would be on a page before.
         """
         since = oldest if isinstance(oldest, str) else f"{oldest.timestamp():.6f}"
-        cursor = self._interrupted.pop(queued.key, "")
+        attempts, cursor = self._interrupted.pop(queued.key, (queued.attempts, ""))
+        if attempts != queued.attempts:
+            cursor = ""
         while True:
             try:
                 page = await self._history(channel_id, since, cursor)
             except RateLimitedError:
-                self._interrupted[queued.key] = cursor
+                self._note_interrupted(queued, cursor)
                 raise
             for message in page["messages"]:
                 if queued.key in (keys := _keys(message)):
@@ -149,6 +154,12 @@ class MessageSender:
             cursor = next_cursor(page, cursor)
             if not cursor:
                 return None
+
+    def _note_interrupted(self, queued: QueuedMessage, cursor: str) -> None:
+        """Keep the page that is next; of what another replica went on with, the oldest are forgotten."""
+        while len(self._interrupted) >= _MOST_INTERRUPTED:
+            del self._interrupted[next(iter(self._interrupted))]
+        self._interrupted[queued.key] = queued.attempts, cursor
 
     async def _history(self, channel_id: str, oldest: str, cursor: str) -> Mapping[str, Any]:
         async with self._slots, translate_slack_errors(), asyncio.timeout(self._timeout_s):

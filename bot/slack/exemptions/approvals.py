@@ -1,6 +1,7 @@
 """Approve and Decline under a request for an exemption."""
 
 from bot.freezes.exemptions.requests import NotWaitingError, OwnRequestError, StoredExemptionRequest
+from bot.slack.announcements.exemptions import change_at_commit
 from bot.slack.approvals.decision import (
     ApprovalDecision,
     ApprovalOutcome,
@@ -9,10 +10,11 @@ from bot.slack.approvals.decision import (
     not_done,
 )
 from bot.slack.blockkit.blocks import section
-from bot.slack.blockkit.mrkdwn import Markup, bold, code, markup, mention, sentence
+from bot.slack.blockkit.mrkdwn import Markup, bold, markup, mention, sentence
 from bot.slack.capabilities import Capabilities
 from bot.slack.interactions import Query, Reply, say, show_button
 from bot.slack.permissions import Allowed, People, refusal
+from bot.slack.typed.numbers import read_number
 
 _GONE = "nothing is waiting here for your services"
 
@@ -31,7 +33,7 @@ class ExemptionApprovals:
         asked = await self._permitted(decision)
         if isinstance(asked, Markup):
             return say(asked)
-        what = markup("{} for {}", code(asked.change), bold(asked.service))
+        what = markup("{} for {}", change_at_commit(asked.change, asked.commit), bold(asked.service))
         about = markup("{}, asked for by {}: {}", what, mention(asked.by), asked.reason)
         return comment_form(decision, about)
 
@@ -53,11 +55,11 @@ class ExemptionApprovals:
 
     async def _permitted(self, decision: ApprovalDecision) -> StoredExemptionRequest | Markup:
         """Return the request that waits, or why the person cannot decide on it."""
-        number = decision.key.partition(":")[2]
-        if not (number.isascii() and number.isdigit() and len(number) <= 15):
+        number = read_number(decision.key.partition(":")[2])
+        if number is None:
             return sentence(_GONE)
         try:
-            asked = await self._requests.pending(int(number), self._clock.now())
+            asked = await self._requests.pending(number, self._clock.now())
         except NotWaitingError as error:
             return sentence(str(error))
         catalog = self._status_reader.catalog
@@ -70,8 +72,9 @@ class ExemptionApprovals:
 def _decided(asked: StoredExemptionRequest, decision: ApprovalDecision) -> Markup:
     return markup(
         "{} by {}: {} for {}, as {} asked.{}",
-        "Approved" if decision.approves else "Declined", mention(decision.by), code(asked.change),
-        bold(asked.service), mention(asked.by), comment_text(decision.comment),
+        "Approved" if decision.approves else "Declined", mention(decision.by),
+        change_at_commit(asked.change, asked.commit), bold(asked.service), mention(asked.by),
+        comment_text(decision.comment),
     )  # fmt: skip
 
 

@@ -2,7 +2,8 @@
 
 from bot.freezes.exemptions.listing import ExemptionListing, ListedExemption
 from bot.freezes.exemptions.requests import StoredExemptionRequest
-from bot.slack.blockkit.mrkdwn import NOTHING, Markup, code, cut, markup, mention, when
+from bot.slack.announcements.exemptions import change_at_commit
+from bot.slack.blockkit.mrkdwn import NOTHING, Markup, cut, markup, mention, when
 
 _MOST_LISTED = 3
 _LONGEST_LINE = 250
@@ -31,14 +32,15 @@ def _granted(listed: ListedExemption) -> Markup:
     said = markup(" (“{}”)", listed.comment) if listed.comment else NOTHING
     return markup(
         "• {} may ship{} — {} let it through{}: {}{}",
-        code(exemption.change), end, mention(exemption.by), asked, exemption.reason, said,
+        change_at_commit(exemption.change, exemption.commit), end, mention(exemption.by), asked,
+        exemption.reason, said,
     )  # fmt: skip
 
 
 def _waiting(asked: StoredExemptionRequest) -> Markup:
     return markup(
         "• {} waits for approval — {} asked {}: {}",
-        code(asked.change), mention(asked.by), when(asked.asked_at), asked.reason,
+        change_at_commit(asked.change, asked.commit), mention(asked.by), when(asked.asked_at), asked.reason,
     )  # fmt: skip
 
 

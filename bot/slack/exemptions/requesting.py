@@ -6,6 +6,7 @@ from bot.catalog.catalog import Service
 from bot.freezes.exemptions.requests import ExemptionWaitingError
 from bot.freezes.hold_registry import AlreadyRequestedError
 from bot.freezes.status import UnknownServiceError
+from bot.slack.announcements.exemptions import change_at_commit
 from bot.slack.announcements.freeze_buttons import requested
 from bot.slack.blockkit.blocks import section
 from bot.slack.blockkit.modals import SubmittedModal
@@ -86,7 +87,8 @@ class ExemptionRequesting:
         asked = error.waiting
         return say(markup(
             "{} waits for approval in {} already: {} asked {}.",
-            code(asked.change), local(service.channel), mention(asked.by), when(asked.asked_at),
+            change_at_commit(asked.change, asked.commit), local(service.channel), mention(asked.by),
+            when(asked.asked_at),
         ))  # fmt: skip
 
     async def ask(self, asked: AskedExemption, service: Service, user: str, request: str) -> Reply:

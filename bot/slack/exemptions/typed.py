@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from bot.freezes.exemptions.requests import ExemptionWaitingError
 from bot.freezes.exemptions.states import ExemptionRecord, ExemptionState, read_records
 from bot.freezes.hold_registry import AlreadyRequestedError
+from bot.slack.announcements.exemptions import change_at_commit
 from bot.slack.arguments import UsageError, name, reason
 from bot.slack.blockkit.blocks import context, section
 from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, cut, join, markup, mention, when
@@ -85,7 +86,7 @@ def _line(record: ExemptionRecord) -> Markup:
         decided = markup(", {} by {}", verb, mention(record.decided_by))
     line = markup(
         "• {} to {} {}{} — {} asked {}{}: {}",
-        code(asked.change), bold(asked.service), state, end, mention(asked.by), when(asked.asked_at), decided,
-        asked.reason,
+        change_at_commit(asked.change, asked.commit), bold(asked.service), state, end, mention(asked.by),
+        when(asked.asked_at), decided, asked.reason,
     )  # fmt: skip
     return cut(line, _LONGEST_LINE)

@@ -27,6 +27,7 @@ from bot.slack.flags.announcements import change_text
 from bot.slack.flags.outcomes import frozen_reply
 from bot.slack.interactions import Query, Reply, say, show_button
 from bot.slack.permissions import Allowed, People, refusal
+from bot.slack.typed.numbers import read_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,15 +100,16 @@ class FlagApprovals:
         return pending
 
     async def _read(self, key: str) -> _PendingApproval:
-        kind, _, number = key.partition(":")
-        if not (number.isascii() and number.isdigit() and len(number) <= 15):
+        kind, _, named = key.partition(":")
+        number = read_number(named)
+        if number is None:
             raise NotPendingError("nothing is waiting here any more")
         if kind == "ramp":
-            stored = await self._ramps.pending(int(number))
+            stored = await self._ramps.pending(number)
             ramp = stored.ramp
             words = steps_in_words(ramp.before, ramp.steps)
             return _PendingApproval(kind, stored.id, ramp.flag, ramp.environment, words, stored.by)
-        change = await self._flag_changes.pending(int(number))
+        change = await self._flag_changes.pending(number)
         order: ChangeRequest = change.request
         words = change.difference.words
         return _PendingApproval(kind, change.id, order.flag, order.environment, words, order.by)

@@ -94,6 +94,8 @@ class FreezeScheduleForms:
             )
         except PlannedAlreadyError:
             return say(Markup("This request was carried out already."))
+        except WindowPlanError as error:
+            raise UsageError(markup("{}.", _sentence(error))) from error
         done = markup(
             ":calendar: Planned as {}: {} {} frozen from {} for {}{}: {}",
             code(planned.name), selection_text(selection), "is" if selection.services else "are",

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import datetime
 
 from bot.catalog.catalog import Catalog, Service
@@ -14,7 +15,7 @@ from bot.incidents.visibility import Viewer, may_see
 from bot.slack.arguments import UsageError
 from bot.slack.blockkit.mrkdwn import Markup, code, markup
 from bot.slack.capabilities import Capabilities
-from bot.slack.interactions import Interaction
+from bot.slack.interactions import Interaction, Reply
 from bot.slack.permissions import Allowed, People, refusal, role_refusal
 from bot.store import idempotency
 from bot.store.addresses import local, qualified
@@ -69,6 +70,16 @@ class IncidentAccess:
         async with self._database.reading() as connection:
             found = await find_incident(connection, address)
         return found[0] if found else None
+
+    async def told_in_own_channel(self, reply: Reply, id_: int, channel: str) -> Reply:
+        """Return a reply for a person in `channel`, which of all channels only the incident's own may see.
+
+        A reply elsewhere could not be edited once the incident is private.
+        """
+        if not reply.seen_by_channel or await self.incident_of_channel(channel) == id_:
+            return reply
+        snapshot = await self.snapshots.of(id_)
+        return replace(reply, seen_by_channel=False, told_in=local(snapshot.open_channel_id or ""))
 
     async def find(
         self, interaction: Interaction, number: str = "", *, form: str = "/incident show ID"

@@ -34,6 +34,7 @@ from bot.slack.incidents.arguments import (
 from bot.slack.incidents.buttons import DONE_HERE, DONE_LISTED, done_button
 from bot.slack.interactions import Interaction, Query, Reply, page_buttons, page_of, say
 from bot.slack.synonyms import meant
+from bot.slack.typed.numbers import read_number
 
 PAGE = 15
 MOST_TEXT = 500
@@ -244,10 +245,10 @@ def _next(action: Action) -> Markup:
 
 
 def _number(arguments: Sequence[str], subcommand: str) -> int:
-    word = arguments[0].removeprefix("#") if arguments else ""
-    if not (word.isascii() and word.isdigit() and len(word) <= 15):
+    number = read_number(arguments[0]) if arguments else None
+    if number is None:
         raise UsageError(markup("Name the action by its number: {}.", code(f"/action {subcommand} ID")))
-    return int(word)
+    return number
 
 
 def _issue(words: Sequence[str], id_: int) -> TrackedIssue:

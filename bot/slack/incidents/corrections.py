@@ -119,7 +119,8 @@ class IncidentCorrections:
     async def _reopen(self, interaction: Interaction, arguments: Sequence[str]) -> Reply:
         snapshot = await self._access.find(interaction, arguments[0] if arguments else "")
         await self._access.permit(interaction)
-        return await self.reopen(snapshot.incident.id, interaction.user)
+        reply = await self.reopen(snapshot.incident.id, interaction.user)
+        return await self._access.told_in_own_channel(reply, snapshot.incident.id, interaction.channel)
 
     async def _merge(self, interaction: Interaction, arguments: Sequence[str]) -> Reply:
         before = await self._permitted(interaction)

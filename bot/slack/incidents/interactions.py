@@ -25,9 +25,9 @@ from bot.slack.incidents.shortcuts import IncidentShortcuts, ShortcutUse
 from bot.slack.incidents.timeline_pins import TimelinePins
 from bot.slack.interactions import Interaction, Query, Reply, say
 from bot.slack.permissions import People
+from bot.slack.typed.numbers import read_number
 from bot.slack.webapi.canvases import SlackCanvases
 from bot.slack.webapi.files import SlackFiles
-from bot.store.addresses import local
 
 Validation = Callable[[SubmittedModal, datetime], dict[str, str]]
 Submission = Callable[[SubmittedModal, int], Awaitable[Reply]]
@@ -98,24 +98,6 @@ class IncidentInteractions:
         except UsageError as hint:
             return say(hint.text)
 
-    async def channel_told(self, submitted: SubmittedModal) -> str:
-        """Return the channel of the incident that a modal changed from elsewhere; empty for any other."""
-        if submitted.callback == modals.ADD_MESSAGE:
-            number = submitted.text("incident")
-        elif submitted.about.isdigit() and submitted.channel[:1] in {"", "D"}:
-            number = submitted.about
-        else:
-            return ""
-        snapshot = await self.access.snapshots.of(_number(number))
-        return local(snapshot.open_channel_id or "")
-
-    async def channel_of(self, button: str, number: str) -> str:
-        """Return the channel of the incident that a button belongs to, empty where there is none."""
-        if button == buttons.OPEN_FORM or button in buttons.DONE_BUTTONS:
-            return ""
-        snapshot = await self.access.snapshots.of(_number(number))
-        return local(snapshot.open_channel_id or "")
-
     def faults(self, submitted: SubmittedModal) -> dict[str, str]:
         """Return what is wrong with a submitted modal, by the name of the input; empty if nothing."""
         validate = _VALIDATIONS.get(submitted.callback)
@@ -135,7 +117,8 @@ class IncidentInteractions:
             if submitted.callback.startswith(buttons.EDIT):
                 part = PostmortemPart(submitted.callback.removeprefix(buttons.EDIT))
                 return await self.postmortem.write(id_, part, submitted.text("text"), submitted.user)
-            return await self._submissions[submitted.callback](submitted, id_)
+            reply = await self._submissions[submitted.callback](submitted, id_)
+            return await self.access.told_in_own_channel(reply, id_, submitted.channel)
         except UsageError as hint:
             return say(hint.text)
 
@@ -170,7 +153,8 @@ class IncidentInteractions:
             return await self._corrections.ask_target(snapshot.incident, interaction.user)
         if button == buttons.CAUSED_BY:
             return await self._causes.ask(snapshot)
-        return await self._change(button, snapshot.incident.id, interaction.user)
+        reply = await self._change(button, snapshot.incident.id, interaction.user)
+        return await self.access.told_in_own_channel(reply, snapshot.incident.id, interaction.channel)
 
     async def _change(self, button: str, id_: int, by: str) -> Reply:
         if button.startswith(buttons.STATUS):
@@ -227,6 +211,7 @@ def _form(button: str, incident: Incident) -> ModalForm | None:
 
 
 def _number(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= 15):
+    number = read_number(text)
+    if number is None:
         raise ValueError("a button carried no incident")
-    return int(text)
+    return number

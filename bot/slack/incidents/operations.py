@@ -32,6 +32,7 @@ CHANNEL_WITHIN_S = 5.0
 """How long an answer waits for Slack to make the incident's channel."""
 LONGEST_SNOOZE = timedelta(days=7)
 
+_OTHERS_COUNT = Markup(" What else was stated still counts; 0% for its time takes it back.")
 _ROLES = {Role.COMMANDER: "commander", Role.SCRIBE: "scribe", Role.COMMS: "in charge of communications"}
 
 
@@ -125,15 +126,16 @@ class IncidentOperations:
         with translate_errors():
             if impact is None:
                 after = await self._lifecycle.change(id_, IncidentChange(share=share_), by=by, now=now)
-                scope = NOTHING
+                scope = others = NOTHING
             else:
                 after = await self._lifecycle.record_impact(id_, impact, by=by, now=now)
                 end = markup(" until {}", when(impact.end)) if impact.end else Markup(", still going on")
                 of = markup(" of {}", impact.service) if impact.service else NOTHING
                 scope = markup("{} from {}{}", of, when(impact.start), end)
+                others = NOTHING if after.impacts == (impact,) else _OTHERS_COUNT
         text = markup(
-            "{} of requests failed{} — set by {}. {} of full outage in total.",
-            percent_text(share_), scope, mention(by), duration_text(_full_outage(after, now)),
+            "{} of requests failed{} — set by {}. {} of full outage in total.{}",
+            percent_text(share_), scope, mention(by), duration_text(_full_outage(after, now)), others,
         )  # fmt: skip
         return say(text, seen_by_channel=True)
 

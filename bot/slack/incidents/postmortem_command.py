@@ -70,7 +70,8 @@ class PostmortemCommand:
         if arguments and arguments[0].casefold() == "open":
             snapshot = await self._find(interaction, arguments[1:], "/postmortem open ID")
             await self._access.permit(interaction)
-            return await self.open(snapshot.incident.id, interaction.user)
+            reply = await self.open(snapshot.incident.id, interaction.user)
+            return await self._access.told_in_own_channel(reply, snapshot.incident.id, interaction.channel)
         if arguments and arguments[0].casefold() == "close":
             named, is_confirmed = _without_anyway(arguments[1:])
             snapshot = await self._find(interaction, named, "/postmortem close ID")

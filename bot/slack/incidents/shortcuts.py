@@ -139,7 +139,8 @@ class IncidentShortcuts:
         here = await self._access.incident_of_channel(submitted.channel)
         id_ = int(submitted.text("incident"))
         incident = (await self._access.by_id(id_, submitted.user, here)).incident
-        return await self._record(incident, SourceMessage.from_about(submitted.about), submitted.user)
+        reply = await self._record(incident, SourceMessage.from_about(submitted.about), submitted.user)
+        return await self._access.told_in_own_channel(reply, id_, submitted.channel)
 
     async def _add(self, interaction: Interaction, message: SourceMessage) -> Reply:
         here = await self._access.incident_of_channel(interaction.channel)

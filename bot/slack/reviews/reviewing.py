@@ -8,6 +8,7 @@ from bot.slack.interactions import Interaction, Reply, say
 from bot.slack.permissions import Allowed, People, refusal
 from bot.slack.reviews.forms import read_work, review_of, work_form
 from bot.slack.reviews.messages import AGREE, FILL_IN, review_reply
+from bot.slack.typed.numbers import read_number
 from bot.store.addresses import local
 from bot.teams.reviews.agreeing import ReviewClosedError, ReviewState
 from bot.teams.reviews.review import TeamSide, leads_of
@@ -27,8 +28,7 @@ class FreezeReviewing:
 
     async def press(self, press: Interaction) -> Reply:
         """Open the form, or agree for a side."""
-        number = press.text
-        found = await self._find(int(number) if number.isascii() and number.isdigit() else 0)
+        found = await self._find(read_number(press.text) or 0)
         if found is None:
             return say(_GONE)
         state, service = found

@@ -14,6 +14,7 @@ from bot.slack.permissions import Allowed, People, refusal
 from bot.slack.rotations.arguments import AWAY_FORM, read_people, read_span
 from bot.slack.rotations.messages import swap_text
 from bot.slack.rotations.views import all_rotations, history_reply, no_rotation, rotation_reply
+from bot.slack.typed.numbers import read_number
 from bot.slack.webapi.user_groups import PLAN_HAS_NONE
 from bot.suggestions import suggest
 from bot.teams.rotations.control import RotationError
@@ -127,12 +128,13 @@ class RotationCommand:
         )  # fmt: skip
 
     async def _decide(self, interaction: Interaction, words: Sequence[str], *, agrees: bool) -> Reply:
-        if len(words) != 1 or not words[0].isdecimal():
+        number = read_number(words[0]) if len(words) == 1 else None
+        if number is None:
             form = code("/rotation agree NUMBER" if agrees else "/rotation decline NUMBER")
             raise UsageError(markup("Name the swap by its number: {}.", form))
         _request(interaction)
         try:
-            decided = await self._control.decide_swap(int(words[0]), interaction.user, agrees=agrees)
+            decided = await self._control.decide_swap(number, interaction.user, agrees=agrees)
         except SwapError as error:
             return say(
                 markup("The two can no longer swap: {}.", str(error).format(one="one", other="the other"))

@@ -69,10 +69,13 @@ class RetentionRule:
 def _messages(now: datetime) -> ColumnElement[bool]:
     outbox, rooms = core.outbox, incidents.incident_rooms
     edited = [select(key).where(key.is_not(None)) for key in (rooms.c.card_key, rooms.c.notice_key)]
-    # The newest of each state says where a channel is and whether its messages fail.
+    # The newest of each state says where a channel is and whether its messages fail; an edit says neither.
     later = outbox.alias()
-    is_not_newest = exists().where(
-        later.c.state == outbox.c.state, later.c.channel == outbox.c.channel, later.c.id > outbox.c.id
+    is_not_newest = outbox.c.is_edit | exists().where(
+        later.c.state == outbox.c.state,
+        later.c.channel == outbox.c.channel,
+        later.c.id > outbox.c.id,
+        later.c.is_edit.is_(False),
     )
     return (
         outbox.c.state.in_(("sent", "failed"))

@@ -231,6 +231,8 @@ outbox = Table(
     Column("error", Text),
     Index("ix_outbox_state_channel_id", "state", "channel", "id"),
     Index("ix_outbox_state_created_at", "state", "created_at"),
+    # What was posted is found by its place in Slack.
+    Index("ix_outbox_ts", "ts"),
     info=on_insert(Topic.MESSAGES),
 )
 

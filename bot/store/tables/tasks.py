@@ -9,7 +9,8 @@ due_tasks = Table(
     "due_tasks",
     metadata,
     Column("id", RowId, primary_key=True),
-    Column("kind", String(60), nullable=False),
+    # The longest has the name of a webhook in it.
+    Column("kind", String(100), nullable=False),
     # Tells a task from all others of its kind, also from those that are over.
     Column("key", String(300), nullable=False),
     Column("due_at", Instant, nullable=False),

@@ -9,11 +9,13 @@ from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
+from bot.budgets.assessment import AssessmentRequest, assess_all
 from bot.budgets.budget import NO_EVENTS, EventCounts, SloState
 from bot.budgets.ledger.ledger import Ledger, PushedEvent, ReadFault
 from bot.budgets.reading.collector import Collector, ReadProgress
 from bot.budgets.reading.read_plan import SHORT_OVERLAP
 from bot.budgets.source import InvalidAnswerError, SourceError, SourceRefusedError, SourceUnavailableError
+from bot.catalog.error_budget_policy import AlertSeverity, BurnAlert
 from bot.catalog.slo import CounterSli, DowntimeSli, EventsSli, Slo
 from bot.catalog.window import CalendarUnit, CalendarWindow, RollingWindow, Span, Window
 from bot.store.database import Database
@@ -154,6 +156,61 @@ async def test_a_delay_that_is_raised_or_lowered_claims_nothing_too_soon(
     budget = await assessed(ledger, MONTHLY, now + MINUTE, every)
     assert (budget.state, budget.as_of) == (SloState.OK, now + MINUTE)
     assert budget.events == truth(Span(now + MINUTE - 30 * DAY, now + MINUTE))
+
+
+@pytest.mark.parametrize("every", [MINUTE, 10 * SECOND])
+async def test_a_raised_delay_counts_nothing_twice(
+    collector: Collector, ledger: Ledger, source: CountingSource, every: timedelta
+) -> None:
+    """Narrow buckets were kept and dropped by the present; reads end hours before it from now on."""
+    # All minutes of them are read again at other minutes of an hour.
+    weekly = [
+        slo(service=service, window=RollingWindow(7 * DAY), sli=prometheus_sli(service))
+        for service in ("checkout", "search", "orders")
+    ]
+    now = NOW
+    for _ in range(50):
+        await collector.collect(weekly, now, every)
+        now += 20 * MINUTE
+    await ledger.register(weekly)
+    source.delay = 3 * HOUR
+    for _ in range(3 * 5):
+        await ledger.delete_expired(now, 30 * DAY)
+        await collector.collect(weekly, now, every)
+        for each in weekly:
+            budget = await assessed(ledger, each, now, every)
+            assert (budget.state, budget.as_of) == (SloState.OK, now - source.delay)
+            assert budget.events == truth(Span(now - source.delay - 7 * DAY, now - source.delay))
+        now += 20 * MINUTE
+
+
+@pytest.mark.parametrize(("silent", "delay"), [(20 * HOUR, 10 * MINUTE), (3 * DAY, 2 * MINUTE)])
+async def test_a_delay_that_is_raised_after_a_silence_leaves_no_hole(
+    collector: Collector, ledger: Ledger, source: CountingSource, silent: timedelta, delay: timedelta
+) -> None:
+    await collector.collect([MONTHLY], NOW, MINUTE)
+    source.delay = delay
+    now = NOW + silent
+    await collector.collect([MONTHLY], now, MINUTE)
+    budget = await assessed(ledger, MONTHLY, now)
+    assert (budget.state, budget.as_of) == (SloState.OK, now - delay)
+    assert budget.events == truth(Span(now - delay - 30 * DAY, now - delay))
+
+
+async def test_a_delay_that_is_raised_over_all_that_was_read_begins_the_ledger_anew(
+    collector: Collector, ledger: Ledger, source: CountingSource
+) -> None:
+    source.failure, source.fails_before = DOWN, NOW - 5 * MINUTE
+    await collector.collect([MONTHLY], NOW, 10 * SECOND)
+    assert (await ledger.state(MONTHLY)).filled_from == NOW - 5 * MINUTE
+    source.failure, source.delay = None, 10 * MINUTE
+    for past in range(3):
+        now = NOW + past * 5 * MINUTE
+        await collector.collect([MONTHLY], now, 10 * SECOND)
+        budget = await assessed(ledger, MONTHLY, now, 10 * SECOND)
+        assert (budget.state, budget.as_of) == (SloState.OK, now - 10 * MINUTE)
+        assert budget.events == truth(Span(now - 10 * MINUTE - 30 * DAY, now - 10 * MINUTE))
+    assert all(span.end <= now - 10 * MINUTE for span, _ in source.reads[1:])
 
 
 async def test_what_arrives_hours_late_is_counted_within_an_hour(
@@ -312,6 +369,23 @@ async def test_nothing_read_for_three_intervals_is_stale(collector: Collector, l
     assert budget.remaining is not None
 
 
+@pytest.mark.parametrize(
+    ("delay", "age"), [(50 * MINUTE, timedelta()), (HOUR, 4 * HOUR), (3 * HOUR, 4 * HOUR)]
+)
+async def test_what_is_read_by_the_minute_is_current_all_through_the_minute(
+    collector: Collector, ledger: Ledger, source: CountingSource, delay: timedelta, age: timedelta
+) -> None:
+    """A new ledger has narrow buckets of its last minutes only: they begin after the end of what is read."""
+    daily, every = slo(window=RollingWindow(DAY), sli=prometheus_sli()), 10 * SECOND
+    source.delay = delay
+    await collector.collect([daily], NOW - age, every)
+    for tick in range(13):
+        now = NOW + 7 * SECOND + tick * every
+        await collector.collect([daily], now, every)
+        assert (await assessed(ledger, daily, now, every)).state is SloState.OK
+    assert (await assessed(ledger, daily, now + 2 * MINUTE, every)).state is SloState.STALE
+
+
 async def test_evaluations_that_cannot_keep_up_with_a_second_leave_counts_current(
     collector: Collector, ledger: Ledger
 ) -> None:
@@ -332,6 +406,24 @@ async def test_a_new_ledger_reads_seconds_of_its_last_minutes_only(
     source.reads.clear()
     await collector.collect([MONTHLY], now + 2 * SECOND, SECOND)
     assert {step for span, step in source.reads if span.end == now + 2 * SECOND} == {SECOND}
+
+
+async def test_a_burn_rate_over_longer_than_what_was_read_is_not_known(
+    collector: Collector, ledger: Ledger
+) -> None:
+    daily = slo(window=RollingWindow(DAY), sli=prometheus_sli())
+    alert = BurnAlert(AlertSeverity.TICKET, Decimal(1), 4 * DAY, 6 * HOUR)
+    request = AssessmentRequest(daily, (4 * DAY,), (alert,))
+    await collector.collect([daily], NOW, MINUTE)
+    (budget,) = await assess_all(ledger, [request], NOW, MINUTE)
+    assert (budget.state, budget.burn.get(4 * DAY), budget.burns) == (SloState.OK, None, False)
+    assert budget.recent[3 * DAY] == truth(Span(NOW - 3 * DAY, NOW))
+    # Once an hour a part of what lies before is read.
+    now = NOW + HOUR
+    await collector.collect([daily], now, MINUTE)
+    (budget,) = await assess_all(ledger, [request], now, MINUTE)
+    assert budget.recent[4 * DAY].total == pytest.approx(truth(Span(now - 4 * DAY, now)).total, rel=1e-3)
+    assert budget.burns
 
 
 async def test_progress_is_seen_while_the_history_is_read(

@@ -86,6 +86,21 @@ def test_a_fast_burn_leads_over_what_the_month_was_like() -> None:
     assert found.probability[DAY] > 0.8
 
 
+def test_the_budget_of_a_calendar_window_grows_while_a_burn_spends_it() -> None:
+    # Two and a half days of a thousand events at 99.9% allow 2.5 errors; 0.2 an hour is 4.8 times that pace.
+    burning = replace(
+        history(*[QUIET] * 30, window_days=None),
+        window=(0.0, 2_500.0),
+        until=datetime(2026, 4, 1, tzinfo=UTC),
+        present=PresentBurn(fast=0.2, slow=0.2, lasted_h=48.0),
+    )
+    found = told(burning)
+    assert found.exhausts is not None
+    hours = (found.exhausts.p10 - NOON) / timedelta(hours=1)
+    left = 0.001 * (2_500 + 1_000 * hours / 24) - 0.2 * hours
+    assert left == pytest.approx(0, abs=1e-6)
+
+
 def test_a_calendar_window_ends_with_its_period() -> None:
     spent = replace(
         history(*[QUIET] * 17, (60.0, 1_000.0), window_days=None),

@@ -5,25 +5,28 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from bot.app.freezes.freezes import Freezes
 from bot.catalog.catalog import Catalog
 from bot.catalog.current import CurrentCatalog
 from bot.catalog.error_budget_policy import PolicyMode
 from bot.catalog.freeze_window import FreezeWindow
+from bot.freezes.budget_judge import BudgetJudge
 from bot.freezes.calendar.handler import FreezeWindows
+from bot.freezes.calendar.holds import UNKNOWN
 from bot.freezes.hold import Hold, HoldKind
 from bot.freezes.hold_registry import HoldRegistry
 from bot.freezes.tasks.hold_expiry import HoldExpiry
 from bot.slack.announcements.freezes import FreezeAnnouncer
 from bot.store import audit
 from bot.store.database import Database
+from bot.store.tables.core import holds as hold_rows
 from bot.store.tables.core import outbox
 from bot.tasks.runner import TaskRunner
 from tests.support.clock import NOW, StoppedClock
 from tests.support.stores import create_tables
-from tests.support.values import catalog, service
+from tests.support.values import QUIET, budget, catalog, service
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
@@ -52,10 +55,11 @@ class Calendar:
     windows: FreezeWindows
     registry: HoldRegistry
     runner: TaskRunner
+    judge: BudgetJudge
 
-    async def bring(self, *windows: FreezeWindow) -> None:
+    async def bring(self, *windows: FreezeWindow, mode: PolicyMode = PolicyMode.ENFORCE) -> None:
         """Bring policies with these windows into force."""
-        policies = with_windows(*windows)
+        policies = with_windows(*windows, mode=mode)
         self.current.set(policies)
         await self.windows.follow(policies, self.clock.time)
 
@@ -64,6 +68,19 @@ class Calendar:
         self.clock.time = when
         while await self.runner.tick():
             pass
+
+    async def evaluate(self) -> None:
+        """Judge the budget of checkout, of which much is left."""
+        checkout = self.current.catalog.services["checkout"]
+        await self.judge.judge(checkout, [budget(0.9)], self.clock.time)
+
+    async def spoil(self) -> None:
+        """Make the holds real and lose their windows' names, as earlier versions did at an evaluation."""
+        async with self.database.transaction() as connection:
+            for hold in await self.held():
+                is_it = hold_rows.c.id == hold.id
+                values = {"request": f"freeze enforced {hold.id}", "observed": False}
+                await connection.execute(update(hold_rows).where(is_it).values(values))
 
     async def held(self) -> list[Hold]:
         return list(await self.registry.current(self.clock.time))
@@ -78,8 +95,9 @@ class Calendar:
             return [f"{row.entry.action} {row.entry.service}" for row in await audit.read(connection)]
 
 
-def with_windows(*windows: FreezeWindow) -> Catalog:
-    services = catalog(service("checkout"), service("search"))
+def with_windows(*windows: FreezeWindow, mode: PolicyMode = PolicyMode.ENFORCE) -> Catalog:
+    policy = replace(QUIET, mode=mode)
+    services = catalog(service("checkout", policy=policy), service("search", policy=policy))
     return replace(services, freeze_windows={each.name: each for each in windows})
 
 
@@ -93,7 +111,8 @@ async def calendar(url: str) -> AsyncIterator[Calendar]:
         registry, windows = freezes.registry, freezes.windows
         runner = TaskRunner(database, clock)
         runner.register([windows, HoldExpiry(registry, lambda name: current.catalog.services[name])])
-        yield Calendar(database, clock, current, windows, registry, runner)
+        judge = BudgetJudge(database, announcer, follow=freezes.follow)
+        yield Calendar(database, clock, current, windows, registry, runner, judge)
 
 
 async def test_a_window_is_told_ahead_put_on_and_taken_off_by_itself(calendar: Calendar) -> None:
@@ -201,3 +220,56 @@ async def test_windows_that_overlap_hold_until_the_last_is_over(calendar: Calend
     assert {(hold.service, hold.until) for hold in await calendar.held()} == {("checkout", BEGIN + 6 * HOUR)}
     await calendar.at(BEGIN + 6 * HOUR)
     assert await calendar.held() == []
+
+
+async def test_a_window_that_only_observes_holds_nothing_whatever_is_evaluated_meanwhile(
+    calendar: Calendar,
+) -> None:
+    observing = sale(mode=PolicyMode.OBSERVE)
+    await calendar.bring(observing)
+    await calendar.at(BEGIN)
+    before = await calendar.held()
+    for _ in range(2):
+        await calendar.evaluate()
+        await calendar.bring(observing)
+    assert await calendar.held() == before
+    assert [hold.observed for hold in before] == [True, True]
+    await calendar.bring()
+    assert await calendar.held() == []
+
+
+@pytest.mark.parametrize("evaluated_first", [True, False])
+async def test_the_holds_of_a_window_follow_the_mode_of_the_services_policy(
+    calendar: Calendar, evaluated_first: bool
+) -> None:
+    await calendar.bring(sale(), mode=PolicyMode.OBSERVE)
+    await calendar.at(BEGIN)
+    assert [hold.observed for hold in await calendar.held()] == [True, True]
+    for mode in (PolicyMode.ENFORCE, PolicyMode.OBSERVE, PolicyMode.ENFORCE):
+        if evaluated_first:
+            # An evaluation may see the policies before the windows are kept.
+            calendar.current.set(with_windows(sale(), mode=mode))
+            await calendar.evaluate()
+        await calendar.bring(sale(), mode=mode)
+        await calendar.evaluate()
+        assert [hold.observed for hold in await calendar.held()] == [mode is PolicyMode.OBSERVE] * 2
+    await calendar.at(BEGIN + 4 * HOUR)
+    assert await calendar.held() == []
+
+
+async def test_holds_whose_window_was_lost_are_ended(calendar: Calendar) -> None:
+    observing = sale(mode=PolicyMode.OBSERVE)
+    await calendar.bring(observing)
+    await calendar.at(BEGIN)
+    await calendar.spoil()
+    await calendar.bring(observing)
+    assert [(hold.service, hold.observed) for hold in await calendar.held()] == [
+        ("checkout", True),
+        ("search", True),
+    ]
+    await calendar.spoil()
+    await calendar.bring()
+    assert await calendar.held() == []
+    async with calendar.database.reading() as connection:
+        ended = [row.entry for row in await audit.read(connection) if row.entry.action == "hold.lifted"]
+    assert [entry.reason for entry in ended] == [UNKNOWN] * 4

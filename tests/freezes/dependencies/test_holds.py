@@ -5,20 +5,21 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from bot.app.freezes.freezes import Freezes
 from bot.catalog.catalog import Catalog
 from bot.catalog.current import CurrentCatalog
+from bot.freezes.budget_judge import BudgetJudge
 from bot.freezes.hold import HoldKind
 from bot.slack.announcements.freezes import FreezeAnnouncer
 from bot.store import audit
 from bot.store.database import Database
-from bot.store.tables.core import outbox
+from bot.store.tables.core import holds, outbox
 from tests.freezes.dependencies.test_wanted import depending
 from tests.support.clock import NOW
 from tests.support.stores import create_tables
-from tests.support.values import catalog, service
+from tests.support.values import budget, catalog, service
 
 HOUR = timedelta(hours=1)
 SHOP = catalog(service("payments"), depending("checkout", "payments"), depending("web", "checkout"))
@@ -124,3 +125,31 @@ async def test_a_freeze_of_all_services_is_no_reason_for_more(held: Held) -> Non
     lifted = await held.freezes.bulk.lift(services, by="U0SAM", reason="", request="r2", now=NOW)
     assert len(lifted) == 3
     assert await held.freezes.registry.holds(NOW) == ()
+
+
+async def test_an_evaluation_leaves_them_to_the_policies_which_they_follow(held: Held) -> None:
+    judge = BudgetJudge(held.database, FreezeAnnouncer(held.current), follow=held.freezes.follow)
+    await held.place()
+    for observes in (True, False):
+        changed = depending("checkout", "payments", observes=observes)
+        policies = replace(SHOP, services={**SHOP.services, "checkout": changed})
+        held.current.set(policies)
+        await judge.judge(changed, [budget(0.9)], NOW)
+        await held.bring(policies)
+        await judge.judge(changed, [budget(0.9)], NOW)
+        found = await held.freezes.registry.current(NOW, "checkout")
+        assert [each.observed for each in found] == [observes]
+    await held.lift()
+    assert await held.of_dependencies() == []
+
+
+async def test_those_whose_source_was_lost_are_ended(held: Held) -> None:
+    await held.place()
+    async with held.database.transaction() as connection:
+        of_checkout = holds.c.service == "checkout"
+        await connection.execute(update(holds).where(of_checkout).values(request="depends enforced 2"))
+    await held.bring(SHOP)
+    assert [name for name, _ in await held.of_dependencies()] == ["web", "checkout"]
+    async with held.database.reading() as connection:
+        (lifted,) = [row.entry for row in await audit.read(connection) if row.entry.action == "hold.lifted"]
+    assert lifted.reason == "what it was held for is not known any more"

@@ -301,6 +301,20 @@ async def test_a_person_asks_for_an_exemption_in_the_pull_request(place: AtGitHu
     assert len(github.checks) == 1
 
 
+async def test_a_person_asks_anew_for_a_new_commit_of_the_pull_request(place: AtGitHub) -> None:
+    await place.freeze()
+    for number, (action, commit) in enumerate((("opened", OTHER), ("synchronize", HEAD)), start=1):
+        await place.deliver("pull_request", deliveries.pull_request(action, sha=commit))
+        await until(lambda number=number: len(place.github.checks) == number)  # type: ignore[misc]
+        check = place.github.check_of(commit)
+        pressed = deliveries.button(check["id"], check["external_id"])
+        await place.deliver("check_run", pressed, delivery=commit)
+    assert [commit for *_, commit in await place.requests()] == [OTHER, HEAD]
+    await place.approve(by="U2")
+    await until(lambda: place.github.check_of(HEAD)["conclusion"] == "success")
+    assert place.github.check_of(OTHER)["conclusion"] == "neutral"
+
+
 async def test_whoever_is_not_in_the_policies_asks_by_their_login(place: AtGitHub) -> None:
     await place.freeze()
     await place.deliver("pull_request", deliveries.pull_request(sha=HEAD))

@@ -58,7 +58,9 @@ async def test_a_refusal_of_the_gate_is_an_answer_and_no_error(callers: Callers,
         asked = await call(session, "request_exemption", service=SERVICE, change="PR-12", reason="leak")
         assert asked["state"] == "pending"
         same = await call(session, "request_exemption", service=SERVICE, change="PR-12", reason="again")
-        assert same["id"] == asked["id"]
+        assert (same["id"], same["commit"]) == (asked["id"], None)
+        bound = {"change": "PR-13", "commit": "3f1c2ab9", "reason": "leak"}
+        assert (await call(session, "request_exemption", service=SERVICE, **bound))["commit"] == "3f1c2ab9"
 
 
 @pytest.mark.parametrize("connect", [over_http, over_stdio], ids=["http", "stdio"])
@@ -155,7 +157,7 @@ async def test_without_the_sdk_the_answer_says_what_to_install(
     monkeypatch.setattr(endpoint, "find_spec", missing)
     status, problem = await callers.call(callers.agent, "POST", "/mcp", json=INITIALIZE, headers=ACCEPT)
     assert (status, problem["detail"]) == (
-        404, "MCP is not installed: install governor[mcp] where the bot runs",
+        404, "MCP is not installed: install Governor's extra `mcp` where the bot runs",
     )  # fmt: skip
 
 

@@ -1,5 +1,7 @@
 """The list of deployments: the fields of its contract, pages, rights and private incidents."""
 
+import base64
+import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -99,6 +101,11 @@ async def test_jobs_of_one_run_are_listed_as_one(running_bot: RunningBot) -> Non
     assert found["ended_at"] == instant(ended + 2 * MINUTE)
 
 
+def crafted(at: int, service: str) -> str:
+    """Return a cursor as only somebody who makes one up has it."""
+    return base64.urlsafe_b64encode(json.dumps([at, service, "production", "api"]).encode()).decode()
+
+
 async def test_pages_follow_each_other(running_bot: RunningBot) -> None:
     for number in range(103):
         await tell(running_bot, key=str(number), finished_at=instant(running_bot.governor.clock.now()))
@@ -106,7 +113,9 @@ async def test_pages_follow_each_other(running_bot: RunningBot) -> None:
     _, second = await api(running_bot, "GET", "deployments", params={"cursor": first["next"]})
     assert (len(first["deployments"]), len(second["deployments"]), second["next"]) == (100, 3, None)
     assert len({each["id"] for each in first["deployments"] + second["deployments"]}) == 103
-    for query in ({"cursor": "x"}, {"cursor": "WzFd"}, {"since": "yesterday"}, {"until": "soon"}):
+    made_up = [crafted(1, "check\x00out"), crafted(1, "\ud800"), crafted(10**30, "checkout")]
+    cursors = [{"cursor": text} for text in ("x", "WzFd", *made_up)]
+    for query in (*cursors, {"since": "yesterday"}, {"until": "soon"}):
         assert (await api(running_bot, "GET", "deployments", params=query))[0] == 400
 
 

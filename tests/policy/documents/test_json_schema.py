@@ -1,13 +1,18 @@
 """The schema agrees with the loader, and the written documentation with both."""
 
+import re
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import jsonschema
 import pytest
 import yaml
+from pydantic import PlainValidator
 
 from bot.policy.documents.documents import KINDS, ErrorBudgetPolicyDocument
 from bot.policy.documents.json_schema import json_schema
+from bot.policy.documents.model import Model
 from bot.policy.loader import load, read
 from tests.policy import reference
 from tests.policy.conftest import CONTRACT
@@ -158,3 +163,25 @@ def test_the_documented_example_of_for_each_makes_services_as_the_guide_says(tmp
     assert cart.flags == ("Cart-API-new-cart",)
     assert expanded.catalog.services["cart-2"].channel == "#cart_2"
     assert expanded.catalog.services["checkout"].slos == ()
+
+
+def models_below(model: type[Model]) -> Iterator[type[Model]]:
+    for each in model.__subclasses__():
+        yield each
+        yield from models_below(each)
+
+
+def test_a_range_of_durations_that_is_described_is_the_one_that_is_checked() -> None:
+    described = {}
+    for model in models_below(Model):
+        properties = json_schema()["$defs"].get(model.__name__, {}).get("properties", {})
+        for name, field in model.model_fields.items():
+            text = properties.get(field.alias or name, {}).get("description", "")
+            said = re.search(r"\d+(?:ms|[smhdw]) to \d+(?:ms|[smhdw])", text)
+            checks = [each.func for each in field.metadata if isinstance(each, PlainValidator)]
+            limits = checks[0].keywords if checks and isinstance(checks[0], partial) else {}
+            if said and "most" in limits:
+                described[model.__name__, name] = said[0], f"{limits['least']} to {limits['most']}"
+    assert {key: pair for key, pair in described.items() if pair[0] != pair[1]} == {}
+    assert described["DatadogSourceSpec", "delay"] == ("0s to 6h", "0s to 6h")
+    assert len(described) > 15

@@ -168,6 +168,13 @@ def test_what_is_not_summed_is_summed_and_told() -> None:
         f"sum by (a) (rate({BAD}[5m])) / {rate(TOTAL, '5m')}",
         f"{rate(BAD, '5m')} > bool 0",
         f"clamp_max({rate(BAD, '5m')}, 0.5) / {rate(TOTAL, '5m')}",
+        f"clamp_max({rate(BAD, '5m')}, 1) / {rate(TOTAL, '5m')}",
+        f"clamp_max({rate(BAD, '5m')}, 0) / {rate(TOTAL, '5m')}",
+        f"clamp({rate(BAD, '5m')}, 0, 1) / {rate(TOTAL, '5m')}",
+        f"{rate(BAD, '5m')} / clamp_min({rate(TOTAL, '5m')}, 1)",
+        f"{rate(BAD, '5m')} / sum(clamp_min(rate({TOTAL}[5m]), 1))",
+        f"clamp_min({rate(BAD, '5m')} / {rate(TOTAL, '5m')}, 1)",
+        f"clamp_max({rate(BAD, '5m')} / {rate(TOTAL, '5m')}, 0)",
         f"{rate(BAD, '5m')} / ({rate(TOTAL, '5m')} > 10)",
         f"{rate(BAD, '5m')} / {rate(TOTAL, '5m')} or vector(1)",
         f"2 - {rate(BAD, '5m')} / {rate(TOTAL, '5m')}",
@@ -180,6 +187,11 @@ def test_another_shape_is_asked_as_it_is(query: str) -> None:
     assert ratio_sli(query) == ReadSli({"ratio": query})
     assert ratio_sli(query).is_ratio
     assert ratio_sli(query, is_good=True).spec == {"ratio": f"1 - ({query})"}
+
+
+def test_a_count_that_is_limited_changes_the_ratio_which_is_asked_as_it_is() -> None:
+    asked = f"({rate(BAD, '5m')}) / (clamp_min({rate(TOTAL, '5m')}, 1))"
+    assert events_sli(f"clamp_min({rate(TOTAL)}, 1)", bad=rate(BAD)).spec == {"ratio": asked}
 
 
 def test_two_queries_of_another_shape_are_one_ratio_at_each_moment() -> None:

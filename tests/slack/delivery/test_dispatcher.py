@@ -5,13 +5,15 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncConnection
+from structlog.testing import capture_logs
 
 from bot.sandbox.fake_slack.fault_injection import InjectedFault
 from bot.sandbox.fake_slack.workspace import BOT_USER_ID
 from bot.slack.blockkit.blocks import line_chart
 from bot.slack.delivery.channel_queue import DELIVERY_FAILED
 from bot.slack.delivery.dispatcher import LATE_AFTER, OutboxDispatcher
-from bot.store.outbox import OutboxMessage
+from bot.store.outbox import OutboxMessage, QueuedMessage, first_unsent
 from bot.store.tables.core import outbox
 from tests.support.clock import ForwardableClock
 from tests.support.delivery import Delivery, open_delivery, working
@@ -188,6 +190,29 @@ async def test_a_message_that_the_bot_cannot_read_is_set_aside_and_the_next_goes
     assert await delivery.states() == ["failed", "sent", "sent"]
     assert delivery.texts("#checkout") == ["sound"]
     assert delivery.texts("#releases") == ["#checkout: internal_error"]
+
+
+async def test_a_message_that_cannot_be_read_is_not_taken_for_the_one_before(
+    delivery: Delivery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures = 0
+
+    async def read(connection: AsyncConnection, channel: str) -> QueuedMessage | None:
+        nonlocal failures
+        queued = await first_unsent(connection, channel)
+        if queued is not None and queued.message.text == "two" and failures < 8:
+            failures += 1
+            raise ValueError("what is in the row is no message")
+        return queued
+
+    monkeypatch.setattr("bot.store.outbox.first_unsent", read)
+    await delivery.write("#checkout", "one", "two")
+    with capture_logs() as logs:
+        async with delivery.dispatcher():
+            await delivery.until_done()
+    assert delivery.texts("#checkout") == ["one", "two"]
+    assert failures == 8
+    assert "message_set_aside" not in {entry["event"] for entry in logs}
 
 
 async def test_bad_credentials_keep_the_messages(delivery: Delivery) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -16,7 +16,8 @@ from sqlalchemy.engine import ExceptionContext
 from bot.clock import SimulatedClock, SystemClock
 from bot.sandbox.fake_slack.fault_injection import InjectedFault
 from bot.slack.delivery.sender import MessageSender
-from bot.store.outbox import claim, first_unsent
+from bot.slack.webapi.errors import RateLimitedError
+from bot.store.outbox import QueuedMessage, claim, first_unsent, requeue
 from tests.support.delivery import BRISK, Delivery, manifest, open_delivery, working
 from tests.support.servers import free_port
 
@@ -121,6 +122,46 @@ async def test_a_message_is_found_below_much_chatter(delivery: Delivery) -> None
         await delivery.until_done()
     assert [text for text in delivery.texts("#checkout") if not text.startswith("chatter")] == ["one", "two"]
     assert len(calls(delivery, "conversations.history")) == 3
+
+
+async def test_a_look_up_for_another_attempt_begins_at_the_newest_page(
+    delivery: Delivery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    channel = delivery.slack.workspace.channel("#checkout")
+    delivery.slack.rates.enabled = False
+    for number in range(250):
+        delivery.slack.workspace.say(channel, "U0RILEY", f"chatter {number}")
+    await delivery.write("#checkout", "one")
+    await begin_sending(delivery, "#checkout", arrives=False)
+    first = await queued_in(delivery, "#checkout")
+    sender, cursors = MessageSender(delivery.client, timeout_s=5, calls=1), []
+    read_page = sender._history
+
+    async def read(channel_id: str, oldest: str, cursor: str) -> Mapping[str, Any]:
+        cursors.append(cursor)
+        if len(cursors) == 2:
+            delivery.slack.faults.once(InjectedFault.RATE_LIMITED, "conversations.history")
+        return await read_page(channel_id, oldest, cursor)
+
+    monkeypatch.setattr(sender, "_history", read)
+    with pytest.raises(RateLimitedError):
+        await sender.find(first, channel.id, "0")
+    # Here the lease ends. Another replica finds nothing, posts, and ends before it has recorded that.
+    async with delivery.database.transaction() as connection:
+        await requeue(connection, first, "not_arrived")
+    await begin_sending(delivery, "#checkout", arrives=True)
+    found = await sender.find(await queued_in(delivery, "#checkout"), channel.id, "0")
+    assert found is not None
+    assert found.keys == {first.key}
+    assert cursors[2] == "", "the page that was next for the attempt before"
+
+
+async def queued_in(delivery: Delivery, channel: str) -> QueuedMessage:
+    """Return the first message that is not done."""
+    async with delivery.database.reading() as connection:
+        queued = await first_unsent(connection, channel)
+    assert queued is not None
+    return queued
 
 
 async def test_an_unreadable_history_delays_the_message_and_no_other_channel(tmp_path: Path) -> None:

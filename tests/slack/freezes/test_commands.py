@@ -135,6 +135,23 @@ async def test_one_that_comes_again_is_said_so(shop_of_three: RunningSlackApp) -
     assert ", every Friday — planned by" in (await shop_of_three.types("sam", "/freeze schedule")).text
 
 
+async def test_one_that_comes_again_ends_before_it_does(shop_of_three: RunningSlackApp) -> None:
+    app = shop_of_three
+    await app.types("sam", "/freeze schedule checkout every monday 15:00 for 9h deploy ban")
+    before = (await app.types("sam", "/freeze schedule")).text
+    for end in ("until 2026-12-20 10:00", "for 8d"):
+        refused = await app.types("sam", f"/freeze schedule end #1 {end}")
+        # The week in which clocks go forward is an hour shorter.
+        assert refused.text.startswith("It begins again after 6\xa0d 23\xa0h, before it would be over: make")
+        assert refused.ephemeral_to is not None
+    for planned in ("every day 15:00 for 25h", "every weekday 15:00 for 2d", "every monday 15:00 for 8d"):
+        refused = await app.types("sam", f"/freeze schedule checkout {planned} deploy ban")
+        assert "before it is over" in refused.text
+    assert (await app.types("sam", "/freeze schedule")).text == before
+    said = await app.types("sam", "/freeze schedule end #1 for 6d")
+    assert said.text.startswith("`#1` now ends at")
+
+
 async def test_the_end_moves_while_it_is_in_force_and_it_can_be_removed(
     shop_of_three: RunningSlackApp,
 ) -> None:

@@ -5,11 +5,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from bot.incidents.incident import IncidentChange, Role, Severity, Status
-from bot.incidents.records.channels import ChannelKind
+from bot.incidents.records.channels import ChannelKind, change_channel
 from bot.incidents.timeline import EntryKind
 from bot.incidents.visibility import OPERATOR
 from bot.sandbox.fake_slack import pins_and_reactions as marks
 from bot.sandbox.fake_slack.fault_injection import InjectedFault
+from bot.sandbox.fake_slack.model import Json
 from bot.slack.incidents.messages import CARD
 from bot.slack.interactions import SHOW, Interaction, Query
 from bot.slack.manifest import manifest
@@ -321,6 +322,87 @@ async def test_buttons_of_the_card_act_and_open_forms(incident_app: RunningIncid
     assert await incident_app.submits("sam", share=number("30"), start=picked(SINCE), end=ended) == {}
     (impact,) = (await incident_app.view()).incident.impacts
     assert (impact.share, impact.end) == (0.3, NOW - timedelta(minutes=10))
+
+
+ELSEWHERE: tuple[tuple[str, dict[str, Json], str], ...] = (
+    ("incident.claim", {}, "is commander"),
+    ("incident.note", {"text": typed("the key AKIA123 leaked")}, "Noted by"),
+    ("incident.impact", {"share": number("30"), "start": picked(SINCE)}, "30% of requests failed"),
+    ("incident.rename", {"title": typed("All data open"), "services": several("search")}, "Renamed to"),
+    ("incident.status.resolved", {"summary": typed("The bucket was public")}, "The bucket was public"),
+    ("postmortem.open", {}, "opens the postmortem"),
+    ("action.add", {"text": typed("Change all keys")}, "Change all keys"),
+    ("incident.status.investigating", {}, "set it to *investigating*"),
+    ("incident.caused_by", {"deployment": chosen("none")}, "No deployment caused it"),
+    ("incident.cancel", {"reason": typed("only test data")}, "only test data"),
+    ("incident.reopen", {}, "open again"),
+    ("incident.merge", {"into": chosen("2")}, "Merged into incident 2"),
+)
+"""What can be pressed on a card or in a postmortem, what is filled in, and what is told."""
+
+
+@pytest.mark.parametrize("private", [True, False])
+async def test_what_is_done_elsewhere_is_told_in_the_incidents_channel_and_to_whoever_did_it(
+    incident_app: RunningIncidentApp, private: bool
+) -> None:
+    channel = await incident_app.open("Keys leaked sev1 checkout")
+    await incident_app.open("Carts leaked sev1 checkout")
+    if private:
+        await incident_app.slack_app.types("dana", "/incident private", channel)
+        other = incident_app.channel_id(await incident_app.view(2))
+        await incident_app.slack_app.types("dana", "/incident private", other)
+    slack = incident_app.slack_app.slack
+    before = slack.messages("#general")
+    for button, filled_in, told in ELSEWHERE:
+        shows = "/postmortem 1" if button == "action.add" else "/incident show 1"
+        card = await incident_app.slack_app.types("dana", shows, "#general")
+        await incident_app.presses("dana", card, "#general", button)
+        if filled_in:
+            assert await incident_app.submits("dana", **filled_in) == {}, button
+        assert told in str(slack.messages(channel)[-1]), button
+        answer = incident_app.last("dana")
+        assert (answer.ephemeral_to, told in str(answer)) == ("U0DANA", True), button
+    assert slack.messages("#general") == before
+
+
+@pytest.mark.parametrize("typed_", ["/incident reopen 1", "/postmortem open 1"])
+async def test_what_is_typed_elsewhere_is_told_in_the_incidents_channel_and_to_whoever_typed_it(
+    incident_app: RunningIncidentApp, typed_: str
+) -> None:
+    channel = await incident_app.open("Keys leaked sev1 checkout")
+    await incident_app.slack_app.types("dana", "/incident private", channel)
+    await incident_app.slack_app.types("dana", "/incident status resolved", channel)
+    answer = await incident_app.slack_app.types("dana", typed_, "#general")
+    assert answer.ephemeral_to == "U0DANA"
+    assert incident_app.slack_app.slack.messages(channel)[-1].text == answer.text
+
+
+async def test_what_is_done_in_the_channel_of_another_incident_is_not_told_there(
+    incident_app: RunningIncidentApp,
+) -> None:
+    channel = await incident_app.open("Keys leaked sev1 checkout")
+    await incident_app.open("It is slow sev3 search")
+    other = incident_app.channel_id(await incident_app.view(2))
+    await incident_app.slack_app.types("dana", "/incident private", channel)
+    card = await incident_app.slack_app.types("dana", "/incident show 1", other)
+    before = incident_app.slack_app.slack.messages(other)
+    await incident_app.presses("dana", card, other, "incident.note")
+    await incident_app.submits("dana", text=typed("the key AKIA123 leaked"))
+    assert incident_app.slack_app.slack.messages(other) == before
+    assert "AKIA123" in incident_app.slack_app.slack.messages(channel)[-1].text
+
+
+async def test_what_is_done_elsewhere_with_an_incident_without_a_channel_only_its_person_sees(
+    incident_app: RunningIncidentApp,
+) -> None:
+    channel = await incident_app.open("Keys leaked sev1 checkout")
+    await incident_app.slack_app.types("dana", "/incident private", channel)
+    await incident_app.slack_app.types("dana", "/incident cancel only test data", channel)
+    async with incident_app.slack_app.database.transaction() as connection:
+        own = (await incident_app.view()).channels[ChannelKind.INCIDENT]
+        await change_channel(connection, own, archived_at=NOW)
+    answer = await incident_app.slack_app.types("dana", "/incident reopen 1", "#general")
+    assert (answer.ephemeral_to, "open again" in answer.text) == ("U0DANA", True)
 
 
 async def test_pushpin_puts_a_message_onto_the_timeline_and_takes_it_off(

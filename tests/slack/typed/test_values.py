@@ -7,6 +7,7 @@ import pytest
 from bot.incidents.incident import Severity
 from bot.slack.arguments import UsageError
 from bot.slack.typed.lengths import is_number, read_length
+from bot.slack.typed.numbers import read_number
 from bot.slack.typed.severities import read_severity, severity_of_number
 from bot.slack.typed.shares import read_share, read_shares
 from bot.slack.typed.words import plain, take_name
@@ -30,6 +31,15 @@ def test_words_that_are_no_length(text: str) -> None:
 def test_numbers_are_told_from_words() -> None:
     assert all(is_number(word) for word in ("4x", "-2h", "–2h", "“2”", "+1"))
     assert not any(is_number(word) for word in ("x4", "the", "-", "“"))
+
+
+@pytest.mark.parametrize(
+    ("word", "number"),
+    [("12", 12), ("#12", 12), ("0", 0), ("9" * 15, 10**15 - 1), ("9" * 16, None), ("9" * 5_000, None),
+     ("-1", None), ("1.5", None), ("", None), ("#", None), ("\u0663", None), ("twelve", None)],
+)  # fmt: skip
+def test_numbers_of_things(word: str, number: int | None) -> None:
+    assert read_number(word) == number
 
 
 @pytest.mark.parametrize(

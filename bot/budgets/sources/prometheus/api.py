@@ -161,6 +161,11 @@ class PrometheusApi:
             )
         return status, body
 
+    def _not_an_address(self) -> SourceRefusedError:
+        return SourceRefusedError(
+            f"`{self._url}` is not an address: write one such as http://prometheus:9090"
+        )
+
     async def _send(self, method: str, path: str, fields: Mapping[str, str]) -> tuple[int, bytes]:
         """Send one request and return the status and the body; raises `SourceError`."""
         seconds = self._timeout.total_seconds()
@@ -170,7 +175,7 @@ class PrometheusApi:
         except TimeoutError as error:
             raise SourceUnavailableError(f"{self._url} did not answer within {seconds:g} s") from error
         except aiohttp.InvalidURL as error:
-            raise SourceRefusedError(f"{self._url} is not an address") from error
+            raise self._not_an_address() from error
         except BodyTooLargeError as error:
             raise AnswerTooLargeError(str(error)) from error
         except aiohttp.ClientError as error:
@@ -181,7 +186,7 @@ class PrometheusApi:
         try:
             url = URL(f"{self._url}/api/v1/{path}")
         except ValueError as error:
-            raise SourceRefusedError(f"{self._url} is not an address") from error
+            raise self._not_an_address() from error
         for _ in range(_MOST_REDIRECTS + 1):
             sent = URL(f"{url}?{fields}", encoded=True) if method == "GET" and fields else url
             body = fields.encode() if method == "POST" else None

@@ -99,9 +99,9 @@ def _group_key(sli: Sli) -> Hashable | None:
     return (shapes, sli.of) if isinstance(sli, CounterSlicesSli) else shapes
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=8)
 def grouped(slis: tuple[Sli, ...], at_most: int) -> list[list[Sli]]:
-    """Divide SLIs into groups that are read together; cached, since at each evaluation they are the same."""
+    """Divide SLIs into groups that are read together; cached: within a minute they are mostly the same."""
     slis_by_key: dict[Hashable, list[Sli]] = defaultdict(list)
     for sli in dict.fromkeys(slis):
         slis_by_key[_group_key(sli) or sli].append(sli)

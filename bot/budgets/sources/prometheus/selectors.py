@@ -164,7 +164,7 @@ def is_part_of(part: str, whole: str) -> bool:
     return narrow.metric == wide.metric and wide_matchers <= narrow_matchers
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def join(selectors: tuple[str, ...]) -> JoinedSelector:
     """Return one selector for several of the same shape; a single one keeps its text."""
     if len(set(selectors)) == 1:

@@ -59,7 +59,7 @@ class CloudWatchSourceSpec(Model):
     timeout: Timeout = parse_duration("30s")
     """How long one request may take, 100ms to 5m."""
     delay: Delay = parse_duration("3m")
-    """How late events come at most, 0s to 1d: younger ones are not asked for yet."""
+    """How late events come at most, 0s to 6h: younger ones are not asked for yet."""
 
     def broken_rules(self) -> Iterator[BrokenRule]:
         """Check that an access key is whole."""

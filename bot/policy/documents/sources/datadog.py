@@ -64,7 +64,7 @@ class DatadogSourceSpec(Model):
     timeout: Timeout = parse_duration("30s")
     """How long one request may take, 100ms to 5m."""
     delay: Delay = parse_duration("2m")
-    """How late events come at most, 0s to 1d: younger ones are not asked for yet."""
+    """How late events come at most, 0s to 6h: younger ones are not asked for yet."""
 
     def settings(self) -> DatadogSettings:
         """Return it as a plain value."""

@@ -42,7 +42,7 @@ class PrometheusSourceSpec(Model):
     """File with the key of the client's certificate, without a password."""
     auth: Auth | None = None
     """`google` or `{aws: {region: eu-west-1}}`: sign in at their managed Prometheus with the credentials that
-    their own programs would find; needs the extra `governor[google]` or `governor[aws]`."""
+    their own programs would find; needs Governor's extra `google` or `aws`."""
 
     def broken_rules(self) -> Iterator[BrokenRule]:
         """Check that there is one way to log in, and that a key has its certificate."""

@@ -68,7 +68,7 @@ class SqlSourceSpec(Model):
     timeout: Timeout = parse_duration("30s")
     """How long one query may take, 100ms to 5m."""
     delay: Delay = parse_duration("0s")
-    """How late rows come at most, 0s to 1d: younger ones are not asked for yet."""
+    """How late rows come at most, 0s to 6h: younger ones are not asked for yet."""
 
     def settings(self) -> SqlSettings:
         """Return it as a plain value."""

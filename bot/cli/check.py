@@ -61,7 +61,8 @@ def check(
         }
         for request in policies.discovery_requests
     ]
-    unreachable = list(unreachable_alerts(expanded.catalog))
+    small_budgets = {each.slo.key: each.words for each in small}
+    unreachable = {each.slo.key: each.words for each in unreachable_alerts(expanded.catalog)}
     services, slos, imported = expanded.catalog.services, expanded.catalog.slos, policies.imported
     if as_json:
         print_json(
@@ -72,8 +73,8 @@ def check(
                 "for_each": for_each,
                 "unmeasured": dict(measurement.problems),
                 "silent_sources": dict(measurement.silent),
-                "small_budgets": {each.slo.key: each.words for each in small},
-                "unreachable_alerts": {each.slo.key: each.words for each in unreachable},
+                "small_budgets": small_budgets,
+                "unreachable_alerts": unreachable,
                 "flag_guards": [asdict(each) for each in guards],
                 "imported": {
                     "documents": imported.documents,
@@ -92,8 +93,8 @@ def check(
         say(f"{source}: it is not known whether its SLOs can be measured: {problem}")
     for slo, problem in sorted(measurement.problems.items()):
         say(f"{slo}: cannot be measured now: {problem}")
-    for hint in (*small, *unreachable):
-        say(f"{hint.slo.key}: {hint.words}")
+    for slo, words in (*small_budgets.items(), *unreachable.items()):
+        say(f"{slo}: {words}")
     for finding in guards:
         say(f"{finding.slo}: {finding.words}; {finding.fix}")
 

@@ -142,10 +142,12 @@ def upgrade_by_steps(connection: Connection, show: Show | None = None) -> None:
 
 
 async def _draft(message: str) -> None:
-    """Write a new migration with the differences between the tables and a database of the newest version."""
+    """Write a new migration with the differences between the tables and what all migrations make."""
     with tempfile.TemporaryDirectory() as folder:
         async with Database(f"sqlite+aiosqlite:///{folder}/draft.db") as database:
-            await migrate(database)
+            async with database.transaction() as connection:
+                # Not made at once: it would have what is new already.
+                await connection.run_sync(upgrade_by_steps)
             async with database.engine.connect() as connection:
                 await connection.run_sync(_write_draft, message)
 

@@ -2,15 +2,17 @@
 
 import asyncio
 import pkgutil
+import shutil
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
 from alembic import command as alembic_command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, insert, inspect, select
+from sqlalchemy import Column, Connection, Integer, Table, insert, inspect, select
 
 from bot.catalog.current import CurrentCatalog
 from bot.deployments.records import add
@@ -20,7 +22,16 @@ from bot.incidents.records.channels import ChannelKind
 from bot.incidents.records.steps import StepName, StepState
 from bot.store import tables as tables_package
 from bot.store.database import Database
-from bot.store.migrate import _config, migrate, newest_version, upgrade, upgrade_by_steps, version
+from bot.store.migrate import (
+    _FOLDER,
+    _config,
+    _draft,
+    migrate,
+    newest_version,
+    upgrade,
+    upgrade_by_steps,
+    version,
+)
 from bot.store.retention.rules import RULES
 from bot.store.tables import core
 from bot.store.tables.core import metadata, slos
@@ -63,6 +74,21 @@ async def test_a_migrated_database_is_what_the_tables_say(url: str, bring: Bring
         async with database.engine.connect() as connection:
             assert await connection.run_sync(differences) == []
             assert await connection.run_sync(tables) == {*metadata.tables, "alembic_version"}
+
+
+async def test_a_draft_has_what_the_migrations_lack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "migrations"
+    shutil.copytree(_FOLDER, folder)
+    monkeypatch.setattr("bot.store.migrate._FOLDER", folder)
+    known = set((folder / "versions").glob("*.py"))
+    further = Table("further_rows", metadata, Column("id", Integer, primary_key=True))
+    try:
+        await _draft("Further rows")
+    finally:
+        metadata.remove(further)
+    (drafted,) = set((folder / "versions").glob("*.py")) - known
+    assert drafted.name.startswith(f"{int(newest_version()) + 1:04d}_")
+    assert "op.create_table('further_rows'" in drafted.read_text()
 
 
 async def definitions(database: Database) -> set[tuple[str, ...]]:

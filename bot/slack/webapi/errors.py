@@ -44,6 +44,7 @@ _UNAVAILABLE = frozenset({"external_channel_migrating", "request_timeout", "team
 _OUTCOME_UNKNOWN = frozenset({"fatal_error", "internal_error", "service_unavailable"})
 
 _RETRY_AFTER_S = 10.0
+_LEAST_S, _MOST_S = 1.0, 3_600.0
 _MOST_DETAILS = 5
 
 
@@ -155,7 +156,7 @@ def _error_class(error: str) -> type[SlackError]:
 
 def _retry_after_s(headers: Mapping[str, Any]) -> float:
     try:
-        return max(0.0, float(headers["Retry-After"]))
+        return min(max(_LEAST_S, float(headers["Retry-After"])), _MOST_S)
     except (KeyError, ValueError):
         return _RETRY_AFTER_S
 

@@ -98,5 +98,6 @@ class PagingHandler:
         failures = int(attempt.payload.get("failures", 0)) + 1
         log.warning("page_not_taken", vendor=str(self._vendor), key=attempt.task.key, error=str(error))
         payload = dict(attempt.payload) | {"failures": failures}
-        async with attempt.continuing(payload, after=error.after or self.rule.wait(failures)):
+        wait = max(error.after or timedelta(), self.rule.wait(failures))
+        async with attempt.continuing(payload, after=wait):
             pass

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from structlog.testing import capture_logs
 
 import bot
@@ -13,7 +15,7 @@ from bot.sandbox.fake_slack.server import FakeSlackServer
 from bot.slack.manifest import manifest
 from bot.slack.webapi.answer_shapes import SHAPES, misfit
 from bot.slack.webapi.client import SlackClient
-from bot.slack.webapi.errors import OutcomeUnknownError, SlackError, translate_slack_errors
+from bot.slack.webapi.errors import OutcomeUnknownError, RateLimitedError, SlackError, translate_slack_errors
 
 _CALL = re.compile(
     r"\.((?:api|apps|auth|blocks|bots|canvases|chat|conversations|entity|files|oauth|pins|reactions|team|usergroups"
@@ -50,6 +52,26 @@ async def test_an_answer_without_its_content_may_be_retried(slack: FakeSlackServ
             await client.users_conversations()
     assert raised.value.retryable
     assert isinstance(raised.value, OutcomeUnknownError)
+
+
+@pytest.mark.parametrize(
+    ("told", "waits_s"),
+    [("30", 30), ("0", 1), ("-5", 1), ("nan", 1), ("inf", 3_600), ("1e9", 3_600), ("soon", 10)],
+)
+async def test_a_rate_limit_is_waited_for_neither_for_ever_nor_not_at_all(told: str, waits_s: float) -> None:
+    async def refuse(_: web.Request) -> web.Response:
+        return web.json_response(
+            {"ok": False, "error": "ratelimited"}, status=429, headers={"Retry-After": told}
+        )
+
+    app = web.Application()
+    app.router.add_post("/{method}", refuse)
+    async with TestServer(app) as server:
+        client = SlackClient(token="xoxb-1", base_url=str(server.make_url("/")), retry_handlers=[])
+        with pytest.raises(RateLimitedError) as raised:
+            async with translate_slack_errors():
+                await client.auth_test()
+    assert raised.value.retry_after_s == waits_s
 
 
 async def test_a_post_without_its_place_has_an_unknown_outcome(slack: FakeSlackServer) -> None:

@@ -159,6 +159,14 @@ async def test_failures_that_pass_are_tried_again_until_the_page_is_delivered(pa
     assert await paged.said() == []
 
 
+async def test_a_vendor_that_wants_to_be_asked_at_once_is_asked_ever_later(paged: PagedShop) -> None:
+    paged.hands_over_to(PAGERDUTY)
+    paged.system.fails(*[429] * 10, headers={"Retry-After": "1"})
+    await paged.burns(fast=True)
+    await paged.works(20 * timedelta(seconds=1), every=timedelta(seconds=1))
+    assert len(paged.system.answers) >= 5
+
+
 async def test_a_page_that_ends_before_it_was_delivered_wakes_nobody_later(paged: PagedShop) -> None:
     paged.hands_over_to(OPSGENIE)
     paged.system.fails(500)

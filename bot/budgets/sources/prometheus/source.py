@@ -426,7 +426,7 @@ def _value(labels: Mapping[str, str], label: str) -> str:
     return bound_of(value) or value if label == BOUND else value
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=8)
 def _starts(steps: range) -> frozenset[int]:
     return frozenset(steps)
 

@@ -65,7 +65,7 @@ def test_tokens_in_the_wrong_place_are_named_and_not_repeated(
 def test_a_manifest_needs_an_address_that_slack_takes(words: list[str]) -> None:
     ended = run(words, {})
     assert ended.returncode == 2
-    assert "Write --url with the https:// address" in ended.stderr
+    assert "Write --url with the address" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 

@@ -170,10 +170,8 @@ class Flags:
         await self._isolated("drift", self._drift.tick)
 
     async def _isolated(self, name: str, task: Callable[[], Awaitable[None]]) -> None:
-        with self._failures.isolate(name) as is_due:
-            if is_due:
-                await task()
-        self._has_failed = self._has_failed or (is_due and name in self._failures.failing)
+        failed = await self._failures.attempt(name, task)
+        self._has_failed = self._has_failed or failed
 
     def _origins(self) -> Collection[str]:
         settings = self._local_settings()

@@ -219,13 +219,8 @@ class Governor:
 
     async def _each(self, work: Callable[[], Awaitable[None]], *tasks: Callable[[], Awaitable[None]]) -> None:
         """Run the tasks of a loop's `work`; one that fails keeps none of the others from running."""
-        has_failed = False
-        for task in tasks:
-            with self._failures.isolate(task.__name__) as is_due:
-                if is_due:
-                    await task()
-            has_failed = has_failed or (is_due and task.__name__ in self._failures.failing)
-        if has_failed:
+        failed = [await self._failures.attempt(task.__name__, task) for task in tasks]
+        if any(failed):
             self.metrics.loop_failures.labels(_loop(work)).inc()
 
     async def _tick(self) -> None:

@@ -221,6 +221,16 @@ class HoldWriter:
         await enqueue(connection, self._announce(context), now)
 
 
+def name_in_request(request: str | None, prefix: str) -> str:
+    """Return what a hold of the bot's own was placed for, by its request; empty where it has no prefix.
+
+    Earlier versions lost the name when they changed whether a hold is observed.
+    """
+    if request is None or not request.startswith(prefix):
+        return ""
+    return request.removeprefix(prefix).partition(" ")[0]
+
+
 def log_transitions(service: str, transitions: Iterable[Transition]) -> None:
     """Log transitions of the service that were committed."""
     for transition in transitions:

@@ -10,7 +10,7 @@ An error that means that the database is away is no item's: it passes through an
 """
 
 import time
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -85,6 +85,13 @@ class ItemFailures:
         else:
             if self._failures.get(item) is before:
                 self.forget(item)
+
+    async def attempt(self, item: Hashable, work: Callable[[], Awaitable[None]]) -> bool:
+        """Do the work of an item that is due, isolated; return whether it failed now."""
+        with self.isolate(item) as is_due:
+            if is_due:
+                await work()
+        return is_due and item in self._failures
 
     def forget(self, item: Hashable) -> None:
         """End the failures of an item, if there are any."""

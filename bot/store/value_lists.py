@@ -53,15 +53,21 @@ class _ValueList(TypeDecorator[Values]):
         return json.dumps(values) if dialect.name == "sqlite" else values
 
 
-class _IsOneOf(FunctionElement[bool]):
+class _Condition(FunctionElement[bool]):
+    """A condition that each database has in words of its own."""
+
     type = Boolean()
-    name = "is_one_of"
     inherit_cache = True
 
     def self_group(self, against: Any = None) -> Any:
         """Return the condition as it is: compared with 1, as SQLite's booleans are, it uses no index."""
         del against
         return self
+
+
+class _IsOneOf(_Condition):
+    name = "is_one_of"
+    inherit_cache = True
 
 
 @compiles(_IsOneOf, "sqlite")
@@ -76,17 +82,11 @@ def _in_array(element: _IsOneOf, compiler: SQLCompiler, **options: Any) -> str:
     return f"{column} = ANY ({values})"
 
 
-class _BeginsWith(FunctionElement[bool]):
+class _BeginsWith(_Condition):
     """Two conditions: SQLite's, and that of databases whose `LIKE` tells capital from small letters."""
 
-    type = Boolean()
     name = "begins_with"
     inherit_cache = True
-
-    def self_group(self, against: Any = None) -> Any:
-        """Return the condition as it is, as for `_IsOneOf`."""
-        del against
-        return self
 
 
 @compiles(_BeginsWith, "sqlite")

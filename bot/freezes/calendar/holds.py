@@ -17,7 +17,7 @@ from bot.catalog.freeze_window import FreezeWindow
 from bot.freezes.calendar.occurrences import current_occurrence
 from bot.freezes.calendar.schedules import read_windows
 from bot.freezes.hold import GOVERNOR, Hold, HoldKind
-from bot.freezes.hold_writer import HoldWriter
+from bot.freezes.hold_writer import HoldWriter, name_in_request
 from bot.freezes.records import hold_of
 from bot.freezes.transition import HoldLifted
 from bot.store.tables.core import holds as hold_rows
@@ -72,7 +72,7 @@ class CalendarHolds:
     ) -> None:
         wanted = {(each.window, each.service): each for each in _wanted(catalog, windows, now)}
         for row in await _placed(connection):
-            hold, window = hold_of(row), _window_of(row.request)
+            hold, window = hold_of(row), name_in_request(row.request, _PREFIX)
             if hold.until is not None and hold.until <= now:
                 # The task of its end takes it off, and tells of it.
                 wanted.pop((window, hold.service), None)
@@ -131,16 +131,6 @@ def _why_ended(window: str, wanted: _Wanted | None) -> str:
     if wanted is not None:
         return CHANGED
     return REMOVED if window else UNKNOWN
-
-
-def _window_of(request: str) -> str:
-    """Return the name of a hold's window; empty where the request does not name it.
-
-    Earlier versions lost the name when they changed whether a hold is observed.
-    """
-    if not request.startswith(_PREFIX):
-        return ""
-    return request.removeprefix(_PREFIX).partition(" ")[0]
 
 
 async def _placed(connection: AsyncConnection) -> Sequence[Row[tuple[object, ...]]]:

@@ -13,7 +13,7 @@ from bot.catalog.catalog import Catalog, Service
 from bot.catalog.current import CurrentCatalog
 from bot.freezes.dependencies.wanted import DependencyHold, wanted_holds
 from bot.freezes.hold import GOVERNOR, Hold, HoldKind, holds_in_force
-from bot.freezes.hold_writer import Follow, HoldWriter
+from bot.freezes.hold_writer import Follow, HoldWriter, name_in_request
 from bot.freezes.records import hold_of, read_holds
 from bot.freezes.transition import HoldLifted
 from bot.store.tables.core import holds as hold_rows
@@ -46,7 +46,7 @@ class DependencyHolds:
             in_force = holds_in_force(await read_holds(connection), now)
             wanted = {(each.service, each.source): each for each in wanted_holds(catalog.services, in_force)}
         for row in await _placed(connection):
-            hold, source = hold_of(row), _source_of(row.request)
+            hold, source = hold_of(row), name_in_request(row.request, _PREFIX)
             each = wanted.get((hold.service, source))
             if each is not None and each.observed == hold.observed:
                 del wanted[hold.service, source]
@@ -66,16 +66,6 @@ def _why_ended(source: str, wanted: DependencyHold | None) -> str:
     if wanted is not None:
         return "its policy was changed"
     return f"{source} is open again" if source else "what it was held for is not known any more"
-
-
-def _source_of(request: str | None) -> str:
-    """Return the service that a hold follows; empty where the request does not name it.
-
-    Earlier versions lost the name when they changed whether a hold is observed.
-    """
-    if request is None or not request.startswith(_PREFIX):
-        return ""
-    return request.removeprefix(_PREFIX).partition(" ")[0]
 
 
 async def _placed(connection: AsyncConnection) -> Sequence[Row[tuple[object, ...]]]:

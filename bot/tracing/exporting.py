@@ -32,7 +32,7 @@ async def exporting(environ: Mapping[str, str]) -> AsyncIterator[None]:
         yield
         return
     try:
-        library = import_module("bot.tracing.open_telemetry")
+        tracing = import_module("bot.tracing.open_telemetry").OpenTelemetry(environ)
     except ImportError:
         # The variables may be there for other programs too.
         log.warning(
@@ -40,7 +40,11 @@ async def exporting(environ: Mapping[str, str]) -> AsyncIterator[None]:
         )
         yield
         return
-    tracing = library.OpenTelemetry(environ)
+    except ValueError as error:
+        # OpenTelemetry takes most of what it cannot read for its defaults, but not all.
+        log.warning("tracing_misconfigured", problem=str(error))
+        yield
+        return
     spans.use(tracing)
     log.info("tracing")
     try:

@@ -13,6 +13,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from structlog.testing import capture_logs
 
 from bot.sandbox.fake_slack.server import FakeSlackServer
 from bot.tracing.exporting import exporting, secrets
@@ -161,6 +162,20 @@ async def test_without_an_endpoint_that_it_can_reach_there_are_no_traces(environ
             assert current_parent() is None
         # One object for all: nothing is made for each span.
         assert span("outer") is span("another")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("OTEL_BSP_SCHEDULE_DELAY", "-1"), ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "many")],
+)
+async def test_a_value_that_the_library_refuses_costs_the_traces_only(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    with capture_logs() as logs:
+        async with exporting({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}):
+            assert current_parent() is None
+    assert [each["event"] for each in logs] == ["tracing_misconfigured"]
 
 
 async def test_the_library_is_not_imported_where_nobody_asked_for_traces() -> None:

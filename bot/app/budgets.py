@@ -17,6 +17,7 @@ from bot.budgets.evaluator import Assessed, Evaluator
 from bot.budgets.forecast_scores import ForecastScores
 from bot.budgets.forecaster import Forecaster
 from bot.budgets.ledger.ledger import Ledger
+from bot.budgets.ledger.rollups import WINDOWS_RETAINED
 from bot.budgets.maintenance.recorder import MaintenanceRecorder
 from bot.budgets.reading.collector import Collector
 from bot.budgets.sources.registry import SourceRegistry
@@ -41,6 +42,7 @@ from bot.pacing import Pacer
 from bot.slack.announcements.adjustments import AdjustmentAnnouncer
 from bot.spending.event_reader import ServiceEventReader
 from bot.spending.reader import SpendingReader
+from bot.store.retention.rules import HISTORY
 from bot.store.signals import Topic
 from bot.tasks.handler import TaskHandler
 from bot.teams.paging.follower import PageFollower
@@ -194,9 +196,12 @@ class Budgets:
         await self._scores.update(budgets, self._clock.now())
 
     async def drop_old_events(self) -> None:
-        """Drop what no window of the policies in force needs any more."""
-        now = self._clock.now()
-        lengths = [slo.window.full_length(now) for slo in self._current.catalog.slos]
+        """Drop what no window and no goal of the policies in force needs any more."""
+        now, catalog = self._clock.now(), self._current.catalog
+        lengths = [slo.window.full_length(now) for slo in catalog.slos]
+        # What is kept of the longest window is enough for a goal's time, as long as its deployments are kept.
+        goals = [now - goal.term(now).span.start for goal in catalog.goals.values()]
+        lengths += [min(length, HISTORY) / WINDOWS_RETAINED for length in goals]
         await self.ledger.delete_expired(now, max(lengths, default=_SHORTEST_HISTORY))
 
     async def _assessed(self, assessed: Assessed, now: datetime) -> None:

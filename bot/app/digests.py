@@ -47,6 +47,6 @@ class Digests:
         await self._planner.follow(catalog, self._clock.now())
 
     async def _compose(self, schedule: DigestSchedule, now: datetime) -> Sequence[OutboxMessage]:
-        since = begins(schedule.kind, now, schedule.times, schedule.time_zone)
+        since = begins(now, schedule.times, schedule.time_zone)
         contents = await self._reader.read(schedule.kind, schedule.channel, schedule.services, since, now)
         return digest_messages(contents, f"digest {schedule.kind} {now:%Y-%m-%d %H:%M}")

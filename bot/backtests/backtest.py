@@ -168,13 +168,15 @@ def held_deployments(
 ) -> list[HeldDeployment]:
     """Return the deployments that began during a freeze which bars their environment.
 
-    Each comes with the exemption that it had, if any; `flags` say which environments count as production.
+    Each comes with the exemption that it had, if any; `flags` say which environments count as production
+    besides what was deployed there as such.
     """
     barred = barred_environments(service)
     found: list[HeldDeployment] = []
     for deployment, exemption in deployments:
         environment = deployment.environment.casefold()
-        environment = PRODUCTION if flags.is_production(environment) else environment
+        if deployment.is_production or flags.is_production(environment):
+            environment = PRODUCTION
         during = [freeze for freeze in freezes if _contains(freeze.span(until), deployment.started_at)]
         stopping = [freeze for freeze in during if environment in barred[freeze.slo]]
         if stopping and deployment.state is DeploymentState.SUCCEEDED:

@@ -107,7 +107,7 @@ def _usage_error(error: typer.TyperException) -> str:
     option, near = getattr(error, "option_name", None), getattr(error, "possibilities", None)
     if option and near is not None:
         return f"there is no option {option}{did_you_mean(tuple(near)[:2])}"
-    message = error.format_message().replace("Value error, ", "").rstrip(".")
+    message = " ".join(error.format_message().split()).replace("Value error, ", "").rstrip(".")
     where, separator, what = message.partition(": Input should be")
     if separator:
         return f"{where[:1].lower()}{where[1:]}: {plain_fault(f'Input should be{what}')}"

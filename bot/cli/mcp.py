@@ -13,7 +13,7 @@ from bot.cli.api_client import (
     base_url,
 )
 from bot.cli.console import Url, fail, run_async
-from bot.http.mcp.api import ApiRefusedError
+from bot.http.mcp.api import ApiRefusedError, refusal_text
 from bot.settings import read_settings
 
 
@@ -64,4 +64,6 @@ class RemoteApi:
 
 
 def _refused(error: ClientError) -> ApiRefusedError:
-    return ApiRefusedError(error.status if isinstance(error, RequestRefusedError) else 0, str(error))
+    if isinstance(error, RequestRefusedError):
+        return ApiRefusedError(error.status, refusal_text(str(error), error.problem))
+    return ApiRefusedError(0, str(error))

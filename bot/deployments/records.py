@@ -13,7 +13,7 @@ from bot.deployments.deployment import PRODUCTION, Deployment, DeploymentState
 from bot.freezes.transition import PrecedingDeployment
 from bot.store.database import Database
 from bot.store.tables.deployments import deployment_changes, deployments
-from bot.store.value_lists import is_one_of
+from bot.store.value_lists import begins_with, is_one_of
 
 
 async def add(database: Database, connection: AsyncConnection, service: str, deployment: Deployment) -> bool:
@@ -176,7 +176,7 @@ async def last_with_prefix(
     query = select(deployments).where(
         columns.service == service,
         columns.environment == environment,
-        columns.deployment.startswith(prefix, autoescape=True),
+        begins_with(columns.deployment, prefix),
     )
     row = (await connection.execute(query.order_by(columns.finished_at.desc()).limit(1))).one_or_none()
     return None if row is None else deployment_of(row)

@@ -25,6 +25,7 @@ from bot.store import idempotency
 from bot.store.database import Database
 from bot.store.tables.core import exemptions as exemption_rows
 from bot.store.tables.core import holds as hold_rows
+from bot.store.value_lists import begins_with
 
 ReadUnmet = Callable[[AsyncConnection, str], Awaitable[Sequence[UnmetRequirement]]]
 """Returns which requirements for lifting a budget hold a service does not meet now."""
@@ -174,7 +175,7 @@ class HoldRegistry:
         of_incident = and_(
             hold_rows.c.service == service.name,
             hold_rows.c.kind == HoldKind.INCIDENT,
-            hold_rows.c.request.startswith(incident, autoescape=True),
+            begins_with(hold_rows.c.request, incident),
             hold_rows.c.lifted_at.is_(None),
         )
         async with self._database.transaction() as connection:

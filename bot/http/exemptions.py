@@ -122,7 +122,7 @@ class ExemptionsEndpoint:
             raise ProblemError(
                 422,
                 "`until` is not within the next year",
-                errors=[{"loc": ["until"], "msg": "a time within the next year"}],
+                errors=[{"field": "until", "message": "a time within the next year"}],
             )
         try:
             service = self._status_reader.find(body.service)

@@ -38,9 +38,10 @@ def _rollouts(method: str) -> Operation:
         tag="gates",
         summary="A metric of Argo Rollouts: `go` succeeds, `back` fails, anything else pauses",
         right=Right.GATE_READ,
+        answers_all=True,
         query=_ASKED,
-        answers={200: "`verdict`, which is `unknown` where nobody knows, `allow` and `reasons`."},
-        refusals=_UNAUTHORIZED | {400: "The query is not valid."},
+        answers={200: "`verdict` (`unknown` if none is known or the token may not ask), `allow`, `reasons`."},
+        refusals={400: "The query has control characters.", 413: "The body is too large."},
     )
 
 

@@ -23,9 +23,11 @@ _PUBLISHED_NAMES = {"DeploymentState": "State"}
 _METHODS = frozenset({"GET", "POST", "PATCH", "PUT", "DELETE"})
 _SECURITY = {"token": {"type": "http", "scheme": "bearer"}}
 _ADDRESS_REFUSALS = {400: "The path or the query has control characters."}
-_TOKEN_REFUSALS = {
+_RIGHT_REFUSALS = {
     401: "There is no valid token in the request.",
     403: "The token does not have the right.",
+}
+_TOKEN_REFUSALS = {
     429: "The token was used too often; `Retry-After` says when to come back.",
     503: "The database cannot be used now; `Retry-After` says when to come back.",
 }
@@ -137,8 +139,10 @@ def _responses(operation: Operation) -> dict[str, Any]:
             "description": answer if isinstance(answer, str) else str(answer.__doc__),
             "content": {operation.answer_type: {"schema": schema}},
         }
-    token_refusals = {} if operation.right is None else _TOKEN_REFUSALS
-    for status, reason in {**_ADDRESS_REFUSALS, **token_refusals, **operation.refusals}.items():
+    refusals = dict(_ADDRESS_REFUSALS)
+    if operation.right is not None:
+        refusals |= _TOKEN_REFUSALS if operation.answers_all else _RIGHT_REFUSALS | _TOKEN_REFUSALS
+    for status, reason in (refusals | dict(operation.refusals)).items():
         content = {operation.refusal_type: {"schema": _reference(ProblemAnswer)}}
         is_problem = operation.refusal_type == _PROBLEM_TYPE
         responses[str(status)] = {"description": reason} | ({"content": content} if is_problem else {})

@@ -48,8 +48,9 @@ class Operation:
 
     `answers` maps a status to a model or to words, `refusals` a status to the reason. `right` is what the
     bearer token must allow; None for an operation without a token; `more_with` maps further rights to what
-    the answer then shows besides. `path_schemas` describes the variables of
-    the path, and with `max_items` the body may also be a list of so many.
+    the answer then shows besides; with `answers_all` a token without the right gets an answer, too.
+    `path_schemas` describes the variables of the path, and with `max_items` the body may also be a list of so
+    many.
     """
 
     method: str
@@ -61,6 +62,7 @@ class Operation:
     refusals: Mapping[int, str] = field(default_factory=dict)
     right: Right | None = None
     more_with: Mapping[Right, str] = field(default_factory=dict)
+    answers_all: bool = False
     query: tuple[QueryParameter, ...] = ()
     path_schemas: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     body: type[BaseModel] | Mapping[str, Any] | None = None

@@ -11,6 +11,7 @@ from bot.incidents.records import incidents as records
 from bot.incidents.visibility import ANYBODY, may_see
 from bot.store.tables.core import holds
 from bot.store.tables.flags import flag_changes, flag_promises, flag_ramps
+from bot.store.value_lists import begins_with
 
 
 def request_prefix(incident_id: int) -> str:
@@ -40,7 +41,7 @@ def reason(incident: Incident) -> str:
 
 async def update_reasons(connection: AsyncConnection, incident: Incident) -> None:
     """Update the reasons of the incident's holds, lifted ones too, to what they would be if placed now."""
-    own = holds.c.request.startswith(request_prefix(incident.id), autoescape=True)
+    own = begins_with(holds.c.request, request_prefix(incident.id))
     of_incident = own & (holds.c.kind == HoldKind.INCIDENT)
     await connection.execute(update(holds).where(of_incident).values(reason=reason(incident)))
 

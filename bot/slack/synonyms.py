@@ -3,10 +3,12 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from bot.slack.typed.severities import read_severity
 from bot.suggestions import MISSPELT, suggest
 
 _MOST_WORD = 60
 _PLACEHOLDER = re.compile(r"\b(?:FLAG|SERVICE|ID|TITLE|TEXT|COMMIT)\b")
+_SHARE = re.compile(r"[0-9.,]{1,9}%")
 _WHOLE_TEXTS = {"TITLE", "TEXT"}
 
 
@@ -23,8 +25,10 @@ _OF_COMMAND: Mapping[str, Mapping[str, str]] = {
         status_investigating="investigate investigating",
         open_TITLE="create new declare start begin raise report-new",
         note_TEXT="update comment log message say write add-note",
-        severity_sev2="sev sev1 sev2 sev3 sev4 priority escalate",
-        role_commander="assign commander lead owner scribe comms",
+        severity_sev2="sev priority escalate",
+        role_commander="assign commander lead owner",
+        role_scribe="scribe",
+        role_comms="comms",
         snooze_2h="mute quiet silence remind",
         private="hide secret confidential",
         **{"caused-by_COMMIT": "cause because blame culprit deployment deploy"},
@@ -72,11 +76,15 @@ def meant(command: str, words: Sequence[str], subcommands: Iterable[str]) -> lis
     A synonym goes before a word that is only spelt alike: `resolve` is no misspelt `role`.
     """
     word, rest = words[0].casefold(), words[1:]
+    severity = read_severity(words) if command == "incident" else None
+    if severity is not None:
+        return [f"/incident severity {severity[0].value}"]
     form = _OF_COMMAND.get(command, {}).get(word)
     if form is None:
         near = suggest(word, subcommands, cutoff=MISSPELT)
         return [f"/{command} {subcommand}" for subcommand in near]
-    form = form.replace("FLAG 25", "FLAG 25%")
+    share = next((each for each in rest[1:] if _SHARE.fullmatch(each)), "25%")
+    form = form.replace("FLAG 25", f"FLAG {share}")
     if rest:
         form = _PLACEHOLDER.sub(lambda placeholder: _filled(placeholder[0], rest), form, count=1)
     return [f"/{command} {form}"]

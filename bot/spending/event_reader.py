@@ -51,7 +51,7 @@ class ServiceEventReader:
             deployment
             for deployment, _ in outcomes
             if deployment.state is DeploymentState.SUCCEEDED
-            and self._is_production(service, deployment.environment)
+            and (deployment.is_production or self._is_production(service, deployment.environment))
         )
 
     async def _flags(

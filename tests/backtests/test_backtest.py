@@ -35,7 +35,10 @@ def opened(at: datetime) -> PastTransition:
 def deployed(at: datetime, environment: str = "production", **fields: object) -> Deployment:
     state = fields.get("state", DeploymentState.SUCCEEDED)
     assert isinstance(state, DeploymentState)
-    return Deployment("1", environment, "3f1c2ab9", "dana", state, at, at + 5 * MINUTE)
+    is_production = bool(fields.get("is_production"))
+    return Deployment(
+        "1", environment, "3f1c2ab9", "dana", state, at, at + 5 * MINUTE, is_production=is_production
+    )
 
 
 def test_a_freeze_soon_after_the_last_one_ended_flaps() -> None:
@@ -56,13 +59,14 @@ def test_what_began_during_a_freeze_that_bars_its_environment_is_held() -> None:
         (deployed(inside), "PR-12"),
         (deployed(inside, "Live"), None),
         (deployed(inside, "staging"), None),
+        (deployed(inside, "Production – shop", is_production=True), None),
         (deployed(inside, state=DeploymentState.FAILED), None),
         (deployed(after), None),
     ]
     flags = FlagSettings(environments=(FlagEnvironment("live", protected=True), FlagEnvironment("staging")))
     met = held_deployments(of, freezes, offered, NOW, flags)
     assert [(each.deployment.environment, each.exemption) for each in met] == [
-        ("production", None), ("production", "PR-12"), ("Live", None)
+        ("production", None), ("production", "PR-12"), ("Live", None), ("Production – shop", None)
     ]  # fmt: skip
 
 

@@ -264,7 +264,7 @@ def test_run_says_why_it_cannot_start(
         ("backtest --since soon", "write one such as 90d"),
         ("deploy import --since soon", "--since: "),
         ("rules --wirte x", "did you mean --write"),
-        ("convert", "--to"),
+        ("convert", "missing option '--to'. Choose from: openslo\n"),
         ("convert --to sloth", "openslo"),
         ("sandbox --speed fast", "write a number"),
         ("sandbox --speed inf", "less than or equal to 1000"),

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bot.freezes.gate.begun import read_begun
 from bot.freezes.hold import HoldKind
 from bot.http.serializers import instant
 from bot.sandbox.fake_slack.model import Message
@@ -101,6 +102,35 @@ async def test_it_is_announced_also_when_it_is_reported_after_the_hold_was_lifte
     await running_bot.governor.parts.budgets.hold_registry.lift(service, by="U0SAM", reason="over", now=now)
     await deliver(running_bot, deployed(started_at))
     assert [len(messages) for messages in (await announcements(running_bot)).values()] == [1, 1]
+
+
+async def test_a_report_whose_clock_is_ahead_is_judged_by_the_holds_of_now(running_bot: RunningBot) -> None:
+    now = running_bot.governor.clock.now()
+    service = running_bot.governor.watcher.current.catalog.services["checkout"]
+    await running_bot.governor.parts.budgets.hold_registry.place(
+        service, by="U0SAM", reason="peak sale", until=now + 10 * MINUTE, request="r", now=now - MINUTE
+    )
+    ahead = instant(now + 40 * MINUTE)
+    body = {"service": "checkout", "key": "build-42", "state": "succeeded", "commit": "1.2.3"}
+    await api(running_bot, "POST", "deployments", json=body | {"started_at": ahead, "finished_at": ahead})
+    (entry,) = await bypass_entries(running_bot)
+    assert entry.reason == "person hold: peak sale"
+    _, history = await api(running_bot, "GET", "deployments")
+    (deployment,) = history["deployments"]
+    assert datetime.fromisoformat(deployment["ended_at"]) <= running_bot.governor.clock.now()
+
+
+async def test_a_deployment_that_is_told_late_does_not_take_back_when_its_change_began_anew(
+    running_bot: RunningBot,
+) -> None:
+    now = running_bot.governor.clock.now()
+    for key, ago in ("again", 5), ("first", 300), ("again", 5):
+        at = instant(now - ago * MINUTE)
+        body = {"service": "checkout", "key": key, "state": "succeeded", "commit": "1.2.3", "started_at": at}
+        await api(running_bot, "POST", "deployments", json=body)
+    async with running_bot.governor.database.reading() as connection:
+        (begun,) = await read_begun(connection, now)
+    assert begun.began_at == now - 5 * MINUTE
 
 
 @pytest.mark.parametrize("name", [SHA, SHA[:10], "MAIN", "pr-12"])

@@ -77,3 +77,16 @@ async def test_what_is_stored_is_read_again(database: Database) -> None:
         await records.add(database, connection, "checkout", told)
         found = await records.read(connection, ["checkout"], NOW - 2 * MINUTE, NOW)
     assert found == [(told, ["checkout"])]
+
+
+async def test_ids_that_differ_in_capital_letters_are_of_other_deployments(database: Database) -> None:
+    own, other = "argocd shop/Cart 1", "argocd shop/cart 2"
+    async with database.transaction() as connection:
+        for id_, at in (own, NOW - MINUTE), (other, NOW):
+            await records.add(database, connection, "checkout", deployed("1.4.1", at, id=id_))
+        asked = (connection, "checkout", "production")
+        last = [
+            await records.last_with_prefix(*asked, prefix)
+            for prefix in ("argocd shop/Cart ", "argocd shop/cart ")
+        ]
+    assert [each.id for each in last if each] == [own, other]

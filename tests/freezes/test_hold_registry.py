@@ -156,3 +156,16 @@ async def test_an_exemption_is_remembered_until_it_runs_out(hold_registry: HoldR
     )
     assert [exemption.change for exemption in await hold_registry.exemptions("checkout", NOW)] == ["PR-12"]
     assert await hold_registry.exemptions("checkout", NOW + HOUR) == []
+
+
+async def test_an_incident_lifts_the_holds_that_its_request_names_in_the_same_letters(
+    hold_registry: HoldRegistry,
+) -> None:
+    values: dict[str, Any] = {"by": "governor", "until": None, "kind": HoldKind.INCIDENT, "now": NOW}
+    for request in ("incident:7:checkout", "Incident:7:checkout", "incident:70:checkout"):
+        await hold_registry.place(CHECKOUT, reason=request, request=request, **values)
+    await hold_registry.lift_incident(CHECKOUT, incident="incident:7:", reason="over", now=NOW)
+    assert [hold.reason for hold in await hold_registry.holds(NOW)] == [
+        "Incident:7:checkout",
+        "incident:70:checkout",
+    ]

@@ -41,6 +41,7 @@ class GitLabServer:
         self.calls = 0
         self.head, self.state = SHA, "opened"
         self.loses_reply = False
+        self.other_checks = 0
 
     def app(self) -> web.Application:
         app = web.Application(middlewares=[self._guard])
@@ -95,9 +96,13 @@ class GitLabServer:
     async def _request(self, _request: web.Request) -> web.Response:
         return web.json_response({"iid": 5, "state": self.state, "sha": self.head})
 
-    async def _checks(self, _request: web.Request) -> web.Response:
+    async def _checks(self, request: web.Request) -> web.Response:
         status = self.answers[-1][1] if self.answers else "pending"
-        return web.json_response([{"id": 3, "name": "Governor", "status": status}])
+        others = [
+            {"id": 100 + each, "name": "Another", "status": "passed"} for each in range(self.other_checks)
+        ]
+        checks = [*others, {"id": 3, "name": "Governor", "status": status}]
+        return web.json_response(checks[: int(request.query.get("per_page", 20))])
 
     async def _answer(self, request: web.Request) -> web.Response:
         body = await request.json()
@@ -130,7 +135,7 @@ class Rig:
         self.answering = WaitAnswering(self.database, self.verdicts, self.clock)
         self.answering.register([StatusCheckAnswers(self.client)])
         self.tasks = TaskRunner(self.database, self.clock)
-        self.hook = StatusCheckHook(self.answering.waits, self.current, self.clock, (SECRET,), "gitlab")
+        self.hook = StatusCheckHook(self.answering.waits, self.current, (SECRET,), "gitlab")
         handler = FreezePeriodsHandler(self.client, self.verdicts, self.current)
         self.gate = GitLabGate(
             self.hook, handler, is_set_up=True, database=self.database, current=self.current, clock=self.clock
@@ -185,9 +190,10 @@ async def rig(url: str) -> AsyncIterator[Rig]:
         yield Rig(database, server, gitlab, session)
 
 
-def test_own_periods_are_known_by_their_shape_in_every_minute_of_a_leap_year() -> None:
-    at = datetime(2027, 12, 31, tzinfo=UTC)
-    for minutes in range(0, 2 * 366 * 24 * 60, 601):
+def test_own_periods_are_known_by_their_shape_in_every_minute_of_any_year() -> None:
+    at = datetime(2026, 12, 31, tzinfo=UTC)
+    # Among them midnight at the beginning of each 1 March, with a 29 February before it and without.
+    for minutes in range(0, 3 * 366 * 24 * 60, 720):
         period = period_from(at + timedelta(minutes=minutes, seconds=30))
         assert period.is_own
         assert period.start != period.end
@@ -317,6 +323,17 @@ async def test_an_answer_whose_reply_is_lost_is_not_given_twice(rig: Rig) -> Non
     assert rig.server.answers == [(SHA, "passed")]
 
 
+async def test_a_check_is_found_among_many(rig: Rig) -> None:
+    rig.server.other_checks = 30
+    rig.verdicts.freeze()
+    await rig.sends(event())
+    await rig.works()
+    await rig.works(LOOK_EVERY)
+    rig.verdicts.open()
+    await rig.works(MINUTE)
+    assert rig.server.answers == [(SHA, "pending"), (SHA, "passed")]
+
+
 async def test_a_change_that_does_harm_fails(rig: Rig) -> None:
     rig.verdicts.freeze(answer=VerdictAnswer.BACK)
     await rig.sends(event())
@@ -358,6 +375,19 @@ async def test_a_closed_merge_request_is_answered_no_more(rig: Rig) -> None:
     rig.verdicts.open()
     await rig.works(MINUTE)
     assert [status for _, status in rig.server.answers] == ["pending", "pending"]
+
+
+async def test_what_is_sent_again_after_an_answer_waits_once(rig: Rig) -> None:
+    await rig.sends(event())
+    await rig.works()
+    rig.verdicts.freeze()
+    for title in ("Fix", "Fix it", "Fix it well"):
+        await rig.sends(event(title=title))
+        await rig.works(MINUTE)
+    assert rig.server.answers == [(SHA, "passed"), (SHA, "pending")]
+    assert len(await rig.answering.waits.waiting("gitlab")) == 1
+    await rig.sends(event(state="closed", action="close"))
+    assert await rig.answering.waits.waiting("gitlab") == []
 
 
 async def test_what_is_forged_or_malformed_is_refused_and_answers_nothing(rig: Rig) -> None:

@@ -130,6 +130,18 @@ async def test_what_nobody_knows_is_neither_a_yes_nor_a_rollback(platform: Platf
     assert (await platform.flagger(hook, checksum="x" * 300))[0] == 400
 
 
+@pytest.mark.parametrize("charset", ["utf-8", "bogus", "hex", "idna"])
+async def test_a_body_is_json_whatever_its_header_says_of_the_charset(
+    platform: Platform, charset: str
+) -> None:
+    url = f"{platform.bot.url}/gates/flagger/{TOKEN}/checkout/rollback"
+    headers = {"Content-Type": f"application/json; charset={charset}"}
+    async with aiohttp.ClientSession(headers=headers) as session:
+        for body, expected in (b'{"checksum": "x"}', 423), (b"", 423), (b"\xff{", 400), (b"[" * 9_999, 400):
+            async with session.post(url, data=body) as response:
+                assert response.status == expected
+
+
 async def test_argo_rollouts_pauses_on_what_nobody_knows(platform: Platform) -> None:
     status, body = await platform.metric("chekout")
     assert (status, body["verdict"], body["allow"]) == (200, "unknown", False)

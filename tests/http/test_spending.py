@@ -1,6 +1,7 @@
 """What spent a budget, over HTTP and in a terminal: rows that add up, and who reads an incident's name."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,19 @@ async def test_the_rows_add_up_to_what_is_counted(api_server: ApiServer) -> None
     assert [row["percent"] for row in found["rows"]] == [40, 15, 5]
     assert sum(row["share"] for row in found["rows"]) == pytest.approx(1)
     assert (rest["kind"], rest["at"]) == ("rest", None)
+
+
+async def test_what_was_deployed_to_production_under_another_name_is_a_cause(api_server: ApiServer) -> None:
+    slo = api_server.catalog.services["checkout"].slos[0]
+    await api_server.ledger.push([PushedEvent(slo, 1_000, 150, NOW - 2 * DAY)], NOW)
+    shipped = replace(
+        deployed("3f1c2ab", NOW - 2 * DAY - HOUR), environment="Production – shop", is_production=True
+    )
+    async with api_server.database.transaction() as connection:
+        await deployment_records.add(api_server.database, connection, "checkout", shipped)
+    _, body = await api_server.get(PATH, slo="availability")
+    row = slo_of(body, "availability")["rows"][0]
+    assert (row["kind"], row["spent"]) == ("deployment", "150")
 
 
 async def test_what_a_terminal_prints_adds_up_and_fits_it(api_server: ApiServer) -> None:

@@ -8,6 +8,7 @@ import pytest
 from bot.budgets.ledger.pushed_events import PushedEvent
 from bot.catalog.error_budget_policy import UnfreezeRequirement
 from bot.freezes.budget_judge import BudgetJudge
+from bot.freezes.hold import HoldKind
 from bot.freezes.transition import HoldRetained
 from bot.incidents.downtime import Impact
 from bot.incidents.incident import IllegalChangeError, IncidentChange, Role, Severity, Status
@@ -285,6 +286,20 @@ async def test_services_are_not_taken_from_under_the_only_stated_impact(
         await setup.incidents.lifecycle.change_services(
             1, remove=["search"], by="U0SAM", now=setup.clock.now()
         )
+
+
+async def test_a_renamed_incident_renames_no_hold_of_another_request(incidents_setup: IncidentsSetup) -> None:
+    setup = incidents_setup
+    await setup.opened(title="Down")
+    await setup.hold_registry.place(
+        setup.current.catalog.services["checkout"], by="governor", reason="another", until=None,
+        request="Incident:1:checkout", now=setup.clock.now(), kind=HoldKind.INCIDENT,
+    )  # fmt: skip
+    changed = IncidentChange(title="Slow pages")
+    await setup.incidents.lifecycle.change(1, changed, by="U0SAM", now=setup.clock.now())
+    await setup.complete(1)
+    reasons = {hold.reason for hold in await setup.hold_registry.holds(setup.clock.now())}
+    assert reasons == {"sev2 incident: Slow pages", "another"}
 
 
 async def test_a_renamed_incident_has_its_title_everywhere_and_leaks_no_former_one(

@@ -21,9 +21,7 @@ def gitlab_gate(resources: Resources, questions: GateQuestions, answering: WaitA
     handler = FreezePeriodsHandler(client, questions, current)
     if token is not None:
         answering.register([StatusCheckAnswers(client)])
-    hook = StatusCheckHook(
-        answering.waits, current, clock, settings.gitlab_secrets, settings.gitlab_url[:200]
-    )
+    hook = StatusCheckHook(answering.waits, current, settings.gitlab_secrets, settings.gitlab_url[:200])
     return GitLabGate(
         hook,
         handler,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import isclose
 from typing import Any
 
 from bot.budgets.adjustments.adjustment import Adjustment
@@ -23,7 +24,9 @@ class BudgetChange:
         before, after = self.before.events, self.after.events
         if before is None or after is None:
             return before is after
-        return (before.bad, before.total) == (after.bad, after.total)
+        # Sums of fractions differ in their last digits with the order in which they are added.
+        pairs = ((before.bad, after.bad), (before.total, after.total))
+        return all(isclose(old, new, rel_tol=1e-11, abs_tol=1e-6) for old, new in pairs)
 
 
 @dataclass(frozen=True, slots=True)

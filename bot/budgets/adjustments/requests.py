@@ -56,7 +56,9 @@ class AdjustmentDecidedError(AdjustmentError):
     """The adjustment, as it is now, was decided before or is not in force."""
 
     def __init__(self, adjustment: Adjustment) -> None:
-        super().__init__(f"Adjustment {adjustment.id} is {adjustment.state} already.")
+        waits = adjustment.state is AdjustmentState.WAITING
+        state = "waits for approval: decline it instead" if waits else f"is {adjustment.state} already"
+        super().__init__(f"Adjustment {adjustment.id} {state}.")
         self.adjustment = adjustment
 
 

@@ -71,7 +71,7 @@ class ListedStatusPart(ListingPart):
     state: str
     created_at: AwareDatetime
     creator: AccountPart | None = None
-    environment: str | None = None
+    environment: str | None = Field(None, max_length=255)
     target_url: str | None = None
     log_url: str | None = None
 

@@ -6,7 +6,7 @@ all other flags an exposure raises `UnsupportedError`. In environments with feat
 makes a new version.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import aiohttp
@@ -38,10 +38,19 @@ from bot.flags.backends.flagsmith_feature import (
     target_for,
     with_split,
 )
-from bot.flags.backends.http_json import JsonApi, VendorRefusedError, outcome_of_fault, read_each
+from bot.flags.backends.http_json import (
+    JsonApi,
+    VendorRefusedError,
+    outcome_of_fault,
+    read_each,
+    understood,
+    unknown_once,
+)
 from bot.flags.backends.settings import BackendSettings, read_settings
 from bot.flags.change import FlagChange, SetExposure
 from bot.flags.flag import FlagState
+
+_NAME = "Flagsmith"
 
 
 class FlagsmithSettings(BackendSettings):
@@ -66,13 +75,14 @@ class FlagsmithBackend:
         self._app = read.app.rstrip("/")
         headers = {"Authorization": f"Api-Key {read.token.get_secret_value()}"}
         url = f"{read.url.rstrip('/').removesuffix('/api/v1')}/api/v1"
-        self._api = JsonApi(session, "Flagsmith", url, headers, read.timeout)
+        self._api = JsonApi(session, _NAME, url, headers, read.timeout)
 
     @property
     def capabilities(self) -> BackendCapabilities:
         """Percentages only where the settings name a segment."""
         return BackendCapabilities(finest_share=FINEST_SHARE if self._settings.segments else None)
 
+    @understood(_NAME)
     async def list(self, environment: str) -> Sequence[FlagState]:
         """Return every flag of the project, by name."""
         scope = await self._environment(environment)
@@ -84,11 +94,13 @@ class FlagsmithBackend:
 
         return await read_each(sorted(by_name), read)
 
+    @understood(_NAME)
     async def read(self, flag: str, environment: str) -> FlagState:
         """Return the flag as Flagsmith has it."""
         scope = await self._environment(environment)
         return self._state(await self._feature(flag, scope), environment, scope)
 
+    @understood(_NAME)
     async def plan(self, flag: str, environment: str, change: FlagChange) -> ChangePlan:
         """Return what the change would do."""
         scope = await self._environment(environment)
@@ -96,6 +108,7 @@ class FlagsmithBackend:
         state = self._state(feature, environment, scope)
         return self._planned(feature, state, change)
 
+    @understood(_NAME)
     async def apply(
         self, flag: str, environment: str, change: FlagChange, *, version: str, note: str
     ) -> AppliedChange:
@@ -108,16 +121,21 @@ class FlagsmithBackend:
         before = self._state(feature, environment, scope)
         require_version(before, version)
         target = target_for(feature, before, self._planned(feature, before, change).change)
-        try:
-            await self._write(feature, target, scope, note)
-        except VendorRefusedError as error:
-            raise self._explain(error, flag, environment, writes=True) from error
-        return AppliedChange(before, await self.read(flag, environment))
+        written: list[str] = []
+        with unknown_once(written):
+            for method, path, body in self._calls(feature, target, scope, note):
+                try:
+                    await self._api.send(method, path, body)
+                except VendorRefusedError as error:
+                    raise self._explain(error, flag, environment, writes=True) from error
+                written.append(path)
+            return AppliedChange(before, await self.read(flag, environment))
 
     async def history(self, flag: str, environment: str) -> Sequence[HistoryEntry]:
         """Raise `UnsupportedError`: Flagsmith's audit log needs a token with further rights."""
         raise UnsupportedError(f"the history of {flag} in {environment} is in Flagsmith")
 
+    @understood(_NAME)
     async def check(self) -> None:
         """Read every environment."""
         for environment in self._settings.environments:
@@ -171,12 +189,13 @@ class FlagsmithBackend:
                 raise MisconfiguredError(f"segment {segment} of {flag} is not one percentage split")
         return Feature(feature_json, states, overrides, split)
 
-    async def _write(
+    def _calls(
         self, feature: Feature, target: TargetState, scope: Mapping[str, Any], note: str
-    ) -> None:
+    ) -> Iterator[tuple[str, str, Any]]:
+        """Yield the calls that make the change: method, path and body."""
         if target.percentage is not None and feature.split is not None:
             path = f"/projects/{scope['project']}/segments/{feature.split['id']}/"
-            await self._api.send("PUT", path, with_split(feature.split, target.percentage))
+            yield "PUT", path, with_split(feature.split, target.percentage)
         changes = feature.changes(target)
         if not changes:
             return
@@ -184,10 +203,10 @@ class FlagsmithBackend:
             updates = [feature.as_version_update(state, enabled=enabled) for state, enabled in changes]
             path = f"/environments/{scope['id']}/features/{feature.id}/versions/"
             body = {"publish_immediately": True, "feature_states_to_update": updates, "description": note}
-            await self._api.send("POST", path, body)
+            yield "POST", path, body
             return
         for state, enabled in changes:
-            await self._api.send("PATCH", f"/features/featurestates/{state['id']}/", {"enabled": enabled})
+            yield "PATCH", f"/features/featurestates/{state['id']}/", {"enabled": enabled}
 
     async def _get(self, path: str, **params: str) -> Any:
         try:

@@ -41,7 +41,10 @@ class Feature:
     @property
     def for_everyone(self) -> _Json:
         """The state for users without an override."""
-        return next(state for state in self.states if state.get("feature_segment") is None)
+        for state in self.states:
+            if state.get("feature_segment") is None:
+                return state
+        raise LookupError("there is no state for everybody")
 
     @property
     def for_segments(self) -> Mapping[int, _Json]:

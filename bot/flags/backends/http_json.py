@@ -7,23 +7,29 @@ the adapter translates.
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence, Sized
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 import aiohttp
+import structlog
 
 from bot.bounded_body import BodyTooLargeError, parse_json, quotable, read_body
 from bot.flags.backend import (
     BackendOutcomeUnknownError,
     BackendRateLimitedError,
     BackendUnavailableError,
+    EnvironmentNotFoundError,
     FlagNotFoundError,
     ForbiddenError,
 )
 from bot.flags.flag import FlagState
+
+log = structlog.get_logger(__name__)
 
 _RETRY_AFTER = timedelta(seconds=10)
 _LONGEST_RETRY = timedelta(days=1)
@@ -31,6 +37,16 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CONCURRENT_READS = 8
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _REMAINING = ("X-Ratelimit-Global-Remaining", "X-Ratelimit-Route-Remaining")
+_OF_ANOTHER_FORM = (AttributeError, LookupError, TypeError, ValueError)
+_NO_REFUSALS = (
+    BackendRateLimitedError,
+    BackendUnavailableError,
+    EnvironmentNotFoundError,
+    FlagNotFoundError,
+)
+_Parameters = ParamSpec("_Parameters")
+_Returned = TypeVar("_Returned")
+_Method = Callable[_Parameters, Coroutine[Any, Any, _Returned]]
 
 
 class VendorRefusedError(Exception):
@@ -157,6 +173,47 @@ async def read_each(names: Sequence[str], read: Callable[[str], Awaitable[FlagSt
     except BaseExceptionGroup as failed:
         raise failed.exceptions[0] from failed
     return [state for task in reading if (state := task.result()) is not None]
+
+
+def require_name(flag: str, found: str) -> None:
+    """Raise `FlagNotFoundError` where the flag that was `found` has another name than was asked for.
+
+    Freezes, guards and approvals go by the name, and a path may name one flag in several ways.
+    """
+    if flag != found:
+        raise FlagNotFoundError(flag, [found])
+
+
+def understood(name: str) -> Callable[[_Method[_Parameters, _Returned]], _Method[_Parameters, _Returned]]:
+    """Decorate a method that reads the JSON of the system `name`.
+
+    It raises `BackendUnavailableError` where the JSON has another form than expected.
+    """
+
+    def decorate(method: _Method[_Parameters, _Returned]) -> _Method[_Parameters, _Returned]:
+        @wraps(method)
+        async def wrapper(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> _Returned:
+            try:
+                return await method(*args, **kwargs)
+            except _OF_ANOTHER_FORM as error:
+                log.warning("flag_system_not_understood", system=name, error=repr(error))
+                raise BackendUnavailableError(f"{name} answered otherwise than expected") from error
+
+        return wrapper
+
+    return decorate
+
+
+@contextmanager
+def unknown_once(written: Sized) -> Iterator[None]:
+    """Within, whatever is not a refusal leaves the outcome unknown once something was `written`."""
+    try:
+        yield
+    except (*_NO_REFUSALS, *_OF_ANOTHER_FORM) as error:
+        if not written:
+            raise
+        why = str(error) if isinstance(error, _NO_REFUSALS) else "its answer was not understood"
+        raise BackendOutcomeUnknownError(f"{why}; at least a part of the change was written") from error
 
 
 def outcome_of_fault(

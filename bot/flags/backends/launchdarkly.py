@@ -7,6 +7,7 @@ A plan is a dry run, so that LaunchDarkly itself checks it. 405 means that the e
 import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 from pydantic import SecretStr
@@ -30,12 +31,20 @@ from bot.flags.backend import (
     plan_change,
     require_version,
 )
-from bot.flags.backends.http_json import JsonApi, VendorRefusedError, outcome_of_fault
+from bot.flags.backends.http_json import (
+    JsonApi,
+    VendorRefusedError,
+    outcome_of_fault,
+    require_name,
+    understood,
+    unknown_once,
+)
 from bot.flags.backends.launchdarkly_flag import FINEST_SHARE, instructions_for, read_flag
 from bot.flags.backends.settings import BackendSettings, read_settings
 from bot.flags.change import Difference, FlagChange
 from bot.flags.flag import FlagState
 
+_NAME = "LaunchDarkly"
 _PATCH = {"Content-Type": "application/json; domain-model=launchdarkly.semanticpatch"}
 _API_VERSION = "20240415"
 _PAGE = 100
@@ -64,18 +73,21 @@ class LaunchDarklyBackend:
         self._environments = read.environments
         self._url = read.url.rstrip("/")
         headers = {"Authorization": read.token.get_secret_value(), "LD-API-Version": _API_VERSION}
-        self._api = JsonApi(session, "LaunchDarkly", f"{self._url}/api/v2", headers, read.timeout)
+        self._api = JsonApi(session, _NAME, f"{self._url}/api/v2", headers, read.timeout)
 
+    @understood(_NAME)
     async def list(self, environment: str) -> Sequence[FlagState]:
         """Return every flag of the project, by name."""
         environment_key = self._environment_key(environment)
         items = await self._all(environment, env=environment_key, summary="0")
         return [self._state(item, environment) for item in sorted(items, key=lambda item: str(item["key"]))]
 
+    @understood(_NAME)
     async def read(self, flag: str, environment: str) -> FlagState:
         """Return the flag as LaunchDarkly has it."""
         return self._state(await self._get(flag, environment), environment)
 
+    @understood(_NAME)
     async def plan(self, flag: str, environment: str, change: FlagChange) -> ChangePlan:
         """Return what a dry run says the change would do."""
         flag_json = await self._get(flag, environment)
@@ -90,6 +102,7 @@ class LaunchDarklyBackend:
             raise self._explain(error, flag, environment, writes=False) from error
         return ChangePlan(flag, environment, change, Difference(before, self._state(preview, environment)))
 
+    @understood(_NAME)
     async def apply(
         self, flag: str, environment: str, change: FlagChange, *, version: str, note: str
     ) -> AppliedChange:
@@ -109,13 +122,15 @@ class LaunchDarklyBackend:
                     await asyncio.sleep(delay_s)
                     continue
                 raise self._explain(error, flag, environment, writes=True) from error
-            return AppliedChange(before, self._state(after, environment))
+            with unknown_once([body]):
+                return AppliedChange(before, self._state(after, environment))
         raise FlagConflictError(flag, environment)
 
     async def history(self, flag: str, environment: str) -> Sequence[HistoryEntry]:
         """Raise `UnsupportedError`: the audit log needs a token with further rights."""
         raise UnsupportedError(f"the history of {flag} in {environment} is in LaunchDarkly")
 
+    @understood(_NAME)
     async def check(self) -> None:
         """Read one flag."""
         await self._page("", limit="1", offset="0")
@@ -130,6 +145,7 @@ class LaunchDarklyBackend:
                 keys = [str(item["key"]) for item in await self._all(environment, summary="1")]
                 raise FlagNotFoundError(flag, keys) from error
             raise self._explain(error, flag, environment, writes=False) from error
+        require_name(flag, flag_json["key"])
         return flag_json
 
     async def _all(self, environment: str, **params: str) -> Sequence[Mapping[str, Any]]:
@@ -187,7 +203,7 @@ class LaunchDarklyBackend:
         return self._environments.get(environment, environment)
 
     def _path(self, flag: str) -> str:
-        return f"/flags/{self._project}/{flag}"
+        return f"/flags/{self._project}/{quote(flag, safe='')}"
 
     def _page_of(self, flag: str, environment: str) -> str:
         environment_key = self._environment_key(environment)

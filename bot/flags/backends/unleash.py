@@ -8,6 +8,7 @@ changed them; several strategies are OR-ed, so no single percentage describes su
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from urllib.parse import quote
 
 import aiohttp
 from pydantic import SecretStr
@@ -28,7 +29,15 @@ from bot.flags.backend import (
     plan_change,
     require_version,
 )
-from bot.flags.backends.http_json import JsonApi, VendorRefusedError, outcome_of_fault, read_each
+from bot.flags.backends.http_json import (
+    JsonApi,
+    VendorRefusedError,
+    outcome_of_fault,
+    read_each,
+    require_name,
+    understood,
+    unknown_once,
+)
 from bot.flags.backends.settings import BackendSettings, read_settings
 from bot.flags.backends.unleash_feature import (
     FINEST_SHARE,
@@ -40,6 +49,7 @@ from bot.flags.backends.unleash_feature import (
 from bot.flags.change import FlagChange
 from bot.flags.flag import FlagState
 
+_NAME = "Unleash"
 _FAILED_TEST = "Test operation failed"
 
 
@@ -65,8 +75,9 @@ class UnleashBackend:
         self._project = read.project
         self._environments = read.environments
         headers = {"Authorization": read.token.get_secret_value()}
-        self._api = JsonApi(session, "Unleash", f"{self._base}/api/admin", headers, read.timeout)
+        self._api = JsonApi(session, _NAME, f"{self._base}/api/admin", headers, read.timeout)
 
+    @understood(_NAME)
     async def list(self, environment: str) -> Sequence[FlagState]:
         """Return every flag of the project that the environment has, by name."""
         try:
@@ -75,6 +86,7 @@ class UnleashBackend:
             raise await self._explain(error, "", environment, writes=False) from error
         return await read_each(names, lambda name: self.read(name, environment))
 
+    @understood(_NAME)
     async def read(self, flag: str, environment: str) -> FlagState:
         """Return the flag as Unleash has it."""
         unleash_name = self._environments.get(environment, environment)
@@ -82,16 +94,19 @@ class UnleashBackend:
             feature = await self._api.get(self._path(flag))
         except VendorRefusedError as error:
             raise await self._explain(error, flag, environment, writes=False) from error
+        require_name(flag, feature["name"])
         part = environment_of(feature, unleash_name)
         if part is None:
             raise EnvironmentNotFoundError(environment, [other["name"] for other in feature["environments"]])
         url = f"{self._base}/projects/{self._project}/features/{flag}"
         return read_feature(feature, part, environment, url)
 
+    @understood(_NAME)
     async def plan(self, flag: str, environment: str, change: FlagChange) -> ChangePlan:
         """Return what the change would do."""
         return plan_change(await self.read(flag, environment), change, self.capabilities)
 
+    @understood(_NAME)
     async def apply(
         self, flag: str, environment: str, change: FlagChange, *, version: str, note: str
     ) -> AppliedChange:
@@ -101,15 +116,19 @@ class UnleashBackend:
         require_version(before, version)
         expect(before, change, self.capabilities)
         unleash_name = self._environments.get(environment, environment)
-        for call in calls_for(before, change):
-            await self._send(call, flag, environment, unleash_name)
-        return AppliedChange(before, await self.read(flag, environment))
+        written: list[Call] = []
+        with unknown_once(written):
+            for call in calls_for(before, change):
+                await self._send(call, flag, environment, unleash_name)
+                written.append(call)
+            return AppliedChange(before, await self.read(flag, environment))
 
+    @understood(_NAME)
     async def history(self, flag: str, environment: str) -> Sequence[HistoryEntry]:
         """Return the flag's events in the environment, newest first."""
         unleash_name = self._environments.get(environment, environment)
         try:
-            answer = await self._api.get(f"/events/{flag}")
+            answer = await self._api.get(f"/events/{quote(flag, safe='')}")
         except VendorRefusedError as error:
             raise await self._explain(error, flag, environment, writes=False) from error
         return [
@@ -118,6 +137,7 @@ class UnleashBackend:
             if event.get("environment") in {unleash_name, None}
         ]
 
+    @understood(_NAME)
     async def check(self) -> None:
         """Read the project's flags."""
         try:
@@ -160,4 +180,4 @@ class UnleashBackend:
         return InvalidChangeError(f"Unleash refuses it: {refused}")
 
     def _path(self, flag: str) -> str:
-        return f"/projects/{self._project}/features/{flag}"
+        return f"/projects/{self._project}/features/{quote(flag, safe='')}"

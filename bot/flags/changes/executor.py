@@ -35,7 +35,9 @@ from bot.flags.change_request import (
     ApprovalPending,
     ChangeApplied,
     ChangeCause,
+    ChangeInProgressError,
     ChangeRequest,
+    FlagChangeError,
     FlagMovedError,
     FrozenError,
     NothingToUndoError,
@@ -50,7 +52,9 @@ from bot.flags.changes.spare_rules import SpareRules
 from bot.flags.flag import FlagState, is_same_state, subject
 from bot.flags.ownership import channels, is_protected, owners
 from bot.flags.records import changes
+from bot.flags.records import ramps as ramp_records
 from bot.flags.records.changes import ChangeState, StoredChange
+from bot.flags.records.ramps import RampState
 from bot.freezes.status import StatusReader
 from bot.freezes.verdict import Change
 from bot.store import audit
@@ -64,7 +68,10 @@ READ_BACK_DELAYS_S = (0.0, 0.1, 0.3, 0.6, 1.0, 2.0, 3.0)
 APPROVAL_LIFETIME = timedelta(hours=24)
 _SAME_SHARE = 1e-6
 _MAY_STILL_ARRIVE = timedelta(seconds=15)
+# A ramp looks by itself how far its step came, where it is evaluated.
+_STEP_MAY_STILL_ARRIVE = timedelta(minutes=1)
 _CHANGED_MEANWHILE = "the flag was changed meanwhile, or the change did not arrive whole"
+_NEVER_ARRIVED = "it never arrived in the flag system, and nothing was changed"
 
 
 class ChangeExecutor:
@@ -101,6 +108,11 @@ class ChangeExecutor:
         """Carry the request out, or let it wait for approval; raises `FlagChangeError` and `FlagError`."""
         plan = await self.backend.plan(request.flag, request.environment, request.change)
         if request.version is not None and plan.version != request.version:
+            if await self.is_being_changed(request.flag, request.environment):
+                # Perhaps by this very request, sent before and not answered.
+                raise ChangeInProgressError(
+                    f"another change of {request.flag} in {request.environment} is on its way"
+                )
             raise FlagConflictError(request.flag, request.environment, plan.difference.before)
         if is_same_state(plan.difference.before, plan.difference.after):
             return await self._recorder.record_unchanged(request, plan.difference.before)
@@ -173,12 +185,14 @@ class ChangeExecutor:
     async def reconcile(self) -> None:
         """Find out about every change that was sent and not recorded: after a crash, or without an answer.
 
-        Those of ramps are left to the ramps. An increase that never arrived is dropped, because nobody knows
-        whether it is still wanted; anything else is sent again.
+        An increase that never arrived is dropped, because nobody knows whether it is still wanted; anything
+        else is sent again.
         """
         for stored in await self._in_flight():
-            is_fresh = self._clock.now() - stored.created_at < _MAY_STILL_ARRIVE
-            if is_fresh or stored.id in self._sending or stored.request.cause is ChangeCause.RAMP:
+            is_step = stored.request.cause is ChangeCause.RAMP
+            patience = _STEP_MAY_STILL_ARRIVE if is_step else _MAY_STILL_ARRIVE
+            is_fresh = self._clock.now() - stored.created_at < patience
+            if is_fresh or stored.id in self._sending:
                 continue
             with self._failures.isolate(stored.id) as is_due:
                 if is_due:
@@ -187,7 +201,7 @@ class ChangeExecutor:
     async def _reconcile_or_log(self, stored: StoredChange) -> None:
         try:
             await self._reconcile(stored)
-        except FlagError as error:
+        except (FlagError, FlagChangeError) as error:
             log.warning("flag_change_not_reconciled", flag=stored.request.flag, error=str(error))
 
     async def reconcile_step(self, ramp: int, after: FlagState | None) -> None:
@@ -197,9 +211,16 @@ class ChangeExecutor:
             if not is_step or stored.id in self._sending:
                 continue
             if after is None:
-                await self._recorder.record_failure(stored, "it never arrived")
+                await self._recorder.record_failure(stored, _NEVER_ARRIVED)
             else:
                 await self._record_found(stored, after)
+
+    async def is_being_changed(self, flag: str, environment: str) -> bool:
+        """Return whether a change of the flag was sent, and its outcome is not recorded yet."""
+        return any(
+            (stored.request.flag, stored.request.environment) == (flag, environment)
+            for stored in await self._in_flight()
+        )
 
     async def _in_flight(self) -> Sequence[StoredChange]:
         async with self._database.reading() as connection:
@@ -208,16 +229,26 @@ class ChangeExecutor:
     async def _reconcile(self, stored: StoredChange) -> None:
         request = stored.request
         state = await self.backend.read(request.flag, request.environment)
+        # What Governor does by itself it tries again by itself, or tells why it does not.
+        announce = not request.is_by_governor
         if state.version != stored.version:
             if _has_same_exposure(state, stored.difference.after):
                 await self._record_found(stored, state)
-            else:
-                await self._recorder.record_failure(stored, _CHANGED_MEANWHILE, announce=True)
+            elif not await self._is_of_running_ramp(stored):
+                await self._recorder.record_failure(stored, _CHANGED_MEANWHILE, announce=announce)
         elif stored.difference.direction is Direction.RAISES:
-            why = "Governor was restarted before it was carried out, and changed nothing"
-            await self._recorder.record_failure(stored, why, announce=True)
+            await self._recorder.record_failure(stored, _NEVER_ARRIVED, announce=announce)
         else:
             await self._send(stored)
+
+    async def _is_of_running_ramp(self, stored: StoredChange) -> bool:
+        """Return whether it is a step of a ramp that itself tells a part of it from another's change."""
+        request = stored.request
+        if request.cause is not ChangeCause.RAMP or request.ramp_id is None:
+            return False
+        async with self._database.reading() as connection:
+            ramp = await ramp_records.find(connection, request.ramp_id)
+        return ramp is not None and ramp.state is RampState.RUNNING
 
     async def _record_found(self, stored: StoredChange, after: FlagState) -> None:
         """Record a change that turned out to have arrived."""
@@ -293,6 +324,9 @@ class ChangeExecutor:
             return None
         if _has_same_exposure(state, stored.difference.after):
             return state
+        if request.cause is ChangeCause.RAMP:
+            # The ramp itself tells a part of its step from another's change.
+            return None
         await self._recorder.record_failure(stored, _CHANGED_MEANWHILE)
         raise FlagConflictError(request.flag, request.environment, state)
 

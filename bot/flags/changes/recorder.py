@@ -215,12 +215,16 @@ class ChangeRecorder:
                 raise DuplicateChangeError(f"this request changed {request.flag} before")
             ended = await reverts.end_others(connection, after, request.revert_id, now)
             progress, ended_ramp = await self._update_ramp(connection, request, after, now)
-            until = await self._store_timed_reverts(connection, request, difference, now)
-            watched_until = await self._store_watch(connection, request, difference, now)
+            had_timer = RevertKind.TIMER in ended
+            until = await self._store_timed_reverts(connection, request, difference, now, had_timer=had_timer)
+            watched_until = None
+            if progress is None:
+                # A ramp that goes on watches its own steps.
+                watched_until = await self._store_watch(connection, request, difference, now)
             await record_seen(connection, self._database, after, now)
             await self._tell_lowered(connection, request, difference, now)
             applied = ChangeApplied(difference, seen_after, until, watched_until)
-            event = FlagChanged(request, applied, progress, ended_ramp, RevertKind.TIMER in ended)
+            event = FlagChanged(request, applied, progress, ended_ramp, had_timer)
             await self._publisher.publish(connection, event, request.flag, request.environment, now)
         return applied
 
@@ -250,16 +254,25 @@ class ChangeRecorder:
             return None, await ramp_records.end_active(connection, after, now)
         if request.cause is ChangeCause.RAMP:
             stored = await ramp_records.take_step(connection, request.ramp_id, after, now)
-            return stored.progress(), False
+            return (stored.progress() if stored.state is RampState.RUNNING else None), False
         await ramp_records.transition(
             connection, request.ramp_id, to=RampState.REVERTED, since=RampState.RUNNING, now=now
         )
         return None, False
 
     async def _store_timed_reverts(
-        self, connection: AsyncConnection, request: ChangeRequest, difference: Difference, now: datetime
+        self,
+        connection: AsyncConnection,
+        request: ChangeRequest,
+        difference: Difference,
+        now: datetime,
+        *,
+        had_timer: bool,
     ) -> datetime | None:
-        """Store the reverts of a change for a time or until recovery; return when the time is over."""
+        """Store the reverts of a change for a time or until recovery; return when the time is over.
+
+        A flag that was on for a time does not come back with the budget: it would stay on for good.
+        """
         before, version = difference.before, difference.after.version
         until = None
         if request.keep_for:
@@ -269,7 +282,7 @@ class ChangeRecorder:
                 RevertKind.TIMER, before, version, request.by, now, until=until, warn_at=warn_at
             )
             await reverts.insert(self._database, connection, timer)
-        if request.cause is ChangeCause.EXHAUSTED:
+        if request.cause is ChangeCause.EXHAUSTED and not had_timer:
             lowered = PendingRevert(
                 RevertKind.LOWERED, before, version, request.by, now, service=request.service
             )
@@ -283,8 +296,7 @@ class ChangeRecorder:
         catalog = self._current.catalog
         services = [service for service in owners(catalog, request.flag) if service.slos]
         raises = difference.direction is Direction.RAISES and is_protected(catalog, request.environment)
-        # Ramps watch their own steps.
-        if not services or not raises or request.cause is ChangeCause.RAMP:
+        if not services or not raises:
             return None
         guard = guard_of(services)
         watched_until = now + guard.watch

@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from bot.clock import Clock
+from bot.flags.backend import expect
+from bot.flags.change import SetExposure
 from bot.flags.change_request import FlagMovedError, NotPendingError, OwnApprovalError
 from bot.flags.changes.event_publisher import EventPublisher
 from bot.flags.changes.executor import APPROVAL_LIFETIME, ChangeExecutor
@@ -95,9 +97,13 @@ class RampControl:
             raise NoGuardError(
                 f"no service with an SLO names {flag} among its flags, so nothing could watch it"
             )
-        state = await self._flag_changes.backend.read(flag, environment)
+        backend = self._flag_changes.backend
+        state = await backend.read(flag, environment)
         steps, rules = (steps, []) if steps else await self._steps_by_rule(flag)
         ramp = start_ramp(state, service=services[0].name, steps=steps, every=every, guard=guard_of(services))
+        for share in ramp.steps:
+            expect(state, SetExposure(share), backend.capabilities)
+        await backend.plan(flag, environment, SetExposure(ramp.steps[0]))
         await self._flag_changes.require_unfrozen(flag, environment)
         needs_approval = is_protected(catalog, environment)
         if needs_approval and (unapproved := await self._flag_changes.spare_rules.approval_rule(flag)):
@@ -181,10 +187,15 @@ class RampControl:
         return stored
 
     async def pause(self, flag: str, environment: str, by: str) -> StoredRamp:
-        """Let the ramp wait until somebody resumes it; raises `NoRampError` and `NotPendingError`."""
+        """Let the ramp wait until somebody resumes it; raises `NoRampError` and `NotPendingError`.
+
+        After the last step there is nothing to wait with.
+        """
         stored = await self._require(flag, environment)
         if stored.ramp.held_by is not None:
             raise NoRampError(f"the ramp of {flag} is held already")
+        if stored.ramp.next_share is None:
+            raise NoRampError(f"the ramp of {flag} has taken its last step, so it cannot be held")
         paused = RampPaused(by, "held by hand", stored.progress(), resumes_alone=False)
         await self._writer.store_pause(stored, by, (PauseCause.PERSON, "held by hand"), paused)
         return stored

@@ -102,6 +102,10 @@ class RampRunner:
             await self._carry_out(stored, Paused(PauseCause.MISSING_DATA, why), now)
             return
         state = await self._flag_changes.backend.read(ramp.flag, ramp.environment)
+        is_moved = state.version != ramp.version and not ramp.begun
+        if is_moved and await self._flag_changes.is_being_changed(ramp.flag, ramp.environment):
+            # By Governor itself: what it records then ends the ramp.
+            return
         await self._carry_out(stored, decide_move(ramp, state, verdict, burns, now), now)
 
     async def _carry_out(self, stored: StoredRamp, move: Move, now: datetime) -> None:
@@ -115,11 +119,8 @@ class RampRunner:
                 await self._take_step(stored, move, now)
             case RecordStepTaken(after):
                 await self._flag_changes.reconcile_step(stored.id, after)
-            case Paused(cause, why):
-                if stored.announced_pause is None or stored.announced_pause[0] != cause:
-                    resumes_alone = cause is not PauseCause.PERSON
-                    paused = RampPaused(GOVERNOR, why, stored.progress(), resumes_alone)
-                    await self._writer.store_pause(stored, stored.ramp.held_by, (cause, why), paused)
+            case Paused():
+                await self._pause(stored, move)
             case RevertRamp(evidence, to):
                 await self._revert(stored, evidence.words, to)
             case FinishRamp(undecided):
@@ -130,6 +131,13 @@ class RampRunner:
                 await self._writer.end(stored, RampState.STOPPED, GOVERNOR, why)
             case _:
                 assert_never(move)
+
+    async def _pause(self, stored: StoredRamp, pause: Paused) -> None:
+        """Announce a pause with another cause than the last; nothing while a person holds the ramp anyway."""
+        is_announced = stored.announced_pause is not None and stored.announced_pause[0] == pause.cause
+        if stored.ramp.held_by is None and not is_announced:
+            event = RampPaused(GOVERNOR, pause.why, stored.progress(), resumes_alone=True)
+            await self._writer.store_pause(stored, None, (pause.cause, pause.why), event)
 
     async def _take_step(self, stored: StoredRamp, step: TakeStep, now: datetime) -> None:
         ramp, number = stored.ramp, stored.ramp.taken + 1
@@ -153,6 +161,7 @@ class RampRunner:
 
     async def _revert(self, stored: StoredRamp, evidence: str, to: FlagState) -> None:
         ramp = stored.ramp
+        await self._flag_changes.reconcile_step(stored.id, None)
         request = ChangeRequest(
             ramp.flag,
             ramp.environment,

@@ -74,7 +74,11 @@ class GuardRunner:
         burns = await self._readings.since(list(services), watch.since, watch.state.flag)
         if burns is None:
             return
-        state = await self._flag_changes.backend.read(watch.state.flag, watch.state.environment)
+        flag, environment = watch.state.flag, watch.state.environment
+        state = await self._flag_changes.backend.read(flag, environment)
+        if state.version != watch.version and await self._flag_changes.is_being_changed(flag, environment):
+            # By Governor itself: what it records then ends the watch.
+            return
         match judge_watch(watch.guard_watch, state, burns, now):
             case RollBack(evidence, _):
                 await self._reverter.revert(watch, ChangeCause.GUARD, evidence.words)

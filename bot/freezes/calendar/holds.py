@@ -21,6 +21,7 @@ from bot.freezes.hold_writer import HoldWriter, name_in_request
 from bot.freezes.records import hold_of
 from bot.freezes.transition import HoldLifted
 from bot.store.tables.core import holds as hold_rows
+from bot.store.value_lists import begins_with
 
 _PREFIX = "freeze window "
 _SPOILT_PREFIX = "freeze "
@@ -137,6 +138,6 @@ async def _placed(connection: AsyncConnection) -> Sequence[Row[tuple[object, ...
     in_force = (
         (hold_rows.c.kind == HoldKind.CALENDAR)
         & hold_rows.c.lifted_at.is_(None)
-        & hold_rows.c.request.startswith(_SPOILT_PREFIX, autoescape=True)
+        & begins_with(hold_rows.c.request, _SPOILT_PREFIX)
     )
     return (await connection.execute(select(hold_rows).where(in_force).order_by(hold_rows.c.id))).all()

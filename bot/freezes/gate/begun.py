@@ -51,12 +51,18 @@ async def begin(
     at: datetime,
     anew: bool = False,
 ) -> None:
-    """Note that a change takes traffic; what is known already keeps its time, unless it begins `anew`."""
+    """Note that a change takes traffic.
+
+    What is known already keeps its time, unless the change begins `anew` at a later one: what began before
+    may be told late.
+    """
     values = {"service": service, "change": change[:200], "began_at": at, "told_by": told_by}
     insertion = database.insert(rows).values(values)
     if anew:
         later = {"began_at": at, "told_by": told_by}
-        insertion = insertion.on_conflict_do_update(index_elements=["service", "change"], set_=later)
+        insertion = insertion.on_conflict_do_update(
+            index_elements=["service", "change"], set_=later, where=rows.c.began_at < at
+        )
     else:
         insertion = insertion.on_conflict_do_nothing(index_elements=["service", "change"])
     await connection.execute(insertion)

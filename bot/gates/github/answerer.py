@@ -93,7 +93,7 @@ class GitHubAnswerer:
         if waits and wait.sending_at is not None:
             # The environment may wait for others, who have not decided yet.
             reviews = await self._app.call(access, Purpose.DEPLOYMENTS, "GET", f"{run}/approvals")
-            waits = not any(_is_ours(review, name) for review in _objects(reviews))
+            waits = not any(_is_ours(review, wait, name) for review in _objects(reviews))
         return Seen(is_waiting=waits, outcome="told" if wait.sending_at is not None and not waits else None)
 
     async def _look_at_check(self, wait: Wait) -> Seen:
@@ -136,13 +136,14 @@ def access_of(wait: Wait) -> RepositoryAccess:
 def _review(wait: Wait, standing: WaitStanding, settings: GitHubGateSettings) -> PlatformCall | None:
     """Return the review of a deployment, or the note on why it waits."""
     environment = {"environment_name": wait.place["environment"]}
+    deployment = wait.place.get("deployment")
     said = "; ".join(content.reasons_of(standing))
     if standing.answer is VerdictAnswer.GO:
-        body = environment | {"state": "approved", "comment": content.approval(standing)}
+        body = environment | {"state": "approved", "comment": content.approval(standing, deployment)}
         return PlatformCall(said, "approved", (POST,), body)
     is_known = bool(wait.question.services)
     if standing.answer is VerdictAnswer.BACK or (settings.on_freeze is OnFreeze.REJECT and is_known):
-        body = environment | {"state": "rejected", "comment": content.rejection(standing)}
+        body = environment | {"state": "rejected", "comment": content.rejection(standing, deployment)}
         return PlatformCall(said, "rejected", (POST,), body)
     if said == wait.note or wait.notes >= _MOST_NOTES:
         return None
@@ -201,10 +202,13 @@ def _seen(run: Mapping[str, Any], wait: Wait) -> Seen:
     return Seen(is_waiting=waits, place=place, outcome=None if waits else str(conclusion))
 
 
-def _is_ours(review: Mapping[str, Any], environment: str) -> bool:
+def _is_ours(review: Mapping[str, Any], wait: Wait, environment: str) -> bool:
+    """Return whether a review is the answer to the wait: a run that was started again has older ones, too."""
     said = str(review.get("comment") or "")
+    is_of_it = f" {content.deployment_named(wait.place.get('deployment'))} " in said.replace(":", " ")
     names = [_name(each) for each in _objects(review.get("environments"))]
-    return said.startswith("Governor ") and review.get("state") != "pending" and environment in names
+    is_answer = said.startswith("Governor ") and review.get("state") != "pending"
+    return is_answer and is_of_it and environment in names
 
 
 def _environment(pending: Mapping[str, Any]) -> str:

@@ -89,16 +89,30 @@ class GitHubApp:
         for is_last in (False, True):
             headers = {"authorization": f"token {await self._token(access, purpose)}"}
             try:
-                return await self._send(method, address, headers, body)
+                answer, _ = await self._send(method, address, headers, body)
             except _UnauthorizedError as error:
                 # The token was taken back before its time.
                 self._tokens.pop(key, None)
                 if is_last:
                     raise PlatformRefusedError(str(error)) from error
+            else:
+                return answer
         raise AssertionError
 
     async def call_as_app(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """Return what GitHub answers to the App itself."""
+        answer, _ = await self._ask_as_app(method, path, body)
+        return answer
+
+    async def page_as_app(self, path: str) -> tuple[Any, str | None]:
+        """Return a page of a list of the App itself, and the path of the next one; None after the last."""
+        answer, following = await self._ask_as_app("GET", path)
+        is_here = following is not None and following.startswith(f"{self._url}/")
+        return answer, following.removeprefix(self._url) if following and is_here else None
+
+    async def _ask_as_app(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None
+    ) -> tuple[Any, str | None]:
         # Loaded where an App is set up: with the cryptography behind it, it takes as much memory as pydantic.
         import jwt  # noqa: PLC0415
         from gidgethub import apps  # noqa: PLC0415
@@ -148,7 +162,8 @@ class GitHubApp:
 
     async def _send(
         self, method: str, path: str, headers: Mapping[str, str], body: Mapping[str, Any] | None
-    ) -> Any:
+    ) -> tuple[Any, str | None]:
+        """Return what GitHub answers, and the address of the next page."""
         sent = sansio.create_headers(_AGENT) | {"x-github-api-version": _VERSION} | dict(headers)
         try:
             async with self._session.request(
@@ -166,10 +181,10 @@ class _UnauthorizedError(Exception):
     """GitHub does not know the token."""
 
 
-def _read(status: int, headers: Mapping[str, str], raw: bytes, now: datetime) -> Any:
-    """Return what an answer says; raises what `GitHubApp` raises."""
+def _read(status: int, headers: Mapping[str, str], raw: bytes, now: datetime) -> tuple[Any, str | None]:
+    """Return what an answer says, and the address of the next page; raises what `GitHubApp` raises."""
     try:
-        data, _, _ = sansio.decipher_response(status, headers, raw)
+        data, _, following = sansio.decipher_response(status, headers, raw)
     except RateLimitExceeded as failure:
         raise PlatformLimitError(_bounded(_wait(headers, now))) from failure
     except HTTPException as failure:
@@ -180,7 +195,7 @@ def _read(status: int, headers: Mapping[str, str], raw: bytes, now: datetime) ->
     if status != 204 and not isinstance(data, dict | list):
         # A page of a proxy says nothing of what GitHub did.
         raise PlatformUnsureError(f"GitHub answered {status} without JSON")
-    return data
+    return data, following
 
 
 def _failure(status: int, headers: Mapping[str, str], said: str, now: datetime) -> Exception:

@@ -44,19 +44,26 @@ def note(standing: WaitStanding) -> str:
     return _cut(f"{head}\n\n{_list(reasons_of(standing))}", MOST_NOTE)
 
 
-def approval(standing: WaitStanding) -> str:
-    """Return the comment of an approval."""
-    return _cut(f"Governor lets this deployment go on: {'; '.join(reasons_of(standing))}", MOST_NOTE)
+def approval(standing: WaitStanding, deployment: int | None = None) -> str:
+    """Return the comment of an approval, which names the deployment's id where it is known."""
+    named = deployment_named(deployment)
+    return _cut(f"Governor lets {named} go on: {'; '.join(reasons_of(standing))}", MOST_NOTE)
 
 
-def rejection(standing: WaitStanding) -> str:
-    """Return the comment of a rejection."""
+def rejection(standing: WaitStanding, deployment: int | None = None) -> str:
+    """Return the comment of a rejection, which names the deployment's id where it is known."""
+    named = deployment_named(deployment)
     head = (
-        "Governor takes this deployment back: what it ships does harm."
+        f"Governor takes {named} back: what it ships does harm."
         if standing.answer is VerdictAnswer.BACK
-        else "Governor refuses this deployment: its service is frozen, and the policies reject then."
+        else f"Governor refuses {named}: its service is frozen, and the policies reject then."
     )
     return _cut(f"{head}\n\n{_list(reasons_of(standing))}", MOST_NOTE)
+
+
+def deployment_named(deployment: int | None) -> str:
+    """Return how a comment calls a deployment."""
+    return "this deployment" if deployment is None else f"deployment {deployment}"
 
 
 def output(standing: WaitStanding, asked_by: str | None = None) -> dict[str, str]:

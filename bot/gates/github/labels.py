@@ -22,6 +22,7 @@ log = structlog.get_logger(__name__)
 
 _PER_PAGE: Final = 100
 _MOST_PAGES: Final = 10
+_OF_LABELS: Final = frozenset({"labeled", "unlabeled"})
 
 
 class LabelProofs:
@@ -53,14 +54,14 @@ class LabelProofs:
         return (named[0].kind, None) if named else (None, None)
 
     async def _who_set(self, access: RepositoryAccess, number: int, label: str) -> str | None:
-        """Return who set the label last."""
+        """Return who set the label last; None where it was taken away since the delivery."""
         found = None
         for page in range(1, _MOST_PAGES + 1):
             path = f"issues/{number}/events?per_page={_PER_PAGE}&page={page}"
             events = _objects(await self._app.call(access, Purpose.TEAMS, "GET", path))
             for event in events:
-                if event.get("event") == "labeled" and _is_named(event, label):
-                    login = _text(event.get("actor"), "login")
+                if event.get("event") in _OF_LABELS and _is_named(event, label):
+                    login = _text(event.get("actor"), "login") if event["event"] == "labeled" else None
                     found = clean_line(login, 80) if login else None
             if len(events) < _PER_PAGE:
                 return found

@@ -60,7 +60,8 @@ class QuestionReader:
             kind=DEPLOYMENT,
             services=services_of(self._current.catalog, access.full_name, body.environment),
             changes=(await self._change_of_commit(access, deployment.sha, body.environment),),
-            place=_place(access) | {"run": int(found[1]), "environment": body.environment},
+            place=_place(access)
+            | {"run": int(found[1]), "deployment": deployment.id, "environment": body.environment},
             priority=MERGE_QUEUE_FIRST[DEPLOYMENT],
             begins=True,
         )
@@ -126,6 +127,8 @@ class QuestionReader:
             compared = await self._app.call(access, Purpose.MERGE_GROUPS, "GET", path)
             numbers |= _merged_by(compared)
         except (WaitError, ValueError):
+            changes.append(Change())
+        if len(numbers) > _MOST_PULLS:
             changes.append(Change())
         for number in sorted(numbers)[:_MOST_PULLS]:
             try:

@@ -5,7 +5,7 @@ GitHub repeats none by itself. A delivery that is repeated and had arrived after
 https://docs.github.com/en/webhooks/using-webhooks/handling-failed-webhook-deliveries
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -25,6 +25,7 @@ KIND: Final = "github deliveries"
 EVERY: Final = timedelta(minutes=5)
 _FOR: Final = timedelta(hours=12)
 _PER_PAGE: Final = 100
+_MOST_PAGES: Final = 50
 _MOST_AT_ONCE: Final = 40
 
 
@@ -58,22 +59,37 @@ class GitHubRedelivery(EndsSilently):
             attempt.repeat(attempt.now + after)
 
     async def _ask_again(self, app: GitHubApp, now: datetime) -> None:
-        listed = await app.call_as_app("GET", f"/app/hook/deliveries?per_page={_PER_PAGE}")
-        deliveries = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
-        # The newest stand first: of each delivery the last attempt counts.
-        newest: dict[str, dict[str, Any]] = {}
+        deliveries = await _recent(app, now)
+        # The newest stand first: the last attempt of each delivery is repeated, the first one has its age.
+        newest: dict[str, Mapping[str, Any]] = {}
         for each in deliveries:
             newest.setdefault(str(each.get("guid")), each)
+        first = {str(each.get("guid")): each for each in deliveries}
         arrived = {str(each.get("guid")) for each in deliveries if _arrived(each)}
         failed = [
             each
             for guid, each in reversed(newest.items())
-            if guid not in arrived and each.get("event") in EVENTS and _is_recent(each, now)
+            if guid not in arrived and each.get("event") in EVENTS and not first[guid].get("redelivery")
         ]
         for each in failed[:_MOST_AT_ONCE]:
             await app.call_as_app("POST", f"/app/hook/deliveries/{int(each['id'])}/attempts")
         if failed:
             log.info("github_deliveries_asked_again", deliveries=len(failed))
+
+
+async def _recent(app: GitHubApp, now: datetime) -> Sequence[Mapping[str, Any]]:
+    """Return the attempts of the last hours, the newest first."""
+    found: list[dict[str, Any]] = []
+    path: str | None = f"/app/hook/deliveries?per_page={_PER_PAGE}"
+    for _ in range(_MOST_PAGES):
+        if path is None:
+            break
+        listed, path = await app.page_as_app(path)
+        page = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
+        found += [each for each in page if _is_recent(each, now)]
+        if not page or not _is_recent(page[-1], now):
+            break
+    return found
 
 
 def _arrived(delivery: Mapping[str, Any]) -> bool:

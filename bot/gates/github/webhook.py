@@ -125,7 +125,9 @@ class GitHubAppWebhook:
             return f"the action {body.action} is not used"
         key = pull_request_key(body.repository.id, body.pull_request.number, body.pull_request.head.sha)
         is_closed = body.action == "closed"
-        await self._withdraw_heads(body, but=None if is_closed else key)
+        # Deliveries come late and in any order: GitHub says which of the commits is still to be merged.
+        start = f"{PULL_REQUEST} {body.repository.id} {body.pull_request.number} "
+        await self._waits.doubt(GITHUB, start, but=None if is_closed else key)
         if is_closed:
             return f"{PULL_REQUEST} is closed"
         checks = self._current.workspace.gates.github.pull_requests
@@ -137,15 +139,9 @@ class GitHubAppWebhook:
         if body.action in _LABELS:
             await self._waits.renew(question)
             return f"{PULL_REQUEST} is looked at again"
-        is_new = await self._waits.ask(question)
+        # It may have been closed, or have had another commit, in between.
+        is_new = await self._waits.ask_again(question)
         return f"{PULL_REQUEST} {'waits' if is_new else 'was known'}"
-
-    async def _withdraw_heads(self, body: PullRequestBody, *, but: str | None) -> None:
-        """End the waits of a pull request at other commits than its newest."""
-        start = f"{PULL_REQUEST} {body.repository.id} {body.pull_request.number} "
-        for key in await self._waits.waiting_keys(GITHUB, start):
-            if key != but:
-                await self._waits.withdraw(GITHUB, key)
 
     async def _check_run(self, payload: Any, delivery: str) -> str:
         body = _model(CheckRunBody, payload)

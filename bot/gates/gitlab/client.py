@@ -62,7 +62,8 @@ class GitLabClient:
 
     async def status_check(self, project: int, number: int, check: int) -> str | None:
         """Return the status of an external status check on a merge request; None where it has no such."""
-        found, _ = await self._call("GET", f"/projects/{project}/merge_requests/{number}/status_checks")
+        path = f"/projects/{project}/merge_requests/{number}/status_checks?per_page=100"
+        found, _ = await self._call("GET", path)
         rows = found if isinstance(found, list) else []
         return next((str(row.get("status")) for row in map(_object, rows) if row.get("id") == check), None)
 

@@ -36,7 +36,8 @@ class FreezePeriod:
 
 def period_from(now: datetime) -> FreezePeriod:
     """Return the period that begins now and goes on until it is deleted."""
-    begin = now.astimezone(UTC).replace(second=0, microsecond=0)
+    # The minute before 1 March is one of 29 February, whatever the year: `is_own` knows no year.
+    begin = now.astimezone(UTC).replace(year=_LEAP_YEAR, second=0, microsecond=0)
     return FreezePeriod(_cron(begin), _cron(begin - _MINUTE))
 
 

@@ -15,7 +15,6 @@ from aiohttp import web
 from bot.bounded_body import parse_json
 from bot.catalog.current import CurrentCatalog
 from bot.catalog.gates import GitLabProject
-from bot.clock import Clock
 from bot.freezes.verdict import Change, VerdictAnswer
 from bot.gates.gitlab.client import GitLabClient
 from bot.gates.waits.limits import CallLimit
@@ -33,12 +32,9 @@ _OVER = frozenset({"closed", "merged"})
 class StatusCheckHook:
     """Takes what GitLab sends for an external status check: `/gates/gitlab/status-checks`."""
 
-    def __init__(
-        self, waits: GateWaits, current: CurrentCatalog, clock: Clock, secrets: Sequence[str], url: str
-    ) -> None:
+    def __init__(self, waits: GateWaits, current: CurrentCatalog, secrets: Sequence[str], url: str) -> None:
         self._waits = waits
         self._current = current
-        self._clock = clock
         self._secrets = tuple(secrets)
         self._account = url
 
@@ -64,22 +60,21 @@ class StatusCheckHook:
         if event["before"]:
             # GitLab takes answers for the newest commit only.
             await self._waits.withdraw(PLATFORM, _key(event, event["before"]))
-        key = str(event["key"])
-        known = await self._waits.find(PLATFORM, key)
-        if known is not None and known.state is not WaitState.WAITING:
-            key = f"{key} {self._clock.now():%Y%m%dT%H%M%S%f}"
         change = Change(f"!{event['number']}", environment=project.environment, commit=event["sha"])
-        await self._waits.ask(
-            Question(
-                platform=PLATFORM,
-                account=self._account,
-                key=key,
-                kind="status check",
-                services=project.services,
-                changes=(change,),
-                place={name: event[name] for name in ("project", "number", "sha", "check")},
-            )
+        question = Question(
+            platform=PLATFORM,
+            account=self._account,
+            key=str(event["key"]),
+            kind="status check",
+            services=project.services,
+            changes=(change,),
+            place={name: event[name] for name in ("project", "number", "sha", "check")},
         )
+        known = await self._waits.find(PLATFORM, question.key)
+        if known is not None and known.state is not WaitState.WAITING:
+            await self._waits.renew(question)
+        else:
+            await self._waits.ask(question)
 
     def _project(self, path: str) -> GitLabProject | None:
         projects = self._current.workspace.gates.gitlab

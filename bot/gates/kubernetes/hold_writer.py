@@ -95,8 +95,8 @@ async def _write(
 ) -> None:
     for name, services in ((ENFORCED, held.enforced), (OBSERVED, held.observed)):
         existing = found[namespace][name]
-        spec = spec_of(settings, namespace, services)
-        spec["holds"] += _kept(existing, held)
+        kept = _kept(existing, held)
+        spec = spec_of(settings, namespace, services, kept)
         if existing is not None and existing.get("spec") == spec:
             continue
         version = (existing or {}).get("metadata", {}).get("resourceVersion")
@@ -110,6 +110,8 @@ async def _write(
             object=name,
             services=_names(services),
         )
+        if left_out := len(services) + len(kept) - len(spec["holds"]):
+            log.warning("cluster_holds_left_out", cluster=cluster.name, namespace=namespace, count=left_out)
 
 
 def _kept(existing: KubernetesObject | None, held: HeldServices) -> list[Any]:

@@ -44,10 +44,18 @@ def path_of(namespace: str, name: str) -> str:
     return f"/apis/{GROUP_VERSION}/namespaces/{namespace}/releaseholds/{name}"
 
 
-def spec_of(cluster: ClusterSettings, namespace: str, held: Sequence[HeldService]) -> dict[str, Any]:
-    """Return the `spec` of the object: the same for the same holds, whatever their order."""
-    ordered = sorted(held, key=lambda each: (each.service, each.begins is not None, _text(each.begins) or ""))
-    return {"holds": [_entry(cluster, namespace, each) for each in ordered[:_MOST_HOLDS]]}
+def spec_of(
+    cluster: ClusterSettings, namespace: str, held: Sequence[HeldService], kept: Sequence[Any] = ()
+) -> dict[str, Any]:
+    """Return the `spec` of the object: the same for the same holds, whatever their order.
+
+    `kept` are entries that stay as they are. Where there is no room for all, those that begin last are left
+    out.
+    """
+    ordered = sorted(held, key=lambda each: (_text(each.begins) or "", each.service))
+    current = [_entry(cluster, namespace, each) for each in ordered if each.begins is None]
+    coming = [_entry(cluster, namespace, each) for each in ordered if each.begins is not None]
+    return {"holds": [*current, *kept, *coming][:_MOST_HOLDS]}
 
 
 def object_of(

@@ -5,11 +5,11 @@ the address. A `confirm-…` that says no only waits. A `rollback` that says *ye
 for `back` alone, and whatever fails is no yes.
 """
 
-import json
 from typing import Any
 
 from aiohttp import web
 
+from bot.bounded_body import parse_json
 from bot.freezes.status import NotMeasuredYetError, UnknownServiceError
 from bot.freezes.verdict import Change, Verdict, VerdictAnswer
 from bot.gates.progressive.questions import MOST, FindCaller, GateQuestions, require_caller
@@ -60,8 +60,8 @@ def _text(verdict: Verdict) -> str:
 
 async def _read(request: web.Request) -> dict[str, Any]:
     try:
-        body = json.loads(await request.text() or "{}")
-    except (ValueError, RecursionError) as error:
+        body = parse_json(await request.read() or b"{}")
+    except ValueError as error:
         raise web.HTTPBadRequest(reason="the body is not JSON") from error
     if not isinstance(body, dict):
         raise web.HTTPBadRequest(reason="the body is not an object")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, select, update
@@ -18,9 +18,11 @@ from bot.store.database import Database
 from bot.store.signals import Topic
 from bot.store.tables.gate_waits import gate_calls
 from bot.store.tables.gate_waits import gate_waits as rows
+from bot.store.value_lists import begins_with
 
 _MOST_AT_ONCE = 2_000
 _MOST_ERROR = 500
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 _CHANGE_FIELDS = ("id", "kind", "environment", "commit", "proof", "by_agent", "vouched")
 
 
@@ -69,6 +71,14 @@ class GateWaits:
         async with self._database.transaction(in_turn=False) as connection:
             return await self._wait_again(connection, platform, key, place)
 
+    async def ask_again(self, question: Question) -> bool:
+        """Store a question, or let one that is gone wait again; return whether it did not wait before."""
+        known = await self.find(question.platform, question.key)
+        if known is None or known.state is not WaitState.GONE:
+            return await self.ask(question)
+        await self.renew(question)
+        return True
+
     async def renew(self, question: Question) -> None:
         """Store a question, or let it wait again with what it says now of services and changes."""
         now = {
@@ -100,11 +110,14 @@ class GateWaits:
         signals.mark(connection, Topic.GATE_WAITS)
         return await _write(connection, own, values | more)
 
-    async def waiting_keys(self, platform: str, start: str) -> Sequence[str]:
-        """Return the keys of what waits on a platform that begin so."""
-        own = (rows.c.platform == platform) & rows.c.key.startswith(start, autoescape=True)
-        async with self._database.reading() as connection:
-            return list(await connection.scalars(select(rows.c.key).where(own, _IS_WAITING)))
+    async def doubt(self, platform: str, start: str, *, but: str | None) -> None:
+        """Have the platform asked whether what has such a beginning of its key still waits, `but` for one."""
+        own = (rows.c.platform == platform) & begins_with(rows.c.key, start) & _IS_WAITING
+        if but is not None:
+            own &= rows.c.key != but
+        async with self._database.transaction(in_turn=False) as connection:
+            signals.mark(connection, Topic.GATE_WAITS)
+            await connection.execute(update(rows).where(own).values(seen_at=_NEVER))
 
     async def assign(self, wait: Wait, services: Sequence[str]) -> None:
         """Set the services of a question that had none."""

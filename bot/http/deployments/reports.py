@@ -142,8 +142,9 @@ class DeploymentsEndpoint:
             commit=body.commit,
             by=body.by or request[CALLER],
             state=body.state,
-            started_at=started,
-            finished_at=finished,
+            # A time to come would be judged by the holds of then.
+            started_at=min(started, now),
+            finished_at=min(finished, now),
             ref=body.ref,
             url=body.url or "",
             change=body.change,

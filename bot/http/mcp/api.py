@@ -15,6 +15,12 @@ class ApiRefusedError(Exception):
         self.status = status
 
 
+def refusal_text(detail: str, problem: Mapping[str, Any]) -> str:
+    """Return what a problem document says, with the faults that it names besides."""
+    faults = [each for each in problem.get("errors", ()) if each["message"] != detail]
+    return "; ".join([detail, *(f"{each['field']}: {each['message']}" for each in faults)])
+
+
 class GovernorApi(Protocol):
     """The API below `/api/v1/`, as the owner of one token sees it. Both raise `ApiRefusedError`."""
 

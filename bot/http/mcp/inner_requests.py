@@ -11,7 +11,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from bot.http.auth import AUTHENTICATED
-from bot.http.mcp.api import ApiRefusedError
+from bot.http.mcp.api import ApiRefusedError, refusal_text
 from bot.http.problems import problems
 from bot.http.request_text import refuse_control_characters
 
@@ -38,7 +38,8 @@ class InnerApi:
         response = await self._answer(self._inner(method, url, body))
         answer = json.loads(response.body) if isinstance(response.body, bytes) else {}
         if response.status >= 400:
-            raise ApiRefusedError(response.status, str(answer.get("detail") or response.reason))
+            detail = str(answer.get("detail") or response.reason)
+            raise ApiRefusedError(response.status, refusal_text(detail, answer))
         return dict(answer)
 
     async def _answer(self, inner: web.Request) -> web.Response:

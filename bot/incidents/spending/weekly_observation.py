@@ -24,6 +24,7 @@ from bot.store.item_failures import ItemFailures
 from bot.store.outbox import OutboxMessage, enqueue
 from bot.store.tables.core import holds
 from bot.store.tables.replicas import conditions
+from bot.store.value_lists import begins_with
 
 WEEK = timedelta(days=7)
 _HOUR = time(9)
@@ -55,7 +56,7 @@ class WeeklyObservation:
         }
         async with self._database.reading() as connection:
             stored = await connection.execute(
-                select(conditions).where(conditions.c.name.startswith(_PREFIX, autoescape=True))
+                select(conditions).where(begins_with(conditions.c.name, _PREFIX))
             )
             told = {row.name.removeprefix(_PREFIX): row.since for row in stored}
         for name in told.keys() - observing.keys():

@@ -2,9 +2,15 @@
 
 Not a PromQL parser: it distinguishes the two allowed forms and rejects what can be neither. The grammar
 of selectors: https://prometheus.io/docs/prometheus/latest/querying/basics/
+
+ValueError
+└── LongQueryError   a query is too long for the parser
 """
 
 import re
+from typing import Final
+
+import promql_parser
 
 from bot.budgets.sources.prometheus.selectors import addends
 from bot.policy.faults import IT, InvalidValueError
@@ -18,6 +24,10 @@ _MATCHERS = rf"\s*(?:(?:{_MATCHER}|{TEXT})\s*(?:,\s*(?:{_MATCHER}|{TEXT})\s*)*,?
 _SELECTOR = re.compile(rf"\s*(?=[^\s])(?:{METRIC})?\s*(?:\{{(?P<within>{_MATCHERS})\}})?\s*")
 WINDOW = re.compile(r"\$window(?![A-Za-z0-9_])")
 _MOST_ADDENDS = 20
+_BRACES = re.compile(r"\{[^{}]*\}")
+_OPERATOR = re.compile(r"[^\w\s]|\b(?:and|or|unless|atan2)\b", re.IGNORECASE)
+_MOST_OPERATORS: Final = 300
+"""How many brackets and operators, each of which may be a level of its tree, a query has at most."""
 _CLOSING = {")": "(", "]": "[", "}": "{"}
 
 FORMS = (
@@ -25,6 +35,20 @@ FORMS = (
     "or a full query that counts the events in $window, such as "
     'sum(increase(http_requests_total{service="checkout"}[$window]))'
 )
+
+
+class LongQueryError(ValueError):
+    """A query has more brackets and operators than can be parsed."""
+
+
+def parse_promql(text: str, most: int = _MOST_OPERATORS) -> promql_parser.Expr:
+    """Return the tree of a query; raises `ValueError`, and `LongQueryError` for what the parser cannot take.
+
+    Several thousand nested brackets or operators would end the process, as its stack is used up.
+    """
+    if len(text) > most and len(_OPERATOR.findall(_BRACES.sub("", re.sub(TEXT, "", text)))) > most:
+        raise LongQueryError(f"it has more than {most} brackets and operators")
+    return promql_parser.parse(text)
 
 
 def check_query(text: str) -> str:

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-import promql_parser as promql
 from promql_parser import BinaryExpr, Expr, ParenExpr, VectorSelector
 
+from bot.policy.documents.promql_shapes import parse_promql
 from bot.policy.formats.queries import selector_text
 
 _SELECTORS = ("total", "bad", "good", "gauge")
@@ -43,7 +43,7 @@ def grouped(slo: Mapping[str, Any], label: str) -> tuple[dict[str, Any], dict[st
 
 def _parsed(query: str) -> Expr:
     try:
-        return promql.parse(query)
+        return parse_promql(query)
     except ValueError as error:
         raise NotGroupedError(query) from error
 

@@ -16,7 +16,6 @@ from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-import promql_parser as promql
 from promql_parser import (
     AggregateExpr,
     BinaryExpr,
@@ -32,7 +31,7 @@ from promql_parser import (
 from bot.budgets.sources.prometheus.samples import RATIO_WINDOW
 from bot.budgets.sources.prometheus.selectors import quoted
 from bot.formatting import duration_code
-from bot.policy.documents.promql_shapes import TEXT, is_balanced
+from bot.policy.documents.promql_shapes import TEXT, LongQueryError, is_balanced, parse_promql
 
 _PLACEHOLDER = re.compile(
     r"\{\{-?\s*\.?window\s*-?\}\}|\$\{?(?:__)?window\}?|(?<=\[)window(?=[\]:])", re.IGNORECASE
@@ -54,6 +53,10 @@ _LE = "le"
 _SHORTEST, _LONGEST = Decimal("0.001"), Decimal(86_400)
 _GOOD_BUCKET = (
     "the bad events are those of a histogram's bucket, at or below {}: these are usually the good ones"
+)
+_NO_SHARE = (
+    "its two queries count the events of different times, such as `rate` those of a second and `increase` "
+    "those of a window; here both are counted over the same time"
 )
 _UNSUMMED = "`{}` is not summed in the query; the events of all its series are added up"
 _OTHER_LANGUAGE = "Prometheus does not read this query ({}); it is asked as it is"
@@ -84,9 +87,13 @@ class ReadSli:
 
 @dataclass(frozen=True, slots=True)
 class _Count:
-    """The events of some selectors, less those of others."""
+    """The events of some selectors, less those of others.
+
+    `per` is the time whose events are counted: `1s` by a rate, the window by an increase.
+    """
 
     plus: tuple[VectorSelector, ...]
+    per: str = ""
     minus: tuple[VectorSelector, ...] = ()
     by: tuple[str, ...] = ()
     changes: tuple[str, ...] = ()
@@ -175,13 +182,13 @@ def _counted(total: _Count | None, part: _Count | None, *, is_good: bool) -> Rea
         if _texts(part.plus) != _texts(total.plus):
             return None
         part, is_good = replace(part, plus=part.minus, minus=()), not is_good
+    warnings = (_NO_SHARE,) if total.per != part.per else ()
     histogram = _histogram(total, part) if is_good else None
     if histogram is not None:
-        return ReadSli(histogram, total.by, changes)
-    warnings: tuple[str, ...] = ()
+        return ReadSli(histogram, total.by, changes, warnings)
     bounds = [] if is_good else [bound for each in part.plus if (bound := _bound(each)) is not None]
     if bounds and bounds[0] != "+Inf":
-        warnings = (_GOOD_BUCKET.format(bounds[0]),)
+        warnings = (*warnings, _GOOD_BUCKET.format(bounds[0]))
     spec = {"total": total.added, "good" if is_good else "bad": part.added}
     return ReadSli(spec, total.by, changes, warnings)
 
@@ -236,11 +243,11 @@ def _count(expr: Expr) -> _Count | None:
 
 def _added(expr: BinaryExpr) -> _Count | None:
     left, right = _count(expr.lhs), _count(expr.rhs)
-    if left is None or right is None or left.by != right.by:
+    if left is None or right is None or (left.by, left.per) != (right.by, right.per):
         return None
     more, less = (right.plus, right.minus) if _operator(expr) == "+" else (right.minus, right.plus)
     changes = (*left.changes, *right.changes)
-    return _Count((*left.plus, *more), (*left.minus, *less), left.by, changes)
+    return _Count((*left.plus, *more), left.per, (*left.minus, *less), left.by, changes)
 
 
 def _summed(expr: AggregateExpr) -> _Count | None:
@@ -261,7 +268,8 @@ def _counter(call: Call) -> _Count | None:
     if call.func.name not in _COUNTING or not isinstance(call.args[0], MatrixSelector):
         return None
     selector = call.args[0].vector_selector
-    return _Count((selector,)) if _is_plain(selector) else None
+    per = "1s" if call.func.name == "rate" else str(call.args[0].range)
+    return _Count((selector,), per) if _is_plain(selector) else None
 
 
 def _is_plain(selector: VectorSelector) -> bool:
@@ -344,7 +352,9 @@ def _parse(query: str) -> tuple[Expr | None, str | None]:
         raise QueryError(f"a bracket or a quote in `{_short(query)}` is not closed")
     try:
         # The parser knows no texts in backticks.
-        return promql.parse(_TEXT.sub(_in_double_quotes, text)), None
+        return parse_promql(_TEXT.sub(_in_double_quotes, text)), None
+    except LongQueryError:
+        return None, None
     except ValueError as error:
         return None, str(error)
 

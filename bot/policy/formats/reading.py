@@ -7,7 +7,11 @@ for each thing that is not carried over, or not as it was written.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
+
+from bot.texts import clean_line
+
+_TITLE_AT_MOST: Final = 120
 
 KeyPath = tuple[str | int, ...]
 """The keys that lead to a value in a document."""
@@ -92,6 +96,10 @@ class Reading:
     refusal: str | None = None
     refused_at: KeyPath = ()
     is_unsupported: bool = False
+
+    def __post_init__(self) -> None:
+        """Clean the title, which shows a name of the document as it was written."""
+        object.__setattr__(self, "title", clean_line(self.title, _TITLE_AT_MOST))
 
     @property
     def outcome(self) -> Outcome:

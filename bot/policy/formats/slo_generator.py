@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
-import promql_parser as promql
 from promql_parser import VectorSelector
 
 from bot.formatting import duration_code
+from bot.policy.documents.promql_shapes import parse_promql
 from bot.policy.faults import InvalidValueError
 from bot.policy.formats.counted_queries import counted_sli
 from bot.policy.formats.noted_fields import DocumentNotes, NotedFields, RefusedDocumentError
@@ -193,7 +193,7 @@ class SloGeneratorReader:
         if bound is None:
             raise indicator.refusal(None, f"{indicator.where('threshold_bucket')} is missing")
         try:
-            bucket = promql.parse(expression)
+            bucket = parse_promql(expression)
         except ValueError as error:
             raise QueryError(f"Prometheus does not read `expression` ({error})") from None
         if not isinstance(bucket, VectorSelector) or not (bucket.name or "").endswith("_bucket"):

@@ -4,8 +4,7 @@ InexpressibleError    no rule can measure the SLI; the message says why
 """
 
 from datetime import timedelta
-
-import promql_parser
+from typing import Final
 
 from bot.budgets.sources.prometheus.histograms import native_counters
 from bot.budgets.sources.prometheus.questions import counters_of
@@ -21,11 +20,14 @@ from bot.catalog.slo import (
     RatioSli,
     Sli,
 )
+from bot.policy.documents.promql_shapes import LongQueryError, parse_promql
 from bot.policy.prometheus_rules.counted import CountedSli
 from bot.policy.prometheus_rules.sampled import CountedSamples, sampled, slices
 
 Expressed = CountedSli | CountedSamples
 _ANY_WINDOW = timedelta(minutes=5)
+_MOST_OPERATORS: Final = 2_000
+"""Slices of sums of twenty counters have 1,600 brackets and operators."""
 
 
 class InexpressibleError(Exception):
@@ -65,7 +67,9 @@ def check_promql(sli: Expressed) -> None:
     """
     for text in (sli.events(_ANY_WINDOW), sli.errors(_ANY_WINDOW), sli.missing):
         try:
-            promql_parser.parse(text)
+            parse_promql(text, _MOST_OPERATORS)
+        except LongQueryError as error:
+            raise InexpressibleError(f"its query is too long: {error}") from error
         except ValueError as error:
             raise InexpressibleError(f"its query is not PromQL: {error}") from error
 

@@ -48,7 +48,10 @@ def scalar_value(node: ScalarNode) -> str | int | float | bool:
 
 
 def foreign_value(node: ScalarNode) -> str | int | float | bool | None:
-    """Return the scalar's value as programs in Go read it; what is no plain number is text."""
+    """Return the scalar's value as programs in Go read it; what is no plain number is text.
+
+    Raises `InvalidValueError` for half a character.
+    """
     text: str = node.value
     match node.tag.removeprefix(_TAG):
         case "null":
@@ -60,7 +63,7 @@ def foreign_value(node: ScalarNode) -> str | int | float | bool | None:
         case "float" if _FLOAT.fullmatch(text):
             return float(text)
         case _:
-            return text
+            return whole_characters(text)
 
 
 def _text(node: ScalarNode, text: str) -> str:
@@ -68,6 +71,11 @@ def _text(node: ScalarNode, text: str) -> str:
     is_plain = not node.style
     if is_plain and _NUMBER_1_2.fullmatch(text):
         raise InvalidValueError(f"some programs read {IT} as a number, some as text", _QUOTES)
+    return whole_characters(text)
+
+
+def whole_characters(text: str) -> str:
+    """Return a text; raises `InvalidValueError` where it holds half a character."""
     if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
         raise InvalidValueError("this holds half a character (a lone surrogate)", "whole characters")
     return text

@@ -10,7 +10,7 @@ from yaml import MappingNode, Node, ScalarNode, SequenceNode
 from yaml.error import Mark
 
 from bot.policy.faults import InvalidValueError, Path, quoted
-from bot.policy.yaml.scalars import foreign_value, scalar_value
+from bot.policy.yaml.scalars import foreign_value, scalar_value, whole_characters
 from bot.policy.yaml.substitution import referenced, substitute
 
 MAX_DEPTH = 64
@@ -265,7 +265,7 @@ class _ForeignReader(_Reader):
 
     def _key(self, node: Node, used: set[str]) -> str:
         if isinstance(node, ScalarNode) and node.value not in used:
-            return str(node.value)
+            return whole_characters(node.value)
         return super()._key(node, used)
 
 

@@ -297,8 +297,9 @@ def _budget_exhausted(
         objective_text(budget),
     )
     opens = markup(
-        "Next: fix what burns. It opens by itself after {} at {} or more{}.",
-        duration_text(policy.dwell), percent_text(policy.unfreeze_at), _requirement_text(policy),
+        "Next: fix what burns. {} by itself after {} at {} or more{}.",
+        _opens(context.other_holds), duration_text(policy.dwell), percent_text(policy.unfreeze_at),
+        _requirement_text(policy),
     )  # fmt: skip
     facts = _facts(
         adjusted_over_text(context.background.adjustment),
@@ -334,8 +335,9 @@ def _hold_retained(
     )  # fmt: skip
     beside = [hold for hold in others if hold.kind is not HoldKind.BUDGET]
     following = markup(
-        "Next: {}. It opens by itself once all have an owner and a date.",
+        "Next: {}. {} by itself once all have an owner and a date.",
         code(own_action_command(missing[0].action, missing[0].lacks)),
+        _opens(beside),
     )
     facts = _facts(unmet_requirements_text(missing, service.name), _other_holds(beside))
     return AnnouncementText("hold_kept", headline, facts, following, everywhere=False)
@@ -349,7 +351,10 @@ def _data_missing(
         data_problem(budget), _last_deployment(context), _still_allowed(service, policy),
         _other_holds(context.other_holds),
     )  # fmt: skip
-    following = Markup("Next: repair the source. It opens by itself once the budget is known and sufficient.")
+    following = markup(
+        "Next: repair the source. {} by itself once the budget is known and sufficient.",
+        _opens(context.other_holds),
+    )
     request = request_buttons(service.name)
     return AnnouncementText("service_frozen", _frozen_text(service, why), facts, following, request)
 
@@ -361,9 +366,9 @@ def _hold_placed(service: Service, placed: HoldPlaced, others: Sequence[Hold]) -
     replaced = [markup("In place of: {}.", each.reason.rstrip(".")) for each in placed.replaced]
     facts = _facts(*replaced, _still_allowed(service, None), _other_holds(others))
     if hold.kind is HoldKind.INCIDENT:
-        following = Markup("Next: help there. It opens by itself once the incident is mitigated.")
+        following = markup("Next: help there. {} by itself once the incident is mitigated.", _opens(others))
     elif hold.kind is HoldKind.DEPENDENCY:
-        following = Markup("Next: help there. It opens by itself once that service does.")
+        following = markup("Next: help there. {} by itself once that service is open.", _opens(others))
     elif hold.until:
         following = NOTHING
     else:
@@ -429,6 +434,11 @@ def _still_allowed(service: Service, policy: ErrorBudgetPolicy | None) -> Markup
         listed(policy.exemptions),
         by_name,
     )
+
+
+def _opens(others: Sequence[Hold]) -> str:
+    """Return what happens by itself when the cause of a hold has ended."""
+    return "This hold ends" if others else "It opens"
 
 
 def _other_holds(others: Sequence[Hold]) -> Markup:

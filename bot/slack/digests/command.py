@@ -142,12 +142,12 @@ class DigestCommand:
             until = markup(" until {}", when(pause.until)) if pause.until else NOTHING
             form = code("/digest resume")
             return [markup("Paused by {}{}. Next: {}.", mention(pause.by), until, form)]
-        upcoming = self._digests.upcoming(self._status_reader.catalog, channel.address)
+        upcoming = await self._digests.upcoming(self._status_reader.catalog, channel.address)
         if not upcoming:
             return [markup("The policies switch the digests of {} off.", _where(channel))]
         return [
-            markup("{} of {} comes {}.", _KINDS[schedule.kind], _where(channel), when(due.at))
-            for schedule, due in upcoming
+            markup("{} of {} comes {}.", _KINDS[schedule.kind], _where(channel), when(at))
+            for schedule, at in upcoming
         ]
 
     async def _require_permission(self, interaction: Interaction, channel: DigestChannel, action: str) -> str:

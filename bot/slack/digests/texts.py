@@ -64,7 +64,7 @@ def budget_line(news: ServiceNews) -> Markup:
 
 def counts_line(contents: DigestContents) -> Markup:
     """Return what happened, in numbers; empty where nothing did."""
-    failed = sum(news.failed for news in contents.services)
+    failed = contents.failed
     deployed = counted(contents.deployments, "deployment") if contents.deployments else ""
     parts = [
         f"{deployed} ({failed} failed)" if failed else deployed,
@@ -274,10 +274,9 @@ def _ramp(stored: StoredRamp, now: datetime) -> Markup:
 def _flag(flag: LingeringFlag, now: datetime) -> Markup:
     shown = "on for everybody" if flag.is_on else "off"
     work = "remove it and the old code" if flag.is_on else "remove it, or ramp it up"
-    since = duration_text(now - flag.since).partition("\u00a0")[0]
     return markup(
-        "{} in {}: {} for {}. {}.", code(flag.flag), flag.environment, shown, counted(int(since), "day"),
-        work.capitalize(),
+        "{} in {}: {} for {}. {}.", code(flag.flag), flag.environment, shown,
+        counted((now - flag.since).days, "day"), work.capitalize(),
     )  # fmt: skip
 
 

@@ -248,7 +248,9 @@ def _following(event: FlagChanged, context: FlagEventContext, location: FlagLoca
             return Markup("Next: find out why before more people see it again.")
         case ChangeCause.EXHAUSTED:
             service = event.request.service or listed(list(context.services))
-            return markup("It comes back by itself when {} is open again, unless somebody moves it.", service)
+            back = markup("It comes back by itself when {} is open again, unless somebody moves it.", service)
+            stays = Markup("It was on for a time only, and does not come back by itself.")
+            return stays if event.ended_timer else back
         case ChangeCause.PERSON:
             if event.applied.difference.direction is Direction.KEEPS:
                 return NOTHING

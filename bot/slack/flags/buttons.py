@@ -88,7 +88,7 @@ def ramp_control_buttons(stored: StoredRamp) -> tuple[Block, ...]:
     """Return the buttons beside a flag with a ramp: pause it or let it go on, and end it."""
     subject = f"{stored.ramp.flag} {stored.ramp.environment}"
     end = button("End ramp", f"{_SHOWN}stop", subject, confirm=_end_confirmation(stored))
-    if stored.state is RampState.PENDING:
+    if stored.state is RampState.PENDING or stored.ramp.next_share is None:
         return (end,)
     if stored.ramp.held_by:
         return (button("Go on", f"{_SHOWN}go", subject), end)
@@ -109,7 +109,7 @@ def ramp_buttons(stored: StoredRamp, reason: str) -> tuple[Block, ...]:
     name = f"{flag} {environment}"
     pause = button("Go on", GO, name) if stored.ramp.held_by else button("Pause", HOLD, name)
     return (
-        pause,
+        *((pause,) if stored.ramp.next_share is not None else ()),
         button("End ramp", STOP, name, confirm=_end_confirmation(stored)),
         kill_button(flag, environment, reason),
     )

@@ -21,6 +21,7 @@ _OTHER_EVENTS: Mapping[str, str] = {
     "flag.void": "could no longer approve {}",
     "flag.not_done": "could not make {}",
     "flag.left_alone": "left it alone",
+    "flag.watch_undecided": "could not tell whether it hurts",
     "flag.kept_on": "kept it on",
     "flag.kept_off": "kept it off",
     "ramp.approved": "approved the ramp {}",

@@ -35,10 +35,8 @@ def read_selection(words: Sequence[str], status_reader: StatusReader) -> tuple[S
     services = status_reader.catalog.services
     if not selection.of(services):
         known = sorted({f"{key}={value}" for each in services.values() for key, value in each.labels.items()})
-        hint = listed([code(each) for each in known[:10]]) if known else "none"
-        raise UsageError(
-            markup("No service has the label {}. There are: {}.", label_text(labels), Markup(hint))
-        )
+        hint = f"There are: {listed([code(each) for each in known[:10]])}" if known else "None has any label"
+        raise UsageError(markup("No service has the label {}. {}.", label_text(labels), Markup(hint)))
     return selection, rest
 
 

@@ -16,7 +16,7 @@ from bot.slack.arguments import QUOTES, UsageError, split, unquoted
 from bot.slack.blockkit.mrkdwn import Markup, code, markup
 from bot.slack.typed.intervals import read_interval, unreadable_time
 from bot.slack.typed.lengths import is_number, read_length
-from bot.slack.typed.severities import read_severity, severity_of_number
+from bot.slack.typed.severities import read_severity, severity_of_number, typed_severity
 from bot.slack.typed.shares import read_share
 from bot.slack.typed.times import TimeDirection, read_day
 from bot.slack.typed.words import plain, take_name
@@ -88,8 +88,8 @@ def person_of(word: str) -> str | None:
 def parse_opening(words: Sequence[str], services: Collection[str]) -> OpenArguments:
     """Read `TITLE [sev2] [SERVICE…]`: severity and services last, in any order, or the severity first.
 
-    Raises `UsageError`, also where two severities are named or a number may be one. A title in quotes is
-    taken as it is.
+    Raises `UsageError`, also where two severities are named, or where one stands elsewhere, is none that
+    there is, or may be a number. A title in quotes is taken as it is.
     """
     quoted = _quoted_words(words)
     rest, severities, named = list(words), list[Severity](), []
@@ -116,6 +116,8 @@ def parse_opening(words: Sequence[str], services: Collection[str]) -> OpenArgume
     if len(set(severities)) > 1:
         both = listed([code(severity.value) for severity in dict.fromkeys(severities)], "or")
         raise UsageError(markup("Is it {}? Name one severity, or put the title in quotes.", Markup(both)))
+    if not severities:
+        _ask_about_severity(rest[quoted:])
     number = severity_of_number(rest[-1]) if not severities and quoted < len(rest) > 1 else None
     if number is not None:
         form = code(f"/incident open TITLE {number.value}")
@@ -123,6 +125,28 @@ def parse_opening(words: Sequence[str], services: Collection[str]) -> OpenArgume
             markup("Is {} the severity? Write {}, or put the title in quotes.", code(rest[-1]), form)
         )
     return OpenArguments(title, (severities or [DEFAULT_SEVERITY])[0], tuple(reversed(named)))
+
+
+def _ask_about_severity(words: Sequence[str]) -> None:
+    """Raise `UsageError` where a word of an unquoted title may be meant as the severity."""
+    for at in range(len(words)):
+        typed = typed_severity(words[at:])
+        if typed is None:
+            continue
+        if read_severity(words[at:]) is None:
+            known = listed([code(severity.value) for severity in Severity], "or")
+            raise UsageError(
+                markup(
+                    "{} is not a severity. Write {}, or put the title in quotes.", code(typed), Markup(known)
+                )
+            )
+        form = code("/incident open TITLE sev2 SERVICE")
+        raise UsageError(
+            markup(
+                "Is {} the severity? Only services may come after it: {}. Or put the title in quotes.",
+                code(typed), form,
+            )
+        )  # fmt: skip
 
 
 def _quoted_words(words: Sequence[str]) -> int:

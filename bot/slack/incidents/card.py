@@ -12,7 +12,7 @@ from bot.incidents.timeline import EntryKind, TimelineEntry
 from bot.slack.announcements.budget_phrases import own_action_command
 from bot.slack.announcements.cause_phrases import causes_text
 from bot.slack.announcements.deployment_phrases import last_deployment_text
-from bot.slack.blockkit.blocks import context, fields, fit, header, section
+from bot.slack.blockkit.blocks import FIELDS, context, fields, fit, header, section
 from bot.slack.blockkit.mrkdwn import (
     NOTHING,
     Markup,
@@ -69,7 +69,7 @@ def card_blocks(snapshot: IncidentSnapshot) -> list[Block]:
         header(incident.title),
         section(_status_line(snapshot)),
         *titled("Summary", cut(incident.summary, LONGEST_SUMMARY)),
-        fields(facts(snapshot)),
+        *facts(snapshot),
         *titled("Spent so far" if incident.status.is_active else "Spent", spent(snapshot)),
         *titled("Cause", causes_text(incident, snapshot.causes)),
         *titled("Changed lately", _changes(snapshot)),
@@ -100,8 +100,8 @@ def channel_link(channel_id: str) -> Markup:
     return Markup(f"<#{local(channel_id)}>")
 
 
-def facts(snapshot: IncidentSnapshot) -> list[Markup]:
-    """Return the services, the impact, the times and the roles, a field each."""
+def facts(snapshot: IncidentSnapshot) -> list[Block]:
+    """Return the services, the impact, the times and the roles, a field each, in sections of ten."""
     incident = snapshot.incident
     roles = [
         markup("{} {}", bold(_ROLES[role]), mention(person))
@@ -109,7 +109,7 @@ def facts(snapshot: IncidentSnapshot) -> list[Markup]:
     ]
     commander = [] if Role.COMMANDER in incident.roles else [markup("{} nobody yet", bold("Commander"))]
     end = when(incident.ended_at) if incident.ended_at else "lasts"
-    return [
+    texts = [
         markup("{} {}", bold("Services"), listed(incident.services) or "none named"),
         markup("{} {}", bold("Impact"), impact(incident)),
         markup("{} {}", bold("Started"), when(incident.started_at)),
@@ -117,6 +117,7 @@ def facts(snapshot: IncidentSnapshot) -> list[Markup]:
         *commander,
         *roles,
     ]
+    return [fields(texts[start : start + FIELDS]) for start in range(0, len(texts), FIELDS)]
 
 
 def impact(incident: Incident) -> Markup:

@@ -212,7 +212,7 @@ def _closed_summary(snapshot: IncidentSnapshot, by: str) -> Markup:
     count = sum(action.done_at is None for action in snapshot.actions)
     actions = f"{count} action{'' if count == 1 else 's'} to do" if count else NOTHING
     facts = join(", ", [cost, cause, actions])
-    closed = markup("The postmortem of {} is closed by {}", numbered_name(incident), mention(by))
+    closed = markup("The postmortem of {}, is closed by {}", numbered_name(incident), mention(by))
     return markup("{}: {}.", closed, facts) if facts else markup("{}.", closed)
 
 

@@ -42,7 +42,7 @@ _MOST_NOTE = 2_000
 _MOST_ACTION = 500
 _FURTHEST_WEST = timedelta(hours=12)
 _MEANINGS = {
-    Severity.SEV1: "sev1: most users cannot do what they came for",
+    Severity.SEV1: "sev1: most users cannot do what they came for; freezes the services",
     Severity.SEV2: "sev2: many users are affected; freezes the services",
     Severity.SEV3: "sev3: some users are affected",
     Severity.SEV4: "sev4: hardly anybody notices",

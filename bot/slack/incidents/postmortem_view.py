@@ -9,8 +9,8 @@ from bot.incidents.postmortem import HEADINGS, POINTS_TO, PROMPTS, PostmortemPar
 from bot.incidents.snapshot import IncidentSnapshot
 from bot.incidents.timeline import TimelineEntry
 from bot.slack.announcements.cause_phrases import confirmed_text
-from bot.slack.blockkit.blocks import context, divider, fields, fit, header, section
-from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, cut, join, markup, mention, naming
+from bot.slack.blockkit.blocks import context, divider, fit, header, section
+from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, cut, join, markup, mention, naming, size
 from bot.slack.incidents.buttons import document_buttons, done_button
 from bot.slack.incidents.card import facts, missing_actions, spent, timeline_line, titled
 from bot.store.outbox import Block
@@ -18,6 +18,7 @@ from bot.store.outbox import Block
 _MOST_ENTRIES = 25
 _MOST_ACTIONS = 15
 _LONGEST_PART = 2_500
+_LONGEST_TIMELINE = 2_900
 
 
 def document_blocks(snapshot: IncidentSnapshot) -> list[Block]:
@@ -25,7 +26,7 @@ def document_blocks(snapshot: IncidentSnapshot) -> list[Block]:
     incident = snapshot.incident
     body = [
         header(f"Postmortem: {incident.title}"),
-        fields(facts(snapshot)),
+        *facts(snapshot),
         *titled("Took", _times(incident)),
         *titled("Spent", spent(snapshot) or Markup("nothing that was measured")),
         *_part(incident, PostmortemPart.SUMMARY),
@@ -65,7 +66,10 @@ def _part(incident: Incident, part: PostmortemPart) -> list[Block]:
 
 
 def _timeline(timeline: Sequence[TimelineEntry]) -> Markup:
+    """Return the newest entries, as many as a section holds, below the number of those left out."""
     lines = [timeline_line(entry) for entry in timeline[-_MOST_ENTRIES:]]
+    while size("\n".join(lines)) > _LONGEST_TIMELINE:
+        del lines[0]
     left_out = len(timeline) - len(lines)
     return join("\n", [*([f"{left_out} earlier"] if left_out else []), *lines])
 

@@ -5,7 +5,7 @@ Everybody in the conversation sees it, so it has no buttons; `chat.unfurl` takes
 
 from bot.freezes.status import ServiceStatus
 from bot.incidents.snapshot import IncidentSnapshot
-from bot.slack.blockkit.blocks import context, fields, section
+from bot.slack.blockkit.blocks import context, section
 from bot.slack.blockkit.mrkdwn import NOTHING, cut, join, markup
 from bot.slack.home.view import service_text, slo_texts
 from bot.slack.incidents.card import LONGEST_SUMMARY, channel_link, facts, headline, spent, titled
@@ -21,7 +21,7 @@ def incident_preview(snapshot: IncidentSnapshot) -> list[Block]:
     return [
         section(headline(snapshot)),
         *titled("Summary", cut(snapshot.incident.summary, LONGEST_SUMMARY)),
-        fields(facts(snapshot)),
+        *facts(snapshot),
         *titled("Spent so far" if snapshot.incident.status.is_active else "Spent", spent(snapshot)),
         context(join(" · ", [f"Incident {snapshot.incident.id}", where])),
     ]

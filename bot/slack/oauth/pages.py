@@ -14,7 +14,8 @@ _PAGE = """<!doctype html>
 <meta name="viewport" content="width=device-width">
 <title>{title}</title>
 <style>
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 34rem; margin: 4rem auto; padding: 0 1rem }}
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 34rem; margin: 4rem auto; padding: 0 1rem;
+  overflow-wrap: anywhere }}
 a.button {{ display: inline-block; padding: .6rem 1rem; border-radius: .3rem; text-decoration: none;
   background: #1f3d4d; color: #fff }}
 </style>

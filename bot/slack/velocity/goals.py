@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import timedelta
 from math import floor
+from zoneinfo import ZoneInfo
 
 from bot.catalog.goal import DeliveryMeasure, FrequencyTarget, RateTarget, TimeTarget
 from bot.formatting import duration_text, event_count_text, percent_text
@@ -125,7 +126,10 @@ def _time_text(progress: GoalProgress) -> str:
     if progress.has_ended:
         return f"{term.name}, over"
     days = max(1, round(term.span.length / _DAY))
-    passed = min(days, int((progress.at - term.span.start) / _DAY) + 1)
+    # By the calendar: where the clock is changed, days have other lengths.
+    zone = ZoneInfo(progress.goal.time_zone)
+    first, today = (at.astimezone(zone).date() for at in (term.span.start, progress.at))
+    passed = min(days, (today - first).days + 1)
     return f"{term.name}, day {passed} of {days}"
 
 

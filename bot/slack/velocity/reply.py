@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bot.catalog.catalog import Catalog
-from bot.formatting import counted, duration_text
+from bot.formatting import counted, duration_code, duration_text
 from bot.freezes.status import ServiceStatus
 from bot.slack.announcements.budget_phrases import remaining_text
 from bot.slack.blockkit.blocks import context, header, section
@@ -38,7 +38,7 @@ def velocity_reply(view: VelocityView) -> Reply:
     velocity, measures = view.velocity, view.velocity.measures
     scope = velocity.scope
     length = duration_text(velocity.span.length)
-    query = Query("velocity", f"{_typed(scope)} {velocity.span.length.days}d")
+    query = Query("velocity", f"{_typed(scope)} {duration_code(velocity.span.length)}")
     menu = show_menu("Look at a service or team", _choices(view.catalog))
     if not measures.deployment_frequency.n:
         nothing = _nothing(scope, length)

@@ -167,8 +167,8 @@ RULES: Final[Mapping[Table, RetentionRule]] = {
     core.api_tokens: RetentionRule("for good, revoked ones too: the audit log names them"),
     core.slos: RetentionRule("30 days after the SLO left the policies"),
     core.buckets: RetentionRule(
-        "minutes 12 hours, five minutes 4 days; hours and days for two of the longest window, "
-        "at least 124 days"
+        "minutes 12 hours, five minutes 4 days; hours and days for two of the longest window and "
+        "since the goals began (400 days at most), at least 124 days"
     ),
     core.event_ids: RetentionRule(
         f"{EVENT_IDS.days} days", lambda now: core.event_ids.c.at < now - EVENT_IDS

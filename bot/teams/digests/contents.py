@@ -107,8 +107,17 @@ class DigestContents:
 
     @property
     def deployments(self) -> int:
-        """How many deployments to production there were."""
-        return len({(each.id, each.state) for news in self.services for each in news.deployments})
+        """How many deployments to production there were; one of several services counts once."""
+        return len(self._outcomes)
+
+    @property
+    def failed(self) -> int:
+        """How many of them failed."""
+        return sum(state is DeploymentState.FAILED for _, state in self._outcomes)
+
+    @property
+    def _outcomes(self) -> set[tuple[str, DeploymentState]]:
+        return {(each.id, each.state) for news in self.services for each in news.deployments}
 
     @property
     def open_incidents(self) -> tuple[Incident, ...]:

@@ -44,9 +44,9 @@ class ClassSpending:
 class ServicePlan:
     """One service's budget that has the least left: where it went, the largest first.
 
-    `deployments` are those to production in the window; `each` is what one of them spent on average, as a
-    fraction of the budget; `carries` is how many more like them what is left would pay for. Both are None
-    where nothing can be said.
+    `deployments` are those to production that succeeded in the window; `each` is what one of them spent on
+    average, as a fraction of the budget; `carries` is how many more like them what is left would pay for.
+    Both are None where nothing can be said.
     """
 
     status: ServiceStatus
@@ -85,7 +85,7 @@ class PlanningSheet:
 def plan_of(
     status: ServiceStatus, budget: Budget, found: SpendingBreakdown, deployments: Sequence[Deployment]
 ) -> ServicePlan:
-    """Return the plan of a service; `deployments` are those to production in the budget's window."""
+    """Return the plan of a service; `deployments` are those of the window that `ServicePlan` counts."""
     size = found.budget
     rows: dict[str, list[SpentRow]] = {}
     for row in found.rows:

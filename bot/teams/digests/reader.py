@@ -11,7 +11,7 @@ from bot.catalog.catalog import Service
 from bot.catalog.digests import DigestKind
 from bot.catalog.window import Span
 from bot.deployments import records as deployment_records
-from bot.deployments.deployment import Deployment
+from bot.deployments.deployment import Deployment, DeploymentState
 from bot.flags.flag import Shape, state_from_json, subject
 from bot.flags.records import ramps as ramp_records
 from bot.flags.records.history import CHANGES
@@ -131,8 +131,10 @@ class DigestReader:
             return None
         async with self._database.reading() as connection:
             deployments = await _deployments(connection, status.service, found[0].window)
+        # What was spent after one that failed is not put down to it.
+        deployed = [each for each in deployments if each.state is DeploymentState.SUCCEEDED]
         seen = as_seen(found[0], lambda incident: may_see(incident, ANYBODY))
-        return plan_of(status, worst, seen, deployments)
+        return plan_of(status, worst, seen, deployed)
 
     async def _shared_goals(self, names: Collection[str], now: datetime) -> Sequence[GoalProgress]:
         """Return the goals under way that are about one of the services."""

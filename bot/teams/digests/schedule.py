@@ -99,16 +99,18 @@ def is_too_late(kind: DigestKind, due_at: datetime, now: datetime) -> bool:
     return now - due_at > _PATIENCE[kind]
 
 
-def begins(kind: DigestKind, at: datetime, times: DigestTimes, zone: str) -> datetime:
-    """Return since when a digest at that moment tells: since the one before it, in days of the calendar."""
+def begins(at: datetime, times: DigestTimes, zone: str) -> datetime:
+    """Return since when a digest that is sent at that moment tells: since the one before it was due.
+
+    One that comes late tells as much more, so that nothing lies between two.
+    """
     tz = ZoneInfo(zone)
-    if kind is DigestKind.WEEKLY:
-        back = 7
-    else:
-        today = at.astimezone(tz).date().weekday()
-        back = next(days for days in range(1, 8) if (today - days) % 7 in times.days)
-    local = at.astimezone(tz)
-    return _moment(local.date() - back * _DAY, local.time(), tz)
+    today = at.astimezone(tz).date()
+    days = [
+        day for day in (today - _DAY * back for back in range(_LONGEST.days)) if day.weekday() in times.days
+    ]
+    due = [moment for day in days if (moment := _moment(day, times.at, tz)) <= at]
+    return due[1]
 
 
 def _moment(day: date, at: time, zone: ZoneInfo) -> datetime:

@@ -13,13 +13,14 @@ from bot.clock import Clock
 from bot.store import audit, idempotency
 from bot.store.database import Database
 from bot.store.outbox import OutboxMessage
+from bot.tasks import records
 from bot.teams.digests import pauses
 from bot.teams.digests.contents import DigestContents
 from bot.teams.digests.pauses import DigestPause
 from bot.teams.digests.planning import PlanningSheet
 from bot.teams.digests.reader import DigestReader
-from bot.teams.digests.schedule import DigestSchedule, DueDigest, schedules
-from bot.teams.digests.tasks import send
+from bot.teams.digests.schedule import DigestSchedule, schedules
+from bot.teams.digests.tasks import DIGEST, comes_at, send
 
 _WEEK: Final = timedelta(days=7)
 _MOST_SUBJECT: Final = 120
@@ -58,11 +59,14 @@ class DigestSending:
         async with self._database.reading() as connection:
             return await pauses.find(connection, channel, self._clock.now())
 
-    def upcoming(self, catalog: Catalog, channel: str) -> Sequence[tuple[DigestSchedule, DueDigest]]:
+    async def upcoming(self, catalog: Catalog, channel: str) -> Sequence[tuple[DigestSchedule, datetime]]:
         """Return which digests come to a channel, and when next."""
         now = self._clock.now()
+        async with self._database.reading() as connection:
+            pending = await records.read_pending(connection, DIGEST)
+        planned = {task.payload["kind"]: task for task in pending if task.payload["channel"] == channel}
         return [
-            (each, each.next_after(now))
+            (each, comes_at(each, planned.get(each.kind), now))
             for each in sorted(schedules(catalog), key=lambda each: each.kind)
             if each.channel == channel
         ]

@@ -76,11 +76,11 @@ class DigestHandler(EndsSilently):
         self._compose = compose
 
     async def run(self, attempt: TaskAttempt) -> None:
-        """Send the digest, unless it is too late for it, its channel is paused or there is nothing to say."""
+        """Send the digest, unless it is not wanted any more, its channel is paused or there is no news."""
         task, now = attempt.task, attempt.now
         schedule = self._schedule(task)
         messages: Sequence[OutboxMessage] = ()
-        if schedule is not None and not is_too_late(schedule.kind, task.due_at, now):
+        if schedule is not None and _is_wanted(schedule, task, now):
             messages = await self._compose(schedule, now)
         async with attempt.completing() as connection:
             if schedule is None:
@@ -94,6 +94,24 @@ class DigestHandler(EndsSilently):
         kind, channel = DigestKind(task.payload["kind"]), task.payload["channel"]
         found = schedules(self._current.catalog)
         return next((each for each in found if each.kind is kind and each.channel == channel), None)
+
+
+def _is_wanted(schedule: DigestSchedule, task: DueTask, now: datetime) -> bool:
+    return _is_scheduled(schedule, task) and not is_too_late(schedule.kind, task.due_at, now)
+
+
+def _is_scheduled(schedule: DigestSchedule, task: DueTask) -> bool:
+    """Return whether the policies have not taken out the day of a digest since it was planned."""
+    return schedule.in_period(task.payload["period"], task.due_at) is not None
+
+
+def comes_at(schedule: DigestSchedule, task: DueTask | None, now: datetime) -> datetime:
+    """Return when the next digest comes; `task` is the one that is planned, if there is one."""
+    if task is None:
+        return schedule.next_after(now).at
+    if _is_scheduled(schedule, task):
+        return task.due_at
+    return schedule.next_after(now, period=task.payload["period"]).at
 
 
 def planned_task(schedule: DigestSchedule, due: DueDigest) -> PlannedTask:

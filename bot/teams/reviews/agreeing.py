@@ -4,6 +4,7 @@ Each piece of work that has an owner and a date becomes an action. Work that cha
 is to be agreed on anew.
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -30,7 +31,10 @@ class ReviewClosedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class PlannedWork:
-    """A piece of work as it is filled in: `position` counts from 0, a new one stands after the last."""
+    """A piece of work as it is filled in: `position` counts from 0, a new one stands after the last.
+
+    `text` is empty where an action has it already.
+    """
 
     position: int
     text: str
@@ -83,8 +87,9 @@ class ReviewAgreements:
         made: dict[int, Action] = {}
         for each in planned:
             before = _action_at(state, each.position)
-            if before is None:
-                request = f"review {id_} work {each.position}"
+            # Whoever filled in another form meanwhile may have put other work in that place.
+            if before is None or (each.text and each.text != before.text):
+                request = f"review {id_} work {each.position} {_digest(each.text)}"
                 new = NewAction(each.text, service.name, None, each.owner, each.due, request=request)
                 made[each.position] = await self._actions.add(new, by=by, now=now)
             elif (before.owner, before.due) != (each.owner, each.due):
@@ -135,9 +140,16 @@ def _action_at(state: ReviewState, position: int) -> Action | None:
 
 def _with(work: Sequence[ReviewedWork], made: Mapping[int, Action]) -> list[ReviewedWork]:
     """Return the work with the numbers of the actions that it has become; new work comes last."""
-    known = [
-        replace(each, text=made[position].text, action=made[position].id) if position in made else each
-        for position, each in enumerate(work)
-    ]
-    new = [action for position, action in sorted(made.items()) if position >= len(work)]
-    return [*known, *(ReviewedWork(action.text, "", action.id) for action in new)]
+    found, known = list(work), {each.action for each in work}
+    for position, action in sorted(made.items()):
+        if action.id in known:
+            continue
+        if position < len(work) and work[position].action is None:
+            found[position] = replace(work[position], text=action.text, action=action.id)
+        else:
+            found.append(ReviewedWork(action.text, "", action.id))
+    return found
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -195,7 +195,7 @@ class AbsenceHandler(_RotationHandler):
         current = periods[-1] if periods and periods[-1].closed_at is None else None
         absences = await records.read_absences(connection, self._team(rotation), now)
         absence = next((each for each in absences if each.id == absence_id), None)
-        if current is None or absence is None or not leaves_the_rest(absence, now, current.ends_at):
+        if current is None or absence is None or not leaves_the_rest(absence, absences, now, current.ends_at):
             return
         away = passed_over(absences, now, current.ends_at)
         agreed = await records.read_swaps(connection, rotation.name, SwapState.AGREED)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from bot.teams.rotations.plan import AgreedSwap, Side, Turn
@@ -62,11 +62,6 @@ class Absence:
     from_at: datetime
     until_at: datetime
 
-    def share_of(self, begin: datetime, end: datetime) -> float:
-        """Return which share of a span the absence takes."""
-        overlap = min(self.until_at, end) - max(self.from_at, begin)
-        return max(0.0, overlap / (end - begin)) if end > begin else 0.0
-
 
 class SwapState(StrEnum):
     """What became of a swap that somebody asked for."""
@@ -96,18 +91,36 @@ class RequestedSwap:
         return self.swap.first_person, self.swap.later_person
 
 
-def passed_over(absences: Iterable[Absence], begin: datetime, end: datetime) -> frozenset[str]:
+def passed_over(absences: Sequence[Absence], begin: datetime, end: datetime) -> frozenset[str]:
     """Return who is away in a period: when it begins, or for at least half of it."""
     return frozenset(
         absence.person
         for absence in absences
-        if absence.from_at <= begin < absence.until_at or absence.share_of(begin, end) >= _LONG
+        if absence.from_at <= begin < absence.until_at
+        or _share_away(absences, absence.person, begin, end) >= _LONG
     )
 
 
-def leaves_the_rest(absence: Absence, now: datetime, end: datetime) -> bool:
-    """Return whether an absence that has begun takes at least half of what is left of a period."""
-    return absence.from_at <= now < absence.until_at and absence.share_of(now, end) >= _LONG
+def leaves_the_rest(absence: Absence, absences: Sequence[Absence], now: datetime, end: datetime) -> bool:
+    """Return whether, once an absence has begun, its person is away for half of what is left of a period.
+
+    `absences` are all that are known, this one among them.
+    """
+    has_begun = absence.from_at <= now < absence.until_at
+    return has_begun and _share_away(absences, absence.person, now, end) >= _LONG
+
+
+def _share_away(absences: Iterable[Absence], person: str, begin: datetime, end: datetime) -> float:
+    """Return for which share of a span a person is away; where absences overlap, they count once."""
+    if end <= begin:
+        return 0.0
+    away, reached = timedelta(), begin
+    own = (absence for absence in absences if absence.person == person)
+    for absence in sorted(own, key=lambda each: each.from_at):
+        start, until = max(absence.from_at, reached), min(absence.until_at, end)
+        if start < until:
+            away, reached = away + (until - start), until
+    return away / (end - begin)
 
 
 def turns_of(periods: Sequence[RotationPeriod]) -> list[Turn]:

@@ -110,9 +110,9 @@ class History:
     _meetings: Counter[tuple[str, str]] = field(default_factory=Counter, init=False)
 
     def __post_init__(self) -> None:
-        by_number: dict[int, dict[Side, list[str]]] = {}
+        by_number: dict[int, dict[Side, set[str]]] = {}
         for turn in self.turns:
-            by_number.setdefault(turn.number, {}).setdefault(turn.side, []).append(turn.person)
+            by_number.setdefault(turn.number, {}).setdefault(turn.side, set()).add(turn.person)
         for sides in by_number.values():
             for one in sides.get(Side.DEVELOPMENT, ()):
                 self._meetings.update((one, other) for other in sides.get(Side.RELIABILITY, ()))

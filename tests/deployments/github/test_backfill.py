@@ -132,6 +132,17 @@ async def test_progress_says_how_far_it_is_and_what_it_waits_for(setup: GitHubSe
     assert (progress.state, progress.recorded, progress.waits_until) == (TaskState.DONE, 60, None)
 
 
+async def test_an_environment_that_no_column_holds_is_no_answer_of_githubs(setup: GitHubSetup) -> None:
+    history(setup.github, 1)
+    setup.github.statuses[2][-1]["environment"] = "p" * 256
+    await setup.imports.follow(setup.current.catalog, NOW)
+    await setup.finish()
+    (progress,) = await setup.imports.progress(setup.current.catalog, NOW)
+    assert progress.state is TaskState.PENDING
+    assert "GitHub answered without a list of deployments" in (progress.error or "")
+    assert await setup.history() == []
+
+
 @pytest.mark.parametrize("status", [404, 403])
 async def test_a_repository_that_may_not_be_read_is_given_up_with_its_reason(
     setup: GitHubSetup, status: int

@@ -199,3 +199,31 @@ async def test_faults_of_the_settings_are_called_that(setting: Setting) -> None:
         await setting.backend(token="wrong").check()
     with pytest.raises(MisconfiguredError, match=r"environments: field required; tokn: extra inputs"):
         FlagsmithBackend({"tokn": "x", "token": "x"}, setting.session)
+
+
+@pytest.mark.parametrize("body", [[], {}, None, 7, {"results": None}])
+async def test_json_of_another_form_is_an_error_of_the_port(setting: Setting, body: object) -> None:
+    backend = setting.backend()
+    for reading in (
+        backend.read("plain", WHERE),
+        backend.list(WHERE),
+        backend.plan("plain", WHERE, TurnOn()),
+    ):
+        setting.server.faults.add("GET", Fault(200, body))
+        with pytest.raises(BackendUnavailableError, match="Flagsmith answered otherwise than expected"):
+            await reading
+
+
+async def test_a_flag_without_a_state_is_an_error_of_the_port(setting: Setting) -> None:
+    setting.server.states.clear()
+    with pytest.raises(BackendUnavailableError, match="Flagsmith answered otherwise than expected"):
+        await setting.backend().read("plain", WHERE)
+
+
+async def test_a_change_that_cannot_be_read_back_is_not_called_undone(setting: Setting) -> None:
+    backend = setting.backend()
+    version = (await backend.read("plain", WHERE)).version
+    setting.server.faults.add("GET", Fault(503, ""), after=("PATCH", "POST"))
+    with pytest.raises(BackendOutcomeUnknownError):
+        await backend.apply("plain", WHERE, TurnOn(), version=version, note="U1")
+    assert (await backend.read("plain", WHERE)).exposure == 1

@@ -280,3 +280,22 @@ async def test_a_server_that_is_not_there_is_unavailable(setting: Setting) -> No
     gone = LaunchDarklyBackend({"url": "http://127.0.0.1:9", "token": "x"}, setting.session)
     with pytest.raises(BackendUnavailableError, match="cannot be reached"):
         await gone.check()
+
+
+@pytest.mark.parametrize("body", [[], {}, None, 7, {"items": None, "environments": None, "key": FLAG}])
+async def test_json_of_another_form_is_an_error_of_the_port(setting: Setting, body: object) -> None:
+    backend = setting.backend
+    version = (await backend.read(FLAG, WHERE)).version
+    for reading in (backend.read(FLAG, WHERE), backend.list(WHERE), backend.plan(FLAG, WHERE, TurnOn())):
+        setting.server.faults.add("GET", Fault(200, body))
+        with pytest.raises(BackendUnavailableError, match="LaunchDarkly answered otherwise than expected"):
+            await reading
+    setting.server.faults.add("PATCH", Fault(200, body, after_writing=True))
+    with pytest.raises(BackendOutcomeUnknownError):
+        await backend.apply(FLAG, WHERE, TurnOn(), version=version, note="U1")
+
+
+@pytest.mark.parametrize("name", [f"{FLAG}?env=x", f"{FLAG}#", f"./{FLAG}"])
+async def test_a_flag_is_found_by_its_own_name_only(setting: Setting, name: str) -> None:
+    with pytest.raises(FlagNotFoundError, match=f"did you mean {FLAG}"):
+        await setting.backend.read(name, WHERE)

@@ -283,3 +283,32 @@ async def test_a_list_fails_as_one_reading_does_and_leaves_out_what_is_gone() ->
             recorded.faults.add("GET", fault)
             with pytest.raises(error):
                 await backend.check()
+
+
+@pytest.mark.parametrize("name", [f"{FLAG}?x", f"{FLAG}#", f"./{FLAG}"])
+async def test_a_flag_is_found_by_its_own_name_only(setting: Setting, name: str) -> None:
+    with pytest.raises(FlagNotFoundError, match=f"did you mean {FLAG}"):
+        await setting.backend.read(name, WHERE)
+
+
+async def test_what_fails_after_a_call_that_arrived_leaves_the_outcome_unknown() -> None:
+    recorded = Recorded()
+    async with serving(recorded.add_routes) as url, aiohttp.ClientSession() as session:
+        backend = UnleashBackend({"url": url, "token": "t"}, session)
+        version = (await backend.read(FLAG, WHERE)).version
+        for second in (Fault(429, {}), Fault(503, "")):
+            recorded.faults.add("POST", Fault(200, {}))
+            recorded.faults.add("POST", second)
+            with pytest.raises(BackendOutcomeUnknownError):
+                await backend.apply(FLAG, WHERE, SetExposure(0.25), version=version, note="U1")
+
+
+@pytest.mark.parametrize("body", [[], {}, None, 7, {"environments": [None], "features": None, "name": FLAG}])
+async def test_json_of_another_form_is_an_error_of_the_port(body: object) -> None:
+    recorded = Recorded()
+    async with serving(recorded.add_routes) as url, aiohttp.ClientSession() as session:
+        backend = UnleashBackend({"url": url, "token": "t"}, session)
+        for reading in (backend.read(FLAG, WHERE), backend.list(WHERE), backend.history(FLAG, WHERE)):
+            recorded.faults.add("GET", Fault(200, body))
+            with pytest.raises(BackendUnavailableError, match="Unleash answered otherwise than expected"):
+                await reading

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,16 +29,22 @@ class Faults:
 
     def __init__(self) -> None:
         self._next: list[tuple[str, Fault]] = []
+        self._later: list[tuple[Sequence[str], str, Fault]] = []
         self.requests: list[tuple[str, str, Mapping[str, str]]] = []
 
-    def add(self, method: str, fault: Fault, *, times: int = 1) -> None:
-        """Return the next requests of this method with the fault."""
-        self._next += [(method, fault)] * times
+    def add(self, method: str, fault: Fault, *, times: int = 1, after: Sequence[str] = ()) -> None:
+        """Return the next requests of this method with the fault, once one of the methods `after` came."""
+        if after:
+            self._later.append((after, method, fault))
+        else:
+            self._next += [(method, fault)] * times
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Any) -> web.StreamResponse:
         """Return with the fault that is due, if one is."""
         self.requests.append((request.method, request.path_qs, dict(request.headers)))
+        self._next += [(method, fault) for after, method, fault in self._later if request.method in after]
+        self._later = [one for one in self._later if request.method not in one[0]]
         due = next((one for one in self._next if one[0] == request.method), None)
         if due is None:
             answer: web.StreamResponse = await handler(request)

@@ -16,6 +16,7 @@ from tests.support.slack_flags import (
     FLAG,
     audited,
     changes,
+    deliver,
     evaluated,
     exposure,
     raised,
@@ -104,3 +105,14 @@ async def test_a_freeze_by_hand_lowers_nothing(slack_app: RunningSlackApp) -> No
     await slack_app.types("sam", "/freeze checkout peak sale")
     await evaluated(slack_app, 0.5, remaining=-0.1)
     assert await exposure(slack_app) == 0.25
+
+
+async def test_a_flag_that_was_on_for_a_time_does_not_come_back_for_good(slack_app: RunningSlackApp) -> None:
+    await slack_app.types("dana", f"/flag on {FLAG} for 2h a demonstration")
+    await slack_app.presses("sam", (await deliver(slack_app))[-1], "flag.approve", "#checkout")
+    await frozen(slack_app)
+    await evaluated(slack_app, 0.5, remaining=-0.1)
+    assert "It was on for a time only, and does not come back by itself." in (await told(slack_app))[-1][2]
+    await opened(slack_app)
+    await evaluated(slack_app, 0.5, remaining=0.2)
+    assert await exposure(slack_app) == 0

@@ -202,8 +202,14 @@ class GitHubServer:
             {"id": int(APP_ID), "slug": "governor", "permissions": self.permissions, "events": events}
         )
 
-    async def _deliveries(self, _request: web.Request) -> web.Response:
-        return web.json_response(self.deliveries)
+    async def _deliveries(self, request: web.Request) -> web.Response:
+        most = min(int(request.query.get("per_page", 30)), 100)
+        start = int(request.query.get("cursor", "v1_0").removeprefix("v1_"))
+        headers = {}
+        if start + most < len(self.deliveries):
+            following = f"{self.url}{request.path}?per_page={most}&cursor=v1_{start + most}"
+            headers["Link"] = f'<{following}>; rel="next"'
+        return web.json_response(self.deliveries[start : start + most], headers=headers)
 
     async def _redeliver(self, request: web.Request) -> web.Response:
         self.redelivered.append(int(request.match_info["id"]))

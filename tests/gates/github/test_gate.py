@@ -5,6 +5,7 @@ import hmac
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,16 @@ from bot.store.tables.exemptions import exemption_requests
 from bot.tasks import records
 from tests.gates.github import deliveries
 from tests.gates.github.deliveries import Delivery
-from tests.gates.github.server import APP_ID, REPOSITORY, GitHubServer, private_key, serving_github
+from tests.gates.github.server import (
+    APP_ID,
+    REPOSITORY,
+    GitHubServer,
+    private_key,
+    problem,
+    serving_github,
+)
 from tests.stories.conftest import POLICIES
+from tests.support.clock import DAY, HOUR, MINUTE
 from tests.support.running import eventually
 from tests.support.running_bot import TOKEN, RunningBot, start_bot
 
@@ -205,6 +214,24 @@ async def test_a_freeze_lets_a_deployment_wait_and_the_lift_approves_it(place: A
     }
 
 
+async def test_a_run_that_is_started_again_is_answered_again_where_the_first_call_fails(
+    place: AtGitHub,
+) -> None:
+    place.github.pending[1001] = ["production"]
+    await place.deliver("deployment_protection_rule", deliveries.protection_rule())
+    await until(lambda: place.github.states(1001) == ["approved"])
+    failing = [problem(502, "Server Error")]
+    place.github.fault = lambda method, path: (
+        failing.pop()
+        if failing and method == "POST" and path.endswith("deployment_protection_rule")
+        else None
+    )
+    place.github.pending[1001] = ["production"]
+    await place.deliver("deployment_protection_rule", deliveries.protection_rule(deployment=77))
+    await until(lambda: place.github.states(1001) == ["approved", "approved"])
+    assert "Governor lets deployment 77 go on" in place.github.reviews[1001][1].comment
+
+
 async def test_a_policy_may_reject_instead(tmp_path: Path) -> None:
     async with at_github(tmp_path, policies("  gates: {github: {onFreeze: reject}}\n")) as place:
         await place.freeze()
@@ -255,6 +282,24 @@ async def test_a_merge_group_needs_a_yes_for_each_of_its_pull_requests(place: At
     await until(lambda: check["status"] == "completed")
     assert check["conclusion"] == "success"
     await lift()
+
+
+async def test_a_group_of_more_pull_requests_than_are_asked_about_needs_the_lift(place: AtGitHub) -> None:
+    lift, governor = await place.freeze(), place.bot.governor
+    place.github.refs.add(deliveries.merge_group()["merge_group"]["head_ref"])
+    place.github.compared = [f"Fix (#{number})" for number in range(60, 104)] + [
+        f"Fix (#{number})" for number in range(105, 112)
+    ]
+    for number in range(60, 110):
+        await governor.parts.budgets.hold_registry.exempt(
+            governor.watcher.current.catalog.services["checkout"], change=f"PR-{number}", by="U2",
+            reason="a fix", until=None, request=f"exempt {number}", now=governor.clock.now(),
+        )  # fmt: skip
+    await place.deliver("merge_group", deliveries.merge_group())
+    await until(lambda: place.github.checks)
+    assert place.github.check_of("b" * 40)["status"] == "in_progress"
+    await lift()
+    await until(lambda: place.github.check_of("b" * 40)["conclusion"] == "success")
 
 
 async def test_a_group_that_cannot_be_read_is_let_through_by_no_exemption(place: AtGitHub) -> None:
@@ -332,23 +377,60 @@ async def test_a_pull_request_may_be_held_until_the_lift(tmp_path: Path) -> None
         lift = await place.freeze()
         await place.deliver("pull_request", deliveries.pull_request(sha=OTHER))
         await until(lambda: place.github.checks)
+        place.github.pulls[12] = deliveries.pull(12, HEAD)
         await place.deliver("pull_request", deliveries.pull_request("synchronize", sha=HEAD))
         await until(lambda: len(place.github.checks) == 2)
         check = place.github.check_of(HEAD)
         assert (check["status"], len(check["actions"])) == ("in_progress", 1)
         # The commit before is no longer what is to be merged.
-        assert await place.waiting() == 1
+        await eventually(place.waiting, lambda waiting: waiting == 1)
         await lift()
         await until(lambda: check["status"] == "completed")
         assert check["conclusion"] == "success"
         assert place.github.check_of(OTHER)["status"] == "in_progress"
 
 
+@pytest.mark.parametrize("back", ["reopened", "synchronize"])
+async def test_a_pull_request_that_comes_back_waits_again(tmp_path: Path, back: str) -> None:
+    async with at_github(tmp_path, policies("  gates: {github: {pullRequests: wait}}\n")) as place:
+        github, lift = place.github, await place.freeze()
+        await place.deliver("pull_request", deliveries.pull_request(sha=HEAD))
+        await until(lambda: github.checks)
+        # It is closed, or another commit is pushed over it, and all is as before in the end.
+        github.pulls[12] = deliveries.pull(12, HEAD if back == "reopened" else OTHER)
+        if back == "reopened":
+            github.pulls[12]["state"] = "closed"
+            await place.deliver("pull_request", deliveries.pull_request("closed", sha=HEAD))
+        else:
+            await place.deliver("pull_request", deliveries.pull_request("synchronize", sha=OTHER))
+        others = 0 if back == "reopened" else 1
+        await eventually(place.waiting, lambda waiting: waiting == others)
+        github.pulls[12] = deliveries.pull(12, HEAD)
+        _, answer = await place.deliver("pull_request", deliveries.pull_request(back, sha=HEAD))
+        assert answer["result"] == "pull-request waits"
+        await eventually(place.waiting, lambda waiting: waiting == 1)
+        await lift()
+        await until(lambda: github.check_of(HEAD)["conclusion"] == "success")
+
+
+async def test_a_delivery_that_comes_late_takes_the_newest_commit_for_no_other(tmp_path: Path) -> None:
+    async with at_github(tmp_path, policies("  gates: {github: {pullRequests: wait}}\n")) as place:
+        github, lift = place.github, await place.freeze()
+        github.pulls[12] = deliveries.pull(12, HEAD)
+        await place.deliver("pull_request", deliveries.pull_request("synchronize", sha=HEAD))
+        await until(lambda: github.checks)
+        # GitHub is asked for the delivery before only now.
+        await place.deliver("pull_request", deliveries.pull_request(sha=OTHER))
+        await until(lambda: "GET /repos/octo-org/octo-repo/pulls/12" in github.asked)
+        await lift()
+        await until(lambda: github.check_of(HEAD)["conclusion"] == "success")
+
+
 LABELS = "  gates: {github: {labels: [{label: Security, kind: security, team: octo-org/security}]}}\n"
 
 
-def labeled(login: str, name: str = "security") -> Delivery:
-    return {"event": "labeled", "label": {"name": name}, "actor": {"login": login}}
+def labeled(login: str, name: str = "security", event: str = "labeled") -> Delivery:
+    return {"event": event, "label": {"name": name}, "actor": {"login": login}}
 
 
 @pytest.mark.parametrize(
@@ -357,6 +439,10 @@ def labeled(login: str, name: str = "security") -> Delivery:
         ([labeled("hubot"), labeled("monalisa")], "success"),
         ([labeled("monalisa"), labeled("hubot")], "neutral"),
         ([labeled("monalisa", "bug")], "neutral"),
+        # It was taken away before the delivery came.
+        ([labeled("monalisa"), labeled("hubot", event="unlabeled")], "neutral"),
+        ([labeled("monalisa"), labeled("hubot", "bug", "unlabeled")], "success"),
+        ([labeled("hubot"), labeled("hubot", event="unlabeled"), labeled("monalisa")], "success"),
         ([labeled("monalisa", "bug")] * 1_000, "neutral"),
         ([], "neutral"),
     ],
@@ -449,3 +535,30 @@ async def test_deliveries_that_were_lost_are_asked_for_again(place: AtGitHub) ->
     await until(lambda: place.github.redelivered)
     await until(lambda: len(place.github.redelivered) == 2)
     assert place.github.redelivered == [2, 7]
+
+
+async def test_deliveries_are_looked_for_on_every_page_and_for_hours_only(place: AtGitHub) -> None:
+    governor = place.bot.governor
+    now = governor.clock.now()
+
+    def delivery(number: int, guid: str, code: int, at: datetime, *, again: bool = False) -> Delivery:
+        return {
+            "id": number, "guid": guid, "delivered_at": at.isoformat(), "status_code": code,
+            "event": "merge_group", "redelivery": again,
+        }  # fmt: skip
+
+    arrived = [delivery(1_000 + each, f"a {each}", 202, now) for each in range(250)]
+    place.github.deliveries = [
+        # One that is refused whenever it is repeated, for longer than half a day.
+        delivery(9, "hopeless", 401, now, again=True),
+        *arrived[:120],
+        delivery(8, "hopeless", 401, now - 5 * MINUTE, again=True),
+        delivery(7, "lost", 502, now - HOUR),
+        *arrived[120:],
+        delivery(6, "lost too", 504, now - 2 * HOUR),
+        delivery(5, "hopeless", 401, now - DAY),
+    ]
+    async with governor.database.transaction() as connection:
+        await records.move(connection, KIND, "app", now)
+    await until(lambda: len(place.github.redelivered) == 2)
+    assert place.github.redelivered == [6, 7]

@@ -73,3 +73,15 @@ def test_what_is_written_is_taken_whatever_the_reasons_say(held: list[HeldServic
     assert spec == spec_of(CLUSTER, "payments", list(reversed(held))) or len(
         {each.service for each in held}
     ) < len(held)
+
+
+def test_what_is_held_now_goes_before_what_will_be_where_there_is_no_room_for_all() -> None:
+    (crd,) = [each for each in admission_objects() if each["kind"] == "CustomResourceDefinition"]
+    schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    coming = [HeldService(f"a{each}", "a holiday", AT, AT + timedelta(hours=8)) for each in range(1_200)]
+    current = [HeldService(f"z{each}", "why") for each in range(600)]
+    kept = [{"service": f"k{each}", "reason": "of before"} for each in range(300)]
+    spec = spec_of(CLUSTER, "shop", [*coming, *current], kept)
+    jsonschema.validate(object_of("shop", "enforced", spec, "7"), schema)
+    held = {entry["service"] for entry in spec["holds"] if "from" not in entry}
+    assert held == {each.service for each in current} | {each["service"] for each in kept}

@@ -336,3 +336,22 @@ async def test_what_a_platform_asks_anew_is_kept_while_its_wait_is_being_written
     assert (wait.question.changes, wait.question.services) == (changed.changes, changed.services)
     assert wait.place == {"asked_by": "Ada"}
     assert wait.sending_at is not None, "what became of the call is looked up"
+
+
+async def test_a_doubt_is_about_what_begins_so_in_the_same_letters(database: Database) -> None:
+    clock = StoppedClock()
+    waits = GateWaits(database, clock)
+    keys = ("pull 1 a", "pull 1 b", "Pull 1 c", "pull 10 d")
+    for key in keys:
+        question = Question(
+            platform="acme",
+            account="acme",
+            key=key,
+            kind="pull",
+            services=("checkout",),
+            changes=(Change(key),),
+        )
+        await waits.ask(question)
+    await waits.doubt("acme", "pull 1 ", but="pull 1 b")
+    doubted = {wait.question.key for wait in await waits.waiting("acme") if wait.seen_at < NOW - LOOK_EVERY}
+    assert doubted == {"pull 1 a"}

@@ -92,6 +92,14 @@ async def test_what_a_model_can_put_right_is_a_result_that_it_reads(
         assert "control characters" in await refusal(
             session, "may_i_ship", service=SERVICE, change="PR\x1b[31m"
         )
+        report = {"service": SERVICE, "key": "1", "state": "failed", "commit": "3f1c2ab"}
+        wrong = await refusal(session, "record_deployment", **report, started_at="yesterday")
+        assert wrong.startswith("one fault; nothing was changed; started_at: ")
+        asked = {"service": SERVICE, "change": "PR-1", "reason": "leak", "until": "2020-01-01T00:00:00Z"}
+        wrong = await refusal(session, "request_exemption", **asked)
+        assert wrong == "`until` is not within the next year; until: a time within the next year"
+        outage = {"title": "Orders fail", "severity": "sev3", "services": ["nope"], "key": "1"}
+        assert await refusal(session, "open_incident", **outage) == "there is no service nope"
         with pytest.raises(MCPError, match="there is no tool"):
             await session.call_tool("approve", {"id": 1})
 

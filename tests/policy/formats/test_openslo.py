@@ -600,3 +600,15 @@ def test_official_documents_are_read_or_refused_for_a_reason(file: Any) -> None:
                 or "among the documents" in reading.refusal
                 or "needs" in reading.refusal
             )
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"good": source(GOOD, metricSourceRef="eu")},
+        {"good": source(GOOD, metricSourceRef="eu"), "total": source(SELECTOR, metricSourceRef="us")},
+        {"total": source(ALL_LINES, type="Loki")},
+    ],
+)
+def test_queries_of_different_sources_are_refused(parts: dict[str, Any]) -> None:
+    assert refusal(READER, slo(ratio(**parts))) == "its queries are asked of different sources"

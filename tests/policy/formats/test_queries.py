@@ -26,7 +26,7 @@ def rate(selector: str, window: str = "{{.window}}") -> str:
         f"{rate(BAD)} or on () (vector(0))",
         f"{rate(BAD)} > 0",
         f"clamp_min({rate(BAD)}, 0)",
-        f"sum(increase({BAD}[{{{{ .window }}}}]))",
+        f"sum(rate({BAD}[{{{{ .window }}}}]))",
         f"sum(sum(rate({BAD}[5m])))",
         f"sum(rate({BAD}[$window]))",
         f"sum(rate({BAD}[window]))",
@@ -36,6 +36,33 @@ def rate(selector: str, window: str = "{{.window}}") -> str:
 )
 def test_a_query_that_counts_is_its_selector(bad: str) -> None:
     assert events_sli(rate(TOTAL), bad=bad) == ReadSli(COUNTED)
+
+
+def test_increases_are_counted_like_rates_and_a_mixture_of_both_is_probably_a_mistake() -> None:
+    increases = [f"sum(increase({selector}[{{{{.window}}}}]))" for selector in (TOTAL, BAD)]
+    assert events_sli(increases[0], bad=increases[1]) == ReadSli(COUNTED)
+    mixture = events_sli(rate(TOTAL), bad=increases[1])
+    assert mixture.spec == COUNTED
+    assert "count the events of different times" in "".join(mixture.warnings)
+    assert events_sli(rate(TOTAL), bad=f"{rate(BAD)} + {increases[1]}").is_ratio
+    assert not events_sli(rate(TOTAL, "5m"), bad=rate(BAD, "10m")).warnings
+
+
+@pytest.mark.parametrize("length", [400, 100_000])
+@pytest.mark.parametrize(
+    ("before", "inner", "after"),
+    [("(", "x", ")"), ("sum(", "x", ")"), ("-", "x", ""), ("", "x", "+x"), ("", "x", " or x")],
+)
+def test_a_query_that_is_too_long_for_the_parser_is_asked_as_it_is(
+    length: int, before: str, inner: str, after: str
+) -> None:
+    query = before * length + inner + after * length
+    assert ratio_sli(query) == ReadSli({"ratio": query})
+
+
+def test_matchers_do_not_make_a_query_long() -> None:
+    selector = "".join(("requests_total{", ",".join(f'a{number}="(){number}"' for number in range(400)), "}"))
+    assert events_sli(rate(TOTAL), bad=rate(selector)).spec == {"total": TOTAL, "bad": selector}
 
 
 def test_the_good_events_stay_the_good_ones() -> None:

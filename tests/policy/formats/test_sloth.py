@@ -307,3 +307,20 @@ def test_what_sloth_refuses_is_refused_with_its_line(
     assert (reading.outcome, reading.is_unsupported) == (Outcome.REFUSED, False)
     assert message in str(reading.refusal)
     assert reading.document.line_of(reading.refused_at) == line
+
+
+@pytest.mark.parametrize(
+    ("written", "half", "line"),
+    [("service: checkout", 'service: "check\\ud800out"', 2), ("{owner: shop}", '{"own\\ud800er": shop}', 3)],
+)
+def test_half_a_character_is_refused_with_its_line(
+    tmp_path: Path, written: str, half: str, line: int
+) -> None:
+    reading = read_one(tmp_path, FILE.replace(written, half))
+    assert reading.refusal == "this holds half a character (a lone surrogate)"
+    assert reading.document.line == line
+
+
+def test_a_title_has_no_commands_to_a_terminal(tmp_path: Path) -> None:
+    reading = read_one(tmp_path, FILE.replace("service: checkout", 'service: "check\\e[31mout"'))
+    assert reading.title == "service check[31mout"

@@ -23,7 +23,7 @@ from bot.catalog.slo import (
     SourceSli,
 )
 from bot.catalog.window import Span
-from bot.policy.prometheus_rules.expressions import expressed
+from bot.policy.prometheus_rules.expressions import InexpressibleError, check_promql, expressed
 from tests.support.clock import HOUR, MINUTE
 from tests.support.remote_write import write_native_histogram
 from tests.support.servers import running_prometheus
@@ -114,3 +114,15 @@ async def test_native_histograms_are_counted_as_the_bot_does(tmp_path: Path) -> 
             errors = await prometheus.value(rules.errors(30 * MINUTE), now)
             assert events == pytest.approx(1_200, rel=0.02)
             assert errors / events == pytest.approx(share, abs=0.001)
+
+
+def test_a_query_that_is_too_long_for_the_parser_gets_no_rules() -> None:
+    query = "(" * 100_000 + "x[$window]" + ")" * 100_000
+    with pytest.raises(InexpressibleError, match="its query is too long"):
+        check_promql(expressed(CounterSli("p", query, bad=query)))
+
+
+def test_slices_of_long_sums_get_rules() -> None:
+    total, bad = (" + ".join(f'{name}{number}{{a="b"}}' for number in range(20)) for name in ("t", "b"))
+    condition = Condition(Operator.AT_LEAST, Decimal("0.99"))
+    check_promql(expressed(CounterSlicesSli(CounterSli("p", total, bad=bad), 5 * MINUTE, condition)))

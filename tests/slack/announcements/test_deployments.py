@@ -13,7 +13,12 @@ def test_many_holds_are_counted_and_the_first_ones_shown() -> None:
     assert announcement.headline.startswith(":warning: 5 holds were on *checkout*")
     assert sum(fact.startswith("Held by") for fact in announcement.facts) == 3
     assert announcement.facts[-1] == "and 2 more"
-    assert announcement.following.startswith("Next: roll it back or agree on it with Governor,")
+    assert announcement.following.startswith("Next: roll it back, and make the pipeline ask")
+
+
+def test_people_are_asked_and_the_bot_is_not() -> None:
+    placed = announcement_text(bypass(hold(HoldKind.BUDGET, id=1), hold(HoldKind.PERSON, id=2)))
+    assert placed.following.startswith("Next: roll it back or agree on it with <@U0SAM>, and make")
 
 
 def test_what_people_wrote_stays_text_and_within_slacks_limits() -> None:

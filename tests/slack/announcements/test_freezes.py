@@ -18,6 +18,7 @@ from bot.freezes.transition import (
     EnforcementBegan,
     HoldExpired,
     HoldLifted,
+    HoldPlaced,
     PrecedingDeployment,
     Spending,
 )
@@ -51,6 +52,18 @@ def test_only_freezes_say_frozen(name: str) -> None:
         if name not in FREEZES:
             assert "freez" not in said
             assert "froz" not in said
+
+
+@pytest.mark.parametrize("kind", [HoldKind.INCIDENT, HoldKind.DEPENDENCY])
+def test_one_hold_beside_another_does_not_promise_that_the_service_opens(kind: HoldKind) -> None:
+    placed = replace(contexts()["placed"], transition=HoldPlaced(hold(kind)))
+    exhausted = contexts()["exhausted"], contexts()["unmeasured"]
+    for each in (placed, *exhausted):
+        alone, *_ = announce(replace(each, other_holds=()))
+        beside, *_ = announce(replace(each, other_holds=(hold(id=7),)))
+        assert "It opens by itself" in alone.text
+        assert "This hold ends by itself" in beside.text
+        assert "opens by itself" not in beside.text
 
 
 @pytest.mark.parametrize("name", contexts())

@@ -175,6 +175,7 @@ async def test_the_planning_sheet_says_where_budgets_went_and_what_pace_they_car
 ) -> None:
     with_teams(slack_app)
     await deploy(slack_app, "1", 30)
+    await deploy(slack_app, "2", 20, failed=True)
     sheet = await slack_app.types("omar", "/digest planning checkout", "#general")
     shown = str(sheet)
     assert "Planning: checkout" in shown

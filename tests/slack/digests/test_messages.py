@@ -10,7 +10,14 @@ from bot.freezes.status import ServiceStatus
 from bot.incidents.action import Action
 from bot.incidents.spending.observed_week import ObservedWeek
 from bot.slack.digests.messages import digest_messages
-from bot.teams.digests.contents import DigestContents, ServiceNews, ServingNow, change_of, due_actions
+from bot.teams.digests.contents import (
+    DigestContents,
+    LingeringFlag,
+    ServiceNews,
+    ServingNow,
+    change_of,
+    due_actions,
+)
 from bot.teams.reviews.review import Agreement, FreezeReview, TeamSide
 from bot.teams.rotations.outlook import ComingPeriod
 from bot.teams.rotations.period import RotationPeriod, StoredTurn
@@ -39,6 +46,19 @@ def test_whole_budgets_alone_are_no_news_and_what_was_spent_is() -> None:
     assert "left*, down 4.1 points" in head.text
     assert (head.thread, details.thread) == ("s", "s")
     assert "*Budgets*" in details.text
+
+
+def test_a_deployment_of_several_services_counts_once_also_where_it_failed() -> None:
+    failed = Deployment("1", "production", "3f1c2ab", "ci", DeploymentState.FAILED, NOW - HOUR, NOW - HOUR)
+    told = replace(news(), deployments=(failed,))
+    both = replace(contents(told), services=(told, told))
+    assert "1 deployment (1 failed)" in digest_messages(both, "s")[0].text
+
+
+def test_a_flag_that_nobody_has_changed_for_years_is_told_of() -> None:
+    old = LingeringFlag("new-ui", "production", is_on=True, since=NOW - 1_200 * DAY - HOUR)
+    _, details = digest_messages(contents(news(), lingering=(old,)), "s")
+    assert "on for everybody for 1,200 days." in details.text
 
 
 def test_the_stand_up_line_names_what_needs_a_word_today() -> None:

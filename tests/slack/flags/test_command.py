@@ -406,6 +406,8 @@ async def test_a_watch_that_too_few_requests_met_ends_with_saying_so(slack_app: 
     )
     assert await exposure(slack_app) == 0.25
     assert [entry.action for entry in await audited(slack_app)][-1] == "flag.watch_undecided"
+    shown = (await slack_app.types("dana", f"/flag history {FLAG}")).text
+    assert "Governor could not tell whether it hurts: not enough traffic to tell (42 requests)" in shown
 
 
 async def test_a_watch_ends_after_the_policys_time(slack_app: RunningSlackApp) -> None:

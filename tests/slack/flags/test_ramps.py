@@ -305,3 +305,33 @@ async def test_a_second_ramp_of_the_same_flag_is_refused(slack_app: RunningSlack
 async def test_a_flag_that_nothing_watches_gets_no_ramp(slack_app: RunningSlackApp) -> None:
     answer = await slack_app.types("dana", "/flag ramp other-flag 10% 20% every 1h")
     assert answer.text.startswith("No service with an SLO names other-flag among its flags")
+
+
+async def test_while_a_person_holds_a_ramp_nothing_else_is_said_of_it(slack_app: RunningSlackApp) -> None:
+    await begun(slack_app)
+    await slack_app.types("dana", f"/flag ramp hold {FLAG}")
+    before = await occasions(slack_app)
+    known = slack_app.shop.budgets["checkout"]
+    for budgets in ([], known, [], known):
+        slack_app.shop.budgets["checkout"] = budgets
+        slack_app.flags.evaluated(["checkout"])
+        await slack_app.tick()
+    assert await occasions(slack_app) == before
+
+
+async def test_after_its_last_step_a_ramp_cannot_be_held(slack_app: RunningSlackApp) -> None:
+    await slack_app.types("dana", f"/flag ramp {FLAG} 100% every 30m")
+    await slack_app.presses("sam", (await deliver(slack_app))[-1], "flag.approve", "#checkout")
+    await slack_app.tick()
+    shown = await slack_app.types("dana", f"/flag show {FLAG}")
+    assert "flag.shown.hold" not in str(shown.blocks)
+    answer = await slack_app.types("dana", f"/flag ramp hold {FLAG}")
+    assert answer.text == f"The ramp of {FLAG} has taken its last step, so it cannot be held."
+
+
+async def test_steps_that_the_flag_system_cannot_keep_are_refused_at_the_start(
+    slack_app: RunningSlackApp,
+) -> None:
+    answer = await slack_app.types("dana", f"/flag ramp {FLAG} 1% 5.005% 100% every 30m")
+    assert answer.text == "5.005% is finer than the steps of 0.01% that are kept."
+    assert not await told(slack_app)

@@ -99,6 +99,11 @@ async def test_what_is_missing_or_not_allowed_is_said(
     assert await held(shop_of_three) == {}
 
 
+async def test_that_no_service_has_a_label_is_said(slack_app: RunningSlackApp) -> None:
+    said = await slack_app.types("sam", "/freeze label team=web why")
+    assert said.text == "No service has the label `team=web`. None has any label."
+
+
 async def test_a_freeze_is_planned_listed_told_put_on_and_taken_off(shop_of_three: RunningSlackApp) -> None:
     app = shop_of_three
     said = await app.types("sam", "/freeze schedule")

@@ -41,6 +41,8 @@ def at(text: str) -> datetime:
         ("Checkout 500s sev 2 #checkout", "Checkout 500s", Severity.SEV2, ("checkout",)),
         ("“sev1 alarms” sev2", "sev1 alarms", Severity.SEV2, ()),
         ("“shard 3”", "shard 3", Severity.SEV3, ()),
+        ("“sev2 alarms are late”", "sev2 alarms are late", Severity.SEV3, ()),
+        ("too many sev1 alarms sev3", "too many sev1 alarms", Severity.SEV3, ()),
     ],
 )
 def test_title_comes_first_severity_and_services_last(
@@ -56,6 +58,10 @@ def test_title_comes_first_severity_and_services_last(
         ("sev1 alarms sev2", "`sev1` or `sev2`|`sev2` or `sev1`"),
         ("Checkout is down 1", "Is `1` the severity"),
         ("shard 3 checkout", "Is `3` the severity"),
+        ("Checkout is down sev2 chekout", "Is `sev2` the severity"),
+        ("Checkout is down sev 1 now checkout", "Is `sev 1` the severity"),
+        ("Everything is down sev0", "`sev0` is not a severity. Write `sev1`, `sev2`, `sev3` or `sev4`"),
+        ("SEV-5 a typo checkout", "`SEV-5` is not a severity"),
     ],
 )
 def test_what_may_be_a_severity_is_asked(typed: str, message: str) -> None:

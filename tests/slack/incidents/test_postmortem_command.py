@@ -1,11 +1,15 @@
 """The postmortem's document: opened, written in forms, taken away."""
 
+from dataclasses import replace
 from datetime import timedelta
 
-from bot.incidents.incident import CauseClass, Status
+from bot.incidents.incident import CauseClass, Role, Status
 from bot.incidents.postmortem import PostmortemPart
 from bot.incidents.records.channels import ChannelKind
 from bot.sandbox.fake_slack.fault_injection import InjectedFault
+from bot.slack.incidents.card import card_blocks
+from bot.slack.incidents.postmortem_view import document_blocks
+from bot.slack.links.previews import incident_preview
 from tests.support.clock import NOW
 from tests.support.slack_incidents import RunningIncidentApp, chosen, picked, typed
 
@@ -44,6 +48,31 @@ async def test_postmortem_typed_before_there_is_one_offers_to_open_it(
     assert opened.text.startswith("<@U0SAM> opens the postmortem of incident 1.")
     shown = await incident_app.slack_app.types("sam", "/postmortem", channel)
     assert shown.text == "The postmortem of incident 1: Checkout 500s"
+
+
+async def test_document_shows_the_end_of_a_long_timeline(incident_app: RunningIncidentApp) -> None:
+    channel = await incident_app.open()
+    for number in range(20):
+        await incident_app.slack_app.types("sam", f"/incident note {number} {'seen again ' * 20}", channel)
+    incident_app.slack_app.shop.clock.time = NOW + timedelta(minutes=15)
+    await incident_app.slack_app.types("sam", "/incident status resolved", channel)
+    view = await incident_app.view()
+    texts = [block["text"]["text"] for block in document_blocks(view) if "text" in block]
+    (timeline,) = [text for text in texts if text.startswith("*Timeline*")]
+    left_out, *shown = timeline.splitlines()[1:]
+    assert "investigating → resolved" in "".join(shown)
+    assert left_out == f"{len(view.timeline) - len(shown)} earlier"
+
+
+async def test_card_document_and_preview_show_everybody_who_has_a_role(
+    incident_app: RunningIncidentApp,
+) -> None:
+    await incident_app.open()
+    view = await incident_app.view()
+    everybody = {role: f"U0{number}" for number, role in enumerate(Role)}
+    view = replace(view, incident=replace(view.incident, roles=everybody))
+    for blocks in (card_blocks(view), document_blocks(view), incident_preview(view)):
+        assert all(f"<@{person}>" in str(blocks) for person in everybody.values())
 
 
 async def test_document_is_written_in_forms_that_come_filled_in(incident_app: RunningIncidentApp) -> None:

@@ -89,3 +89,4 @@ async def test_pages_say_the_same_of_every_incident_and_service() -> None:
     assert answers["incidents/1"] == answers["incidents/INC-1"]
     assert "/acme-incident show 1" in answers["incidents/1"][1]
     assert "/acme-budget checkout" in answers["services/checkout"][1]
+    assert "overflow-wrap: anywhere" in answers["services/checkout"][1], "a long name scrolls a phone's page"

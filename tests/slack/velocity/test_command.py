@@ -8,6 +8,7 @@ import pytest
 from bot.budgets.ledger.ledger import Ledger
 from bot.budgets.ledger.pushed_events import PushedEvent
 from bot.catalog.teams import Teams
+from bot.slack.interactions import SHARE
 from tests.support.clock import DAY, HOUR, NOW
 from tests.support.examples import shop_service
 from tests.support.slack_app import RunningSlackApp, Shop, run_slack_app, shop
@@ -74,6 +75,19 @@ async def test_without_a_name_it_is_the_channels_service_and_elsewhere_all(tmp_p
         assert "3 services together." in str(everything.blocks)
         assert "Look at a service or team" in str(everything.blocks)
         assert not app.slack.refused
+
+
+async def test_what_is_shared_looks_back_as_far_as_what_was_asked_for(tmp_path: Path) -> None:
+    async with run_slack_app(tmp_path, shop()) as app:
+        past = History()
+        past.deploy("new", NOW - HOUR)
+        past.deploy("old", NOW - 30 * HOUR)
+        await past.write(app.database)
+        answer = await app.types("riley", "/velocity checkout 36h")
+        await app.presses("riley", answer, SHARE)
+        (shared,) = app.slack.messages("#general")
+        assert shared.text == answer.text
+        assert "*Deployment frequency*: 9.3 deployments a week (n 2)" in shared.text
 
 
 async def test_a_team_is_all_its_services_together_in_the_order_of_their_names(tmp_path: Path) -> None:

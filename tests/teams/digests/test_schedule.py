@@ -73,12 +73,17 @@ def test_late_digests_are_sent_while_they_are_of_use() -> None:
 
 def test_a_stand_up_line_tells_what_happened_since_the_one_before() -> None:
     working_days = DigestTimes(time(9), frozenset(range(5)))
-    assert begins(DigestKind.STAND_UP, NOW, working_days, "UTC") == NOW - 3 * DAY
-    assert begins(DigestKind.STAND_UP, NOW + DAY, working_days, "UTC") == NOW
+    assert begins(NOW, working_days, "UTC") == NOW - 3 * DAY
+    assert begins(NOW + DAY, working_days, "UTC") == NOW
     after_the_change = datetime(2026, 3, 30, 7, tzinfo=UTC)
-    assert begins(DigestKind.WEEKLY, after_the_change, MONDAYS, "Europe/Berlin") == datetime(
-        2026, 3, 23, 8, tzinfo=UTC
-    )
+    assert begins(after_the_change, MONDAYS, "Europe/Berlin") == datetime(2026, 3, 23, 8, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("late", [timedelta(), timedelta(minutes=1), 10 * HOUR, 24 * HOUR])
+def test_a_late_digest_tells_of_the_time_since_the_one_before_was_due(late: timedelta) -> None:
+    evenings = DigestTimes(time(23), frozenset({0}))
+    due = NOW + 14 * HOUR
+    assert begins(due + late, evenings, "UTC") == due - 7 * DAY
 
 
 def test_services_of_one_channel_share_a_digest() -> None:

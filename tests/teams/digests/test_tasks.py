@@ -21,8 +21,8 @@ from bot.tasks import records
 from bot.tasks.runner import TaskRunner
 from bot.teams.digests import pauses
 from bot.teams.digests.pauses import DigestPause
-from bot.teams.digests.schedule import DigestSchedule
-from bot.teams.digests.tasks import DIGEST, DigestHandler, DigestPlanner
+from bot.teams.digests.schedule import DigestSchedule, schedules
+from bot.teams.digests.tasks import DIGEST, DigestHandler, DigestPlanner, comes_at
 from tests.support.clock import DAY, HOUR, MINUTE, NOW, StoppedClock
 from tests.support.values import catalog, service
 
@@ -70,6 +70,13 @@ class Digests:
     async def next_due(self) -> datetime:
         async with self.database.reading() as connection:
             return (await records.read_pending(connection, DIGEST))[0].due_at
+
+    async def told(self) -> datetime:
+        """Return when the next digest comes, as people are told."""
+        async with self.database.reading() as connection:
+            (task,) = await records.read_pending(connection, DIGEST)
+        (schedule,) = schedules(self.current.catalog)
+        return comes_at(schedule, task, self.clock.time)
 
     async def sent(self) -> list[tuple[str, str]]:
         """Return the channel and the local day of each digest."""
@@ -166,6 +173,7 @@ async def test_a_digest_follows_the_policies(database: Database) -> None:
     # It was sent this week: moved to a later day, it comes next week.
     await bot.change(shop(DigestSettings(DigestTimes(time(9), frozenset({2})))))
     assert await bot.next_due() == NOW + 9 * DAY
+    assert await bot.told() == NOW + 9 * DAY
     # Nobody hears of what is switched off, and of what is switched on again at its time.
     await bot.change(shop(DigestSettings(None)))
     bot.clock.time = NOW + 9 * DAY
@@ -175,6 +183,18 @@ async def test_a_digest_follows_the_policies(database: Database) -> None:
     bot.clock.time = NOW + 14 * DAY
     await runner.tick()
     assert [day for _, day in await bot.sent()] == ["2026-11-23", "2026-12-07"]
+
+
+async def test_a_day_that_the_policies_take_out_brings_no_stand_up_line(database: Database) -> None:
+    bot = Digests(database, shop(settings(time(9), *range(6))), StoppedClock(NOW + 4 * DAY + HOUR))
+    runner = await bot.start()
+    assert await bot.next_due() == NOW + 5 * DAY
+    await bot.change(shop(settings(time(9), *range(5))))
+    assert await bot.told() == NOW + 7 * DAY
+    for days in (5, 7):
+        bot.clock.time = NOW + days * DAY
+        await runner.tick()
+    assert [day for _, day in await bot.sent()] == ["2026-11-30"]
 
 
 async def test_a_paused_channel_hears_nothing_until_the_pause_ends(database: Database) -> None:

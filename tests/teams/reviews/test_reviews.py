@@ -1,5 +1,6 @@
 """Reviews of freezes: planned when one begins, asked when it lasts, told further, over with the freeze."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -229,6 +230,34 @@ async def test_the_same_form_twice_makes_its_actions_once(setting: Setting) -> N
     await plan(setting, LIMIT)
     await plan(setting, LIMIT)
     assert len(await Actions(setting.database).of_service("checkout", OPERATOR)) == 1
+
+
+@pytest.mark.parametrize("position", [0, 1])
+async def test_two_who_fill_in_other_work_in_the_same_place_both_have_their_say(
+    setting: Setting, position: int
+) -> None:
+    await setting.freeze()
+    await setting.pass_time(3 * DAY)
+    first = PlannedWork(position, "Alert on the queue", "U0SAM", DUE)
+    other = PlannedWork(position, "Shed load", "U0RILEY", DUE + timedelta(days=1))
+    for each in (first, other, other):
+        await plan(setting, each)
+    state = await setting.reviews.agreements.of_service("checkout")
+    assert state is not None
+    assert [(a.text, a.owner, a.due) for a in state.actions.values()] == [
+        ("Alert on the queue", "U0SAM", DUE), ("Shed load", "U0RILEY", DUE + timedelta(days=1)),
+    ]  # fmt: skip
+    assert [each.text for each in state.review.work][-2:] == ["Alert on the queue", "Shed load"]
+
+
+async def test_two_forms_that_are_sent_at_the_same_time_both_count(setting: Setting) -> None:
+    await setting.freeze()
+    await setting.pass_time(3 * DAY)
+    texts = ["Alert on the queue", "Shed load"]
+    await asyncio.gather(*(plan(setting, PlannedWork(1, text, "U0SAM", DUE)) for text in texts))
+    state = await setting.reviews.agreements.of_service("checkout")
+    assert state is not None
+    assert sorted(action.text for action in state.actions.values()) == texts
 
 
 async def test_work_that_changes_is_agreed_on_anew(setting: Setting) -> None:

@@ -42,6 +42,13 @@ def test_no_pair_repeats_before_every_possible_pair_has_met(developers: int, sre
     assert len(set(everybody)) == developers * sres
 
 
+def test_a_pair_that_swapped_there_and_back_within_a_period_has_met_once() -> None:
+    development = [Turn(1, Side.DEVELOPMENT, person, 1) for person in ("UD00", "UD01", "UD00")]
+    history = History([*development, Turn(1, Side.RELIABILITY, "US00", 1)])
+
+    assert [history.meetings((person, "US00")) for person in ("UD00", "UD01")] == [1, 1]
+
+
 def test_every_round_has_everybody_once() -> None:
     planned = pairs_of(people(4, 6), 12)
 

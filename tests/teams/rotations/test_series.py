@@ -18,7 +18,13 @@ from bot.tasks.runner import TaskRunner
 from bot.teams.rotations.control import RepeatedRequestError, RotationError
 from bot.teams.rotations.handlers import AbsenceHandler, PeriodHandler, RotationSeries
 from bot.teams.rotations.outlook import SwapError
-from bot.teams.rotations.period import RotationPeriod, SwapState
+from bot.teams.rotations.period import (
+    Absence,
+    RotationPeriod,
+    SwapState,
+    leaves_the_rest,
+    passed_over,
+)
 from bot.teams.rotations.plan import Side
 from tests.support.clock import DAY, HOUR, MINUTE, NOW, StoppedClock
 from tests.support.rotations import ListedMembers, catalog_with, control_of, rotation
@@ -167,6 +173,23 @@ async def test_whoever_is_away_is_passed_over_and_serves_when_back(weeks: Weeks)
     assert await weeks.control.absences(shop, [planned]) == []
     coming = (await weeks.control.outlook(shop)).coming
     assert planned in {each.planned.of(Side.DEVELOPMENT) for each in coming[:2]}
+
+
+def test_absences_of_one_person_count_together_and_once_where_they_overlap() -> None:
+    end = NOW + TWO_WEEKS
+
+    def away(*days: tuple[int, int]) -> list[Absence]:
+        return [
+            Absence(number, "U0KIM", NOW + first * DAY, NOW + last * DAY)
+            for number, (first, last) in enumerate(days)
+        ]
+
+    assert passed_over(away((2, 6), (8, 11)), NOW, end) == {"U0KIM"}
+    assert passed_over(away((2, 6), (3, 6), (4, 8)), NOW, end) == frozenset()
+    apart = away((0, 4), (4, 8))
+    assert leaves_the_rest(apart[0], apart, NOW, end)
+    assert not leaves_the_rest(apart[0], apart[:1], NOW, end)
+    assert not leaves_the_rest(apart[1], apart, NOW, end)
 
 
 async def test_somebody_takes_over_from_whoever_goes_away_for_the_rest(weeks: Weeks) -> None:

@@ -124,6 +124,13 @@ def test_the_card_shows_both_halves_with_what_they_stand_at() -> None:
     assert "delivery nothing to judge it by, reliability met · 2026-Q4, over" in goal_line(at_the_end)
 
 
+@pytest.mark.parametrize(("hour", "day"), [(21, 39), (22, 39), (23, 40)])
+def test_a_day_of_a_goal_begins_at_midnight_also_after_the_clock_was_changed(hour: int, day: int) -> None:
+    berlin = replace(goal(LEAD), only_term=None, time_zone="Europe/Berlin")
+    found = progress(berlin, None, {}, datetime(2026, 11, 8, hour, 30, tzinfo=UTC))
+    assert goal_line(found).endswith(f"2026-Q4, day {day} of 92")
+
+
 def test_a_goal_of_every_quarter_begins_anew_where_its_teams_are() -> None:
     berlin = replace(goal(LEAD), only_term=None, time_zone="Europe/Berlin")
     new_year = datetime(2026, 12, 31, 23, tzinfo=UTC)

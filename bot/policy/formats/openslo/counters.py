@@ -7,9 +7,9 @@ its increase is asked for.
 import re
 from typing import Final
 
-import promql_parser as promql
 from promql_parser import AggregateExpr, BinaryExpr, Expr, ParenExpr, VectorSelector
 
+from bot.policy.documents.promql_shapes import parse_promql
 from bot.policy.formats.queries import selector_text
 
 WINDOW: Final = "{{.window}}"
@@ -42,7 +42,7 @@ def is_promql(query: str) -> bool:
 
 def _parsed(query: str) -> Expr | None:
     try:
-        return promql.parse(_PLACEHOLDER.sub("5m", query))
+        return parse_promql(_PLACEHOLDER.sub("5m", query))
     except ValueError:
         return None
 

@@ -72,7 +72,7 @@ def ratio_indicator(
     part = bad or good
     if part is None or total is None:
         raise ratio.refusal(None, f"{ratio.where()} needs `total`, and one of `good` and `bad`")
-    if len({each.type for each in parts.values()} | {each.source for each in parts.values()}) > 2:
+    if len({(each.type, each.source) for each in parts.values()}) > 1:
         raise ratio.refusal(None, "its queries are asked of different sources", is_unsupported=True)
     if part.type == GOVERNOR:
         return Indicator({part.query: {}})

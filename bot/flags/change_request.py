@@ -14,6 +14,7 @@ FlagChangeError
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Self
 
 from bot.flags.change import Difference, FlagChange
 from bot.flags.flag import FlagState
@@ -36,6 +37,11 @@ class FrozenError(FlagChangeError):
 
 class ChangeInProgressError(FlagChangeError):
     """Another change of the flag is being sent."""
+
+    @classmethod
+    def of(cls, flag: str, environment: str) -> Self:
+        """Return the error of a flag in one environment."""
+        return cls(f"another change of {flag} in {environment} is on its way")
 
 
 class DuplicateChangeError(FlagChangeError):

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from importlib import import_module
+from typing import Any
 from urllib.parse import unquote
 
 import structlog
@@ -28,21 +29,8 @@ def secrets(environ: Mapping[str, str]) -> list[str]:
 @asynccontextmanager
 async def exporting(environ: Mapping[str, str]) -> AsyncIterator[None]:
     """Export traces for the time of the block, if the environment names an endpoint."""
-    if not _is_wanted(environ):
-        yield
-        return
-    try:
-        tracing = import_module("bot.tracing.open_telemetry").OpenTelemetry(environ)
-    except ImportError:
-        # The variables may be there for other programs too.
-        log.warning(
-            "tracing_not_installed", problem="install Governor's extra `tracing`, see docs/install.md"
-        )
-        yield
-        return
-    except ValueError as error:
-        # OpenTelemetry takes most of what it cannot read for its defaults, but not all.
-        log.warning("tracing_misconfigured", problem=str(error))
+    tracing = _open(environ) if _is_wanted(environ) else None
+    if tracing is None:
         yield
         return
     spans.use(tracing)
@@ -52,6 +40,20 @@ async def exporting(environ: Mapping[str, str]) -> AsyncIterator[None]:
     finally:
         spans.use(None)
         await asyncio.to_thread(tracing.stop)
+
+
+def _open(environ: Mapping[str, str]) -> Any:
+    """Return what exports traces; None, with a warning, where it cannot."""
+    try:
+        return import_module("bot.tracing.open_telemetry").OpenTelemetry(environ)
+    except ImportError:
+        # The variables may be there for other programs too.
+        problem = "install Governor's extra `tracing`, see docs/install.md"
+        log.warning("tracing_not_installed", problem=problem)
+    except ValueError as error:
+        # OpenTelemetry takes most of what it cannot read for its defaults, but not all.
+        log.warning("tracing_misconfigured", problem=str(error))
+    return None
 
 
 def _is_wanted(environ: Mapping[str, str]) -> bool:

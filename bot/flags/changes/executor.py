@@ -110,9 +110,7 @@ class ChangeExecutor:
         if request.version is not None and plan.version != request.version:
             if await self.is_being_changed(request.flag, request.environment):
                 # Perhaps by this very request, sent before and not answered.
-                raise ChangeInProgressError(
-                    f"another change of {request.flag} in {request.environment} is on its way"
-                )
+                raise ChangeInProgressError.of(request.flag, request.environment)
             raise FlagConflictError(request.flag, request.environment, plan.difference.before)
         if is_same_state(plan.difference.before, plan.difference.after):
             return await self._recorder.record_unchanged(request, plan.difference.before)

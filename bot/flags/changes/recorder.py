@@ -137,9 +137,7 @@ class ChangeRecorder:
                 )
         except IntegrityError as error:
             request = stored.request
-            raise ChangeInProgressError(
-                f"another change of {request.flag} in {request.environment} is on its way"
-            ) from error
+            raise ChangeInProgressError.of(request.flag, request.environment) from error
         approved = replace(stored.request, approved_by=by, approval_comment=comment)
         return replace(stored, request=approved, state=sending, created_at=now) if was_pending else None
 

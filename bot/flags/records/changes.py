@@ -81,7 +81,7 @@ async def insert(
     repeated = await connection.execute(select(rows.c.id).where(rows.c.request == request.request_id))
     if repeated.first() is not None:
         raise DuplicateChangeError(f"this request changed {request.flag} before")
-    raise ChangeInProgressError(f"another change of {request.flag} in {request.environment} is on its way")
+    raise ChangeInProgressError.of(request.flag, request.environment)
 
 
 async def transition(

@@ -32,6 +32,7 @@ from bot.gates.github.questions import (
     services_of,
 )
 from bot.gates.waits.records import GateWaits
+from bot.gates.waits.wait import WaitState
 
 log = structlog.get_logger(__name__)
 
@@ -140,7 +141,7 @@ class GitHubAppWebhook:
             await self._waits.renew(question)
             return f"{PULL_REQUEST} is looked at again"
         # It may have been closed, or have had another commit, in between.
-        is_new = await self._waits.ask_again(question)
+        is_new = await self._waits.ask_again(question, after=(WaitState.GONE,))
         return f"{PULL_REQUEST} {'waits' if is_new else 'was known'}"
 
     async def _check_run(self, payload: Any, delivery: str) -> str:

@@ -70,11 +70,7 @@ class StatusCheckHook:
             changes=(change,),
             place={name: event[name] for name in ("project", "number", "sha", "check")},
         )
-        known = await self._waits.find(PLATFORM, question.key)
-        if known is not None and known.state is not WaitState.WAITING:
-            await self._waits.renew(question)
-        else:
-            await self._waits.ask(question)
+        await self._waits.ask_again(question, after=(WaitState.ANSWERED, WaitState.GONE))
 
     def _project(self, path: str) -> GitLabProject | None:
         projects = self._current.workspace.gates.gitlab

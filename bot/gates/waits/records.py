@@ -1,6 +1,6 @@
 """Questions of platforms as rows, and the calls that were made."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -71,10 +71,10 @@ class GateWaits:
         async with self._database.transaction(in_turn=False) as connection:
             return await self._wait_again(connection, platform, key, place)
 
-    async def ask_again(self, question: Question) -> bool:
-        """Store a question, or let one that is gone wait again; return whether it did not wait before."""
+    async def ask_again(self, question: Question, *, after: Collection[WaitState]) -> bool:
+        """Store a question, or let one that ended in such a state wait again; return whether it begins to."""
         known = await self.find(question.platform, question.key)
-        if known is None or known.state is not WaitState.GONE:
+        if known is None or known.state not in after:
             return await self.ask(question)
         await self.renew(question)
         return True

@@ -10,7 +10,7 @@ from bot.freezes.verdict import Change, Verdict, VerdictAnswer
 
 
 class WaitState(StrEnum):
-    """What became of a question. All but `waiting` are for good."""
+    """What became of a question. It stays unless it is asked again."""
 
     WAITING = "waiting"
     ANSWERED = "answered"

@@ -20,7 +20,7 @@ from bot.formatting import (
     minutes_text,
     percent_text,
 )
-from bot.freezes.hold import Hold, HoldKind
+from bot.freezes.hold import GOVERNOR, Hold, HoldKind
 from bot.freezes.opening import LackingBudget, Opening
 from bot.freezes.transition import Spending
 from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, cut, join, markup, mention, naming, when
@@ -243,6 +243,11 @@ def hold_text(hold: Hold) -> Markup:
 def hold_owners(holds: Sequence[Hold]) -> Markup:
     """Return who holds a service, each once."""
     return Markup(listed(list(dict.fromkeys(hold_owner(hold) for hold in holds))))
+
+
+def people_holding(holds: Sequence[Hold]) -> Markup:
+    """Return which people hold a service, each once; empty where the bot alone does."""
+    return hold_owners([hold for hold in holds if hold.by != GOVERNOR])
 
 
 def spending_text(spending: Spending | None) -> Markup:

@@ -9,10 +9,9 @@ from collections.abc import Sequence
 
 from bot.catalog.current import CurrentCatalog
 from bot.deployments.recorder import GateBypass
-from bot.freezes.hold import GOVERNOR
 from bot.freezes.verdict import UnreadyLaunch
 from bot.slack.announcements.announcement import AnnouncementText, distinct, message
-from bot.slack.announcements.budget_phrases import hold_owners, hold_text
+from bot.slack.announcements.budget_phrases import hold_text, people_holding
 from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, cut, join, link, markup, mention, when
 from bot.store.outbox import OutboxMessage
 
@@ -46,8 +45,8 @@ def announcement_text(bypass: GateBypass) -> AnnouncementText:
     )  # fmt: skip
     lines = [markup("Held by {}", cut(hold_text(hold), _LONGEST)) for hold in holds[:_MOST_HOLDS]]
     more = len(holds) - len(lines)
-    others = [hold for hold in holds if hold.by != GOVERNOR]
-    agree = markup(" or agree on it with {}", hold_owners(others)) if others else NOTHING
+    people = people_holding(holds)
+    agree = markup(" or agree on it with {}", people) if people else NOTHING
     following = markup(
         "Next: roll it back{}, and make the pipeline ask {} first.", agree, code(f"governor gate {service}")
     )

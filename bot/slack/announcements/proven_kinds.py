@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 
 from bot.freezes.exemptions.proven_kinds import ProvenKindUse
-from bot.freezes.hold import GOVERNOR
 from bot.slack.announcements.announcement import AnnouncementText, message
-from bot.slack.announcements.budget_phrases import hold_owners, hold_text
+from bot.slack.announcements.budget_phrases import hold_text, people_holding
 from bot.slack.blockkit.mrkdwn import NOTHING, bold, code, cut, markup, mention
 from bot.store.outbox import OutboxMessage
 
@@ -26,8 +25,8 @@ def announcement_text(use: ProvenKindUse) -> AnnouncementText:
         called, bold(use.service.name), code(cut(use.change.kind or "", _LONGEST)), use.proof.text,
     )  # fmt: skip
     lines = [markup("Held by {}", cut(hold_text(hold), _LONGEST)) for hold in use.holds[:_MOST_HOLDS]]
-    others = [hold for hold in use.holds if hold.by != GOVERNOR]
-    tell = markup(" and tell {}", hold_owners(others)) if others else NOTHING
+    people = people_holding(use.holds)
+    tell = markup(" and tell {}", people) if people else NOTHING
     following = markup("Next: if it is something else, stop it{}.", tell)
     return AnnouncementText(
         "gate_passed_by_kind", headline, (markup("Asked by {}", mention(use.by)), *lines), following

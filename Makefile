@@ -46,7 +46,7 @@ unit: $(VENV)/.installed
 		folder=$$(mktemp -d /dev/shm/governor.XXXXXX); chmod 1777 "$$folder"; \
 		trap 'rm -rf "$$folder"' EXIT; export TMPDIR="$$folder"; \
 	fi; \
-	$(BIN)/pytest --numprocesses 3 --dist loadgroup
+	$(BIN)/pytest --numprocesses 3
 
 format: $(VENV)/.installed
 	$(BIN)/ruff format bot tests bench docs

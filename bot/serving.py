@@ -44,8 +44,12 @@ async def serve(
     clock: Clock | None = None,
     routes: Sequence[AddRoutes] = (),
     stopping: asyncio.Event | None = None,
+    listening: asyncio.Event | None = None,
 ) -> int:
-    """Run a bot until SIGTERM, SIGINT or `stopping` is set; return the exit code."""
+    """Run a bot until SIGTERM, SIGINT or `stopping` is set; return the exit code.
+
+    `listening` is set once the address is its own.
+    """
     hide(secrets_of_traces(os.environ))
     return_freed_memory()
     try:
@@ -54,6 +58,8 @@ async def serve(
             for name in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(name, governor.stop)
             relax_garbage_collection()
+            if listening is not None:
+                listening.set()
             beside = [
                 asyncio.create_task(_stop_when(stopping or asyncio.Event(), governor)),
                 asyncio.create_task(_return_memory()),
@@ -125,15 +131,16 @@ async def serve_sandbox(settings: Settings, *, policies: Path | None, speed: flo
     """Run a bot with a fake Slack on one address until stopped; return the exit code or `START_OVER`."""
     from bot.sandbox import POLICIES, Sandbox  # noqa: PLC0415 - `governor run` never loads it
 
-    clock, restart = SimulatedClock(speed=speed), asyncio.Event()
+    clock, restart, listening = SimulatedClock(speed=speed), asyncio.Event(), asyncio.Event()
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="governor-sandbox-"))
-        base_url = f"http://{settings.host}:{settings.port}"
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        base_url = f"http://{host}:{settings.port}"
         bot_token, signing_secret = f"xoxb-{secrets.token_hex(16)}", secrets.token_hex(16)
         api_token = settings.governor_api_token or SecretStr(secrets.token_urlsafe(24))
         sandbox = Sandbox(
             # The fake Slack reaches the bot at `bot_url`; of addresses it reads the domain of links alone.
-            manifest=manifest(f"https://{settings.host}", socket=True),
+            manifest=manifest(f"https://{host}", socket=True),
             clock=clock,
             base_url=base_url,
             bot_token=bot_token,
@@ -155,22 +162,41 @@ async def serve_sandbox(settings: Settings, *, policies: Path | None, speed: flo
                 "database_url": f"sqlite+aiosqlite:///{folder}/governor.db",
             }
         )
-        print_welcome(base_url, api_token.get_secret_value())
-        async with asyncio.TaskGroup() as tasks:
-            sandbox_task = tasks.create_task(sandbox.run(), name="sandbox")
-            try:
-                code = await serve(changed, clock=clock, routes=[sandbox.add_routes], stopping=restart)
-                return START_OVER if restart.is_set() else code
-            finally:
-                sandbox_task.cancel()
+
+        async def run_sandbox() -> None:
+            # Before, another bot may have the address: it would take the shop's counts for its own.
+            await listening.wait()
+            print_welcome(settings, base_url, api_token.get_secret_value())
+            await sandbox.run()
+
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                sandbox_task = tasks.create_task(run_sandbox(), name="sandbox")
+                try:
+                    code = await serve(
+                        changed,
+                        clock=clock,
+                        routes=[sandbox.add_routes],
+                        stopping=restart,
+                        listening=listening,
+                    )
+                    return START_OVER if restart.is_set() else code
+                finally:
+                    sandbox_task.cancel()
+        except BaseExceptionGroup as group:
+            # Where the welcome cannot be printed, the command line says so as of all output.
+            if isinstance(error := group.exceptions[0], OSError):
+                raise error from None
+            raise
 
 
-def print_welcome(base_url: str, api_token: str) -> None:
+def print_welcome(settings: Settings, base_url: str, api_token: str) -> None:
     """Print where the page is, and how to use the command line with it."""
+    host = "" if settings.host == "127.0.0.1" else f"HOST={settings.host} "
     sys.stdout.write(
         f"\n  Governor's sandbox: open {base_url} in a browser.\n"
         f"  For `governor budget` and `governor gate` in another terminal:\n"
-        f"    export PORT={base_url.rpartition(':')[2]} GOVERNOR_API_TOKEN={api_token}\n"
+        f"    export {host}PORT={settings.port} GOVERNOR_API_TOKEN={api_token}\n"
         f"  Stop with Ctrl-C.\n\n"
     )
     sys.stdout.flush()

@@ -11,6 +11,8 @@ import sys
 import pytest
 import structlog
 from hypothesis import HealthCheck, settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.support.stores import database, postgresql, server, url
 
@@ -54,24 +56,44 @@ _LONG = (
     "stories/",
 )
 
+# Their fixtures take seconds, and were made once in each process.
+_SHARING = frozenset(
+    {
+        "tests/deploy/test_wheel.py",
+        "tests/slack/blockkit/test_types.py",
+        "tests/test_contract.py",
+        "tests/test_site.py",
+        "tests/test_texts.py",
+        "tests/test_troubleshooting.py",
+    }
+)
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes a minute, and let one process have all tests that need Unleash.
-
-    An Unleash takes as much memory as everything else of a process together.
-    """
+    """Begin with what takes a minute."""
     items.sort(key=lambda item: not any(name in item.nodeid for name in _LONG))
-    for item in items:
-        if isinstance(item, pytest.Function) and _needs_unleash(item):
-            item.add_marker(pytest.mark.xdist_group("unleash"))
+
+
+class SharedScheduling(LoadScopeScheduling):  # type: ignore[misc]
+    """Have tests that share something costly run by one process, and each other test by whichever is free.
+
+    Groups of pytest-xdist do not work with pytest 9.2, which keeps the name of a test elsewhere.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        module, _, test = nodeid.partition("::")
+        if module == "tests/flags/backends/test_unleash.py" or "[unleash" in test:
+            return "unleash"
+        return module if module in _SHARING else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> SharedScheduling:
+    """Schedule tests by what they share."""
+    return SharedScheduling(config, log)
 
 
 def pytest_collection_finish() -> None:
     """Exempt the tests and what they import from garbage collection."""
     gc.collect()
     gc.freeze()
-
-
-def _needs_unleash(item: pytest.Function) -> bool:
-    params = item.callspec.params.values() if hasattr(item, "callspec") else ()
-    return "unleash" in item.fixturenames or "unleash" in params

@@ -67,8 +67,14 @@ class ApiClient:
         except ValueError as error:
             raise UnreachableError(f"what answers at {self._url} is not the bot") from error
         if status >= 400 or not isinstance(body, dict):
-            raise RequestRefusedError(status, body if isinstance(body, dict) else {})
+            problem = body if isinstance(body, dict) else {}
+            raise RequestRefusedError(status, self._about_token(problem) if status == 401 else problem)
         return body
+
+    def _about_token(self, problem: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return what is wrong with the token, and that it comes from the environment."""
+        told = "is the one that was sent" if "Authorization" in self._session.headers else "is not set here"
+        return {**problem, "detail": f"{problem.get('detail') or 'no access'} (GOVERNOR_API_TOKEN {told})"}
 
 
 @asynccontextmanager
@@ -127,14 +133,25 @@ def api_token(settings: Settings) -> str | None:
 
 
 def path_of(*names: str) -> str:
-    """Return a path below `/api/v1/` of names that people typed: none of them can lead elsewhere."""
+    """Return a path below `/api/v1/` of names that people typed; fail for an empty one.
+
+    None of them can lead elsewhere.
+    """
+    if not all(names):
+        fail("a name is empty: name a service of the policies")
     return "/".join(quote(name, safe="") for name in names)
 
 
 def _cause(error: BaseException) -> str:
+    import ssl  # noqa: PLC0415 - only where something is wrong
+
     if isinstance(error, TimeoutError):
         return "time-out"
-    cause = getattr(error, "os_error", error)
+    cause = getattr(error, "certificate_error", None) or getattr(error, "os_error", error)
+    if isinstance(cause, ssl.SSLError):
+        # Its `errno` is OpenSSL's, whose 1 is not that of the system.
+        why = getattr(cause, "verify_message", None) or (cause.reason or "failed").replace("_", " ").lower()
+        return f"TLS: {why}"
     number = getattr(cause, "errno", None)
     if isinstance(number, int) and number > 0:
         return os.strerror(number).lower()

@@ -5,6 +5,8 @@ import re
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from io import TextIOWrapper
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -81,6 +83,22 @@ def run_command(cli: typer.Typer, words: Sequence[str]) -> int:
         _dump(error)
         code = UNKNOWN
     return code
+
+
+def prepare_output() -> None:
+    """Let standard output take every character, and what is printed go nowhere where a stream is closed.
+
+    Programs read UTF-8, whatever the locale; a terminal that lacks a character shows `?`.
+    """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - to the end of the program
+            setattr(sys, name, nowhere)
+    if isinstance(sys.stdout, TextIOWrapper):
+        if sys.stdout.isatty():
+            sys.stdout.reconfigure(errors="replace")
+        else:
+            sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
 def _run(cli: typer.Typer, words: Sequence[str]) -> int:

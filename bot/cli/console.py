@@ -77,16 +77,19 @@ def _run(work: Coroutine[Any, Any, T], settings: Settings, level: str) -> T:
     return asyncio.run(work)
 
 
-def wrapped(text: str, indent: str = "") -> str:
-    """Return a text for standard output in lines that fit it and break at words, the further ones indented.
+def broken_at_words(text: str, width: int, indent: str = "") -> list[str]:
+    """Return a text in lines that fit the width and break at words, the further ones indented.
 
     A word that is longer than a line, such as an address, stays whole.
     """
-    return "\n".join(
-        textwrap.wrap(
-            text, out.width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
-        )
+    return textwrap.wrap(
+        text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )
+
+
+def wrapped(text: str, indent: str = "") -> str:
+    """Return a text for standard output in lines that fit it, the further ones indented."""
+    return "\n".join(broken_at_words(text, out.width, indent))
 
 
 def say(text: str, indent: str = "    ") -> None:
@@ -109,10 +112,7 @@ def complain(message: str) -> None:
     """Print to standard error what is wrong: a line, which breaks at words on a terminal only."""
     line = f"governor: {message}"
     if err.is_terminal:
-        line = "\n".join(
-            textwrap.fill(part, err.width, break_long_words=False, break_on_hyphens=False)
-            for part in line.splitlines()
-        )
+        line = "\n".join("\n".join(broken_at_words(part, err.width)) for part in line.splitlines())
     err.print(line, markup=False)
 
 

@@ -1,6 +1,5 @@
 """`governor explain`: prints how a budget's figures are worked out, with every digit."""
 
-import textwrap
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -10,7 +9,7 @@ import typer
 from rich.text import Text
 
 from bot.budgets.sources.comparison import OtherTool
-from bot.cli.console import Json, Url, out, print_json, service_and_slo
+from bot.cli.console import Json, Url, broken_at_words, out, print_json, service_and_slo
 
 _INDENT = "  "
 _WIDTH = 78
@@ -111,7 +110,7 @@ def _share(fraction: float | None) -> str:
 
 
 def _indented(text: str) -> Iterator[str]:
-    return (f"{_INDENT}{line}" for line in textwrap.wrap(text, _WIDTH - len(_INDENT), break_long_words=False))
+    return (f"{_INDENT}{line}" for line in broken_at_words(text, _WIDTH - len(_INDENT)))
 
 
 def _counted(body: Mapping[str, Any]) -> Iterator[str]:
@@ -165,9 +164,7 @@ def _answer(source: Mapping[str, Any], zone: ZoneInfo) -> Iterator[str]:
 
 def _wrapped(line: str) -> list[str]:
     """Return a line in parts that fit a terminal, the further ones indented."""
-    return textwrap.wrap(
-        line, _WIDTH, subsequent_indent=" " * 11, break_long_words=False, break_on_hyphens=False
-    )
+    return broken_at_words(line, _WIDTH, " " * 11)
 
 
 def _time(text: str, zone: ZoneInfo) -> str:

@@ -14,7 +14,7 @@ import typer
 
 from bot.cli.audit import audit
 from bot.cli.backtest import backtest
-from bot.cli.boundary import PROGRAM, CommandGroup, run_command
+from bot.cli.boundary import PROGRAM, CommandGroup, prepare_output, run_command
 from bot.cli.check import check
 from bot.cli.console import NO, YES, Json, Url, err, fail, out, print_json, run_async, run_server
 from bot.cli.deployments.deploy import deploy
@@ -68,6 +68,7 @@ def options(
 
 def main() -> None:
     """Run the command line; errors that a person can fix are printed as one clear line."""
+    prepare_output()
     sys.exit(run_command(cli, sys.argv[1:]))
 
 

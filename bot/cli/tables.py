@@ -66,7 +66,8 @@ def verdict(answer: Mapping[str, Any]) -> RenderableType:
     yes = Text.assemble(("yes", "bold green"), f": {answer['service']} is open to this change")
     refused = "is to be taken back" if answer["verdict"] == "back" else "is not accepted now"
     no = Text.assemble(("no", "bold red"), f": this change to {answer['service']} {refused}")
-    return Group(yes if answer["allow"] else no, *(Text(f"  {reason}") for reason in answer["reasons"]))
+    reasons = (Below(reason, "  ") for reason in answer["reasons"])
+    return Group(yes if answer["allow"] else no, *reasons)
 
 
 def audit(rows: Sequence[Mapping[str, Any]]) -> RenderableType:

@@ -1,6 +1,5 @@
 """`governor velocity`: prints how fast a service or a team ships, and what that costs."""
 
-import textwrap
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
@@ -8,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from bot.cli.console import Json, Url, fail, out, print_json
+from bot.cli.console import Json, Url, broken_at_words, fail, out, print_json
 from bot.durations import DurationError, parse_duration
 from bot.formatting import budget_text, counted, duration_text, percent_text
 
@@ -91,7 +90,8 @@ def _freezes(cost: Mapping[str, Any]) -> Iterator[str]:
     yield f"  Frozen            {_length(cost['frozen_s'])}, {often}" if cost["freezes"] else "  Never frozen"
     yield f"  Changes held      {_times(cost['held'])}"
     decided = f"{cost['exemptions_granted']} granted, {cost['exemptions_declined']} declined"
-    yield f"  Exemptions asked  {cost['exemptions_asked']}, {decided}; answered in {_times(cost['answered'])}"
+    answered = f"; answered in {_times(cost['answered'])}" if cost["answered"]["n"] else ""
+    yield f"  Exemptions asked  {cost['exemptions_asked']}, {decided}{answered}"
     yield f"  Exemptions        {cost['exemptions']}, {cost['exemptions_used']} used"
     yield f"  Went past         {cost['bypassed']}, passed by their kind {cost['passed_by_kind']}"
 
@@ -147,8 +147,8 @@ def _day(text: str) -> str:
 
 
 def _below(text: str) -> list[str]:
-    return [f"{_INDENT}{line}" for line in textwrap.wrap(text, _WIDTH - len(_INDENT))]
+    return [f"{_INDENT}{line}" for line in broken_at_words(text, _WIDTH - len(_INDENT))]
 
 
 def _wrapped(text: str) -> list[str]:
-    return textwrap.wrap(text, _WIDTH, subsequent_indent="  ", break_long_words=False)
+    return broken_at_words(text, _WIDTH, "  ")

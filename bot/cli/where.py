@@ -1,6 +1,5 @@
 """`governor where`: prints what spent a service's error budgets, in rows that add up."""
 
-import textwrap
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Annotated, Any
@@ -8,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from bot.cli.console import Json, Url, out, print_json, service_and_slo
+from bot.cli.console import Json, Url, broken_at_words, out, print_json, service_and_slo
 from bot.deployments.deployment import short_commit
 from bot.formatting import duration_text
 
@@ -53,7 +52,7 @@ def _slo(service: str, slo: Mapping[str, Any]) -> Iterator[str]:
     spent = f"{slo['spent']} of {slo['budget']} {noun} in {slo['window']}"
     yield f"{_percent(slo['percent'])}  spent: {spent}"
     for row in slo["rows"]:
-        first, *others = textwrap.wrap(_cause(row), _WIDTH - 10) or [""]
+        first, *others = broken_at_words(_cause(row), _WIDTH - 10) or [""]
         yield f"{_percent(row['percent'])}  {first}"
         yield from (f"{'':10}{line}" for line in others)
     if slo["rows"]:

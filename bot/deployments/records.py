@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, func, select, update
+from sqlalchemy import Row, Select, bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.deployments.actor import Actor
@@ -13,7 +13,26 @@ from bot.deployments.deployment import PRODUCTION, Deployment, DeploymentState
 from bot.freezes.transition import PrecedingDeployment
 from bot.store.database import Database
 from bot.store.tables.deployments import deployment_changes, deployments
-from bot.store.value_lists import begins_with, is_one_of
+from bot.store.value_lists import begins_with, is_one_of, is_one_of_parameter
+
+
+def _last_to_production() -> Select[Any]:
+    columns = deployments.c
+    newest_first = (columns.finished_at.desc(), columns.started_at.desc(), columns.deployment, columns.state)
+    rank = func.row_number().over(partition_by=columns.service, order_by=newest_first).label("rank")
+    ranked = (
+        select(deployments, rank)
+        .where(
+            is_one_of_parameter(columns.service, "services"),
+            columns.production,
+            columns.finished_at <= bindparam("before"),
+        )
+        .subquery()
+    )
+    return select(ranked).where(ranked.c.rank == 1)
+
+
+_LAST_TO_PRODUCTION = _last_to_production()
 
 
 async def add(database: Database, connection: AsyncConnection, service: str, deployment: Deployment) -> bool:
@@ -150,21 +169,7 @@ async def last_to_production(
 
     One that failed counts too: it may have changed something. Services without any are left out.
     """
-    columns = deployments.c
-    newest_first = (columns.finished_at.desc(), columns.started_at.desc(), columns.deployment, columns.state)
-    ranked = (
-        select(
-            deployments,
-            func.row_number().over(partition_by=columns.service, order_by=newest_first).label("rank"),
-        )
-        .where(
-            is_one_of(columns.service, services),
-            columns.production,
-            columns.finished_at <= before,
-        )
-        .subquery()
-    )
-    rows = await connection.execute(select(ranked).where(ranked.c.rank == 1))
+    rows = await connection.execute(_LAST_TO_PRODUCTION, {"services": services, "before": before})
     return {row.service: _preceding(deployment_of(row)) for row in rows}
 
 

@@ -3,6 +3,8 @@
 https://spec.openapis.org/oas/v3.1.1.html
 """
 
+import asyncio
+import json
 from collections.abc import Collection, Iterator, Mapping
 from importlib.metadata import version
 from typing import Any
@@ -34,7 +36,13 @@ _TOKEN_REFUSALS = {
 
 
 class OpenApi:
-    """Serves the document without a token: it says nothing that is not public."""
+    """Serves the document without a token: it says nothing that is not public.
+
+    It is made once, beside the event loop: that takes a while, and anyone may ask.
+    """
+
+    def __init__(self) -> None:
+        self._made: bytes | None = None
 
     def add_routes(self, app: web.Application) -> None:
         """Add the route; before those of `Api`, which takes the rest of `/api/`."""
@@ -44,7 +52,10 @@ class OpenApi:
         "GET", "/api/openapi.json", tag="operating", summary="This document", answers={200: "OpenAPI 3.1."}
     )
     async def _get(self, request: web.Request) -> web.Response:
-        return web.json_response(document(request.app))
+        if self._made is None:
+            made = await asyncio.to_thread(document, request.app)
+            self._made = json.dumps(made).encode()
+        return web.Response(body=self._made, content_type="application/json", charset="utf-8")
 
 
 def served_operations(app: web.Application) -> Iterator[tuple[str, str, Operation | None]]:

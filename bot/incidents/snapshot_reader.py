@@ -83,6 +83,12 @@ class SnapshotReader:
             causes=causes,
         )
 
+    async def outline(self, id_: int) -> IncidentSnapshot:
+        """Return an incident with its channels alone; raises `UnknownIncidentError`."""
+        async with self._database.reading() as connection:
+            incident = await records.read(connection, id_)
+            return IncidentSnapshot(incident, await read_channels(connection, id_), self.now())
+
     async def list(
         self,
         viewer: Viewer,

@@ -92,8 +92,8 @@ class CommandRouter:
         if command not in self._commands:
             return help_on_all()
         words = split(interaction.text)
-        if len(words) == 1 and words[0].casefold() == "help":
-            return help_on_all() if command == "governor" else help_on(BY_NAME[command])
+        if words and words[0].casefold() == "help" and (len(words) == 1 or command == "governor"):
+            return _help(command if len(words) == 1 else words[1].lstrip("/").casefold())
         try:
             return await self._commands[command].answer(interaction)
         except UsageError as error:
@@ -116,6 +116,12 @@ class CommandRouter:
     def _approvals_of(self, decision: ApprovalDecision) -> FlagApprovals | ExemptionApprovals:
         is_exemption = decision.key.partition(":")[0] == EXEMPTION
         return self._exemption_approvals if is_exemption else self._flag_approvals
+
+
+def _help(about: str) -> Reply:
+    """Return the help on a command; on all for `governor`, and for what is no command."""
+    known = None if about == "governor" else BY_NAME.get(about)
+    return help_on_all() if known is None else help_on(known)
 
 
 def _unknown_service(command: str, words: Sequence[str], error: UnknownServiceError) -> UsageError:

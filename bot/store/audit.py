@@ -76,10 +76,18 @@ async def read(
     actor: str | None = None,
     flag: str | None = None,
     after_id: int = 0,
+    newest: bool = False,
+    before_id: int | None = None,
     limit: int = PAGE,
 ) -> Sequence[AuditRow]:
-    """Return at most `limit` rows after row `after_id`, oldest first."""
-    query = select(audit).where(audit.c.id > after_id).order_by(audit.c.id).limit(limit)
+    """Return at most `limit` rows between `after_id` and `before_id`, both left out.
+
+    They are the first ones, oldest first; if `newest`, the last ones, newest first.
+    """
+    query = select(audit).where(audit.c.id > after_id).limit(limit)
+    query = query.order_by(audit.c.id.desc() if newest else audit.c.id)
+    if before_id is not None:
+        query = query.where(audit.c.id < before_id)
     if since is not None:
         query = query.where(audit.c.at >= since)
     if service is not None:

@@ -22,8 +22,12 @@ _LAST_CHARACTER = chr(sys.maxunicode)
 
 def is_one_of(column: ColumnElement[Any], values: Values) -> ColumnElement[bool]:
     """Return the condition that a column of whole numbers or of texts has one of the values."""
-    item = BigInteger() if issubclass(column.type.python_type, int) else String()
-    return _IsOneOf(column, bindparam("values", values, type_=_ValueList(item), unique=True))
+    return _IsOneOf(column, bindparam("values", values, type_=_list_of(column), unique=True))
+
+
+def is_one_of_parameter(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+    """Return the same condition for a statement that is built once and given its values when executed."""
+    return _IsOneOf(column, bindparam(name, type_=_list_of(column)))
 
 
 def begins_with(column: ColumnElement[str], text: str) -> ColumnElement[bool]:
@@ -68,6 +72,10 @@ class _Condition(FunctionElement[bool]):
 class _IsOneOf(_Condition):
     name = "is_one_of"
     inherit_cache = True
+
+
+def _list_of(column: ColumnElement[Any]) -> _ValueList:
+    return _ValueList(BigInteger() if issubclass(column.type.python_type, int) else String())
 
 
 @compiles(_IsOneOf, "sqlite")

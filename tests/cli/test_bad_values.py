@@ -3,6 +3,7 @@
 One process runs nearly all of them, through the same boundary as the program.
 """
 
+import json
 import logging
 import os
 import shlex
@@ -11,7 +12,9 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 import structlog
@@ -182,6 +185,35 @@ def test_a_token_that_no_header_carries(words: str, refused: Refused) -> None:
     assert "GOVERNOR_API_TOKEN has" in refused(WORKS[words], GOVERNOR_API_TOKEN="gov_1\n")
 
 
+class Refuses(BaseHTTPRequestHandler):
+    """Takes no token, and speaks no TLS."""
+
+    def do_GET(self) -> None:
+        """Answer 401."""
+        self.send_response(401)
+        self.end_headers()
+        self.wfile.write(b'{"detail": "no"}')
+
+    def log_message(self, *_: object) -> None:
+        """Print nothing."""
+
+
+def test_a_refused_token_is_that_of_the_environment_and_tls_has_its_own_errors(refused: Refused) -> None:
+    with HTTPServer(("127.0.0.1", 0), Refuses) as server:
+        Thread(target=server.serve_forever).start()
+        address = f"127.0.0.1:{server.server_port}"
+        assert "no (GOVERNOR_API_TOKEN is not set here)" in refused(f"budget --url http://{address}")
+        sent = refused(f"gate checkout --url http://{address}", GOVERNOR_API_TOKEN="gov_1")
+        assert "no (GOVERNOR_API_TOKEN is the one that was sent)" in sent
+        assert "is it running? (TLS: " in refused(f"budget --url https://{address}")
+        server.shutdown()
+
+
+@pytest.mark.parametrize("words", ["gate", "budget"])
+def test_a_service_without_a_name_is_no_address(words: str, refused: Refused) -> None:
+    assert "a name is empty: name a service" in refused(f"{words} ''")
+
+
 @pytest.mark.parametrize("words", DATABASE)
 @pytest.mark.parametrize(
     ("url", "right"),
@@ -315,8 +347,11 @@ def program(words: str, **environ: str) -> subprocess.Popen[str]:
     )
 
 
-def test_a_closed_pipe_ends_the_command_quietly() -> None:
-    with program("schema") as process:
+@pytest.mark.parametrize("words", ["schema", "sandbox"])
+def test_a_closed_pipe_ends_the_command_quietly(words: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    with program(words, PORT=port, LOG_LEVEL="error") as process:
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.close()
@@ -331,6 +366,74 @@ def test_a_full_disk_is_one_line() -> None:
     assert (ended.returncode, ended.stderr) == (
         2, "governor: the output cannot be written: No space left on device\n"
     )  # fmt: skip
+
+
+def test_a_sandbox_asks_nothing_of_whoever_has_its_address() -> None:
+    asked: list[str] = []
+
+    class Other(Refuses):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            super().do_GET()
+
+    with HTTPServer(("127.0.0.1", 0), Other) as server:
+        Thread(target=server.serve_forever).start()
+        with program("sandbox", PORT=str(server.server_port)) as process:
+            printed, errors = process.communicate(timeout=60)
+        server.shutdown()
+    assert process.returncode == 1
+    assert "address already in use" in errors
+    assert (printed, asked) == ("", [])
+
+
+def test_a_sandbox_may_listen_on_an_address_of_ipv6() -> None:
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as free:
+        port = free.getsockname()[1]
+    with program("sandbox", HOST="::1", PORT=str(port), LOG_LEVEL="error") as process:
+        assert process.stdout is not None
+        welcome = [process.stdout.readline() for _ in range(5)]
+        process.terminate()
+        _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (0, "")
+    assert f"open http://[::1]:{port} in" in welcome[1]
+    assert f"export HOST=::1 PORT={port} GOVERNOR_API_TOKEN=" in welcome[3]
+
+
+def test_programs_read_utf_8_in_any_locale() -> None:
+    with program("schema", PYTHONIOENCODING="ascii") as process:
+        printed, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (0, "")
+    assert not printed.isascii()
+    assert json.loads(printed)["title"] == "Governor policy document"
+
+
+def test_a_file_whose_name_is_no_text_is_named_nevertheless(tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"\xff.yaml")).write_text("kind: Other\n")
+    with program(f"check {tmp_path}") as process:
+        printed, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert f"{tmp_path}/\\udcff.yaml:1:1: " in printed
+    assert "Traceback" not in errors
+
+
+def test_a_closed_output_takes_what_is_printed() -> None:
+    command = ["sh", "-c", f"exec {shlex.quote(sys.executable)} -m bot key >&-"]
+    ended = subprocess.run(command, stderr=subprocess.PIPE, text=True, cwd=ROOT, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_ctrl_c_ends_a_program_that_starts() -> None:
+    code = (
+        "import runpy, sys\n"
+        "class Interrupted:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'bot.cli.main': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupted())\n"
+        "runpy.run_module('bot', run_name='__main__')\n"
+    )
+    command = [sys.executable, "-c", code]
+    ended = subprocess.run(command, stderr=subprocess.PIPE, text=True, cwd=ROOT, check=False)
+    assert (ended.returncode, ended.stderr) == (130, "")
 
 
 def test_ctrl_c_ends_a_command_that_waits() -> None:

@@ -7,6 +7,7 @@ import pytest
 from rich.console import Console, RenderableType
 
 from bot.cli import tables
+from bot.cli.where import spending_lines
 from bot.diagnostics.findings import fault, ok
 
 ADDRESS = "https://prometheus.example.org/" + "path/" * 14
@@ -30,6 +31,9 @@ AUDIT = {"id": 12, "at": AT, "actor": "U0DANA", "action": "hold.placed", "subjec
 DRAWN: list[RenderableType] = [
     tables.budgets(
         [{"service": "checkout-in-europe", "state": "frozen", "slos": [slo("orders"), slo(LONG)]}]
+    ),
+    tables.verdict(
+        {"allow": False, "verdict": "wait", "service": "checkout", "reasons": [f"{LONG} " * 3 + ADDRESS]}
     ),
     tables.tokens([TOKEN]),
     tables.audit([AUDIT | {"reason": f"a reason that goes on and on for more than one line, see {ADDRESS}"}]),
@@ -56,6 +60,22 @@ def test_names_addresses_and_times_are_whole() -> None:
     for word in (ADDRESS, LONG, "checkout-in-europe", "github-actions", "gov_ab12cd34_…", "hold.placed"):
         assert word in text.split()
     assert text.count("2026-11-28 14:39Z") == 4
+
+
+def test_the_address_of_a_deployment_is_whole() -> None:
+    row = {"percent": 40.0, "hidden": False, "incident": None, "deployment": 1, "commit": "3f1c2ab", "at": AT}
+    rows = [row | {"url": ADDRESS}, row | {"url": "https://github.com/acme/check-out/actions/runs/12345678"}]
+    budget = {
+        "name": "orders",
+        "unit": "events",
+        "spent": "6",
+        "budget": "10",
+        "window": "30d",
+        "percent": 60.0,
+    }
+    body = {"service": "checkout", "slos": [budget | {"rows": rows, "attributed_within_s": 86_400}]}
+    words = " ".join(spending_lines(body)).split()
+    assert {row["url"] for row in rows} <= set(words)
 
 
 def test_a_fault_says_what_to_do_below_it() -> None:

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import hypothesis
 import pytest
+import requests  # noqa: TID251 - what Schemathesis sends with, in a thread
 import schemathesis
 from aiohttp import web
 from hypothesis import HealthCheck, Phase
@@ -103,6 +105,20 @@ async def test_the_document_is_served_to_everybody_and_names_the_rights(running_
     assert {"EventBody", "ServiceAnswer", "ProblemAnswer"} <= shown["components"]["schemas"].keys()
 
 
+async def test_the_document_is_made_once(running_bot: RunningBot, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Anyone may ask for it, as often as they like."""
+    async with aiohttp.ClientSession() as session:
+        async with session.get(f"{running_bot.url}/api/openapi.json") as answer:
+            first = await answer.read()
+        monkeypatch.setattr("bot.http.openapi.document", lambda _app: {})
+        async with session.get(f"{running_bot.url}/api/openapi.json") as answer:
+            assert (await answer.read(), answer.content_type, answer.charset) == (
+                first,
+                "application/json",
+                "utf-8",
+            )
+
+
 async def test_whatever_the_document_allows_is_answered_as_it_says_and_nothing_breaks_the_bot(
     running_bot: RunningBot,
 ) -> None:
@@ -117,39 +133,51 @@ async def test_whatever_the_document_allows_is_answered_as_it_says_and_nothing_b
     assert min(calls.values()) >= 1
 
 
+@dataclass(frozen=True)
+class CalledOperation:
+    """An operation of a server, called with generated requests."""
+
+    operation: Any
+    url: str
+    session: requests.Session
+
+    def repeatedly(self, mode: GenerationMode, checks: list[Any]) -> int:
+        """Call it with requests that fit it, or do not, and check each answer; return how often."""
+        calls = 0
+
+        @hypothesis.settings(
+            max_examples=EXAMPLES,
+            deadline=None,
+            derandomize=True,
+            database=None,
+            phases=[Phase.explicit, Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        @hypothesis.given(case=self.operation.as_strategy(generation_mode=mode))
+        def call(case: Any) -> None:
+            nonlocal calls
+            calls += 1
+            headers = {"Authorization": f"Bearer {TOKEN}"}
+            response = case.call(base_url=self.url, session=self.session, headers=headers, timeout=20)
+            case.validate_response(response, checks=checks)
+
+        call()
+        return calls
+
+
 def drive(
     described: dict[str, Any], with_model: set[tuple[str, str]], url: str
 ) -> dict[tuple[str, str], int]:
     """Call every operation with generated requests; return how often each was called."""
     schema = schemathesis.openapi.from_dict(described)
     calls: dict[tuple[str, str], int] = {}
-    for path, methods in described["paths"].items():
-        for method in methods:
-            operation = schema[path][method.upper()]
-            calls[method.upper(), path] = call_repeatedly(operation, url, GenerationMode.POSITIVE, CHECKS)
-            if (method.upper(), path) in with_model:
-                call_repeatedly(operation, url, GenerationMode.NEGATIVE, [not_a_server_error])
-    return calls
-
-
-def call_repeatedly(operation: Any, url: str, mode: GenerationMode, checks: list[Any]) -> int:
-    """Call one operation with requests that fit it, or do not, and check each answer; return how often."""
-    calls = 0
-
-    @hypothesis.settings(
-        max_examples=EXAMPLES,
-        deadline=None,
-        derandomize=True,
-        database=None,
-        phases=[Phase.explicit, Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
-    @hypothesis.given(case=operation.as_strategy(generation_mode=mode))
-    def call(case: Any) -> None:
-        nonlocal calls
-        calls += 1
-        response = case.call(base_url=url, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=20)
-        case.validate_response(response, checks=checks)
-
-    call()
+    with requests.Session() as session:
+        # A look for proxies and passwords in files, at each request, takes longer than the request.
+        session.trust_env = False
+        for path, methods in described["paths"].items():
+            for method in methods:
+                called = CalledOperation(schema[path][method.upper()], url, session)
+                calls[method.upper(), path] = called.repeatedly(GenerationMode.POSITIVE, CHECKS)
+                if (method.upper(), path) in with_model:
+                    called.repeatedly(GenerationMode.NEGATIVE, [not_a_server_error])
     return calls

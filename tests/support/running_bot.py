@@ -16,6 +16,7 @@ from bot.store.encryption import new_key
 from bot.store.tables.core import metadata
 from tests.stories.conftest import POLICIES
 from tests.support.running import write_policies
+from tests.support.stores import file_with_tables
 
 TOKEN = "token-of-the-whole-bot"
 GITHUB_SECRET = "github-secret-of-the-whole-bot"
@@ -75,6 +76,9 @@ async def start_bot(
     further settings.
     """
     policies = write_policies(folder, text)
+    file = folder / "governor.db"
+    if url is None and not file.exists():
+        file.write_bytes(await file_with_tables())
     async with FakeSlackServer(manifest=manifest("https://governor.example")) as slack:
         settings = Settings.model_validate(
             {
@@ -82,7 +86,7 @@ async def start_bot(
                 "slack_signing_secret": slack.signing_secret,
                 "slack_api_url": slack.api_url,
                 "policies_dir": str(policies),
-                "database_url": url or f"sqlite+aiosqlite:///{folder}/governor.db",
+                "database_url": url or f"sqlite+aiosqlite:///{file}",
                 "governor_api_token": TOKEN,
                 "github_webhook_secret": GITHUB_SECRET,
                 "gitlab_webhook_secret": GITLAB_SECRET,

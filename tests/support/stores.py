@@ -69,14 +69,14 @@ async def create_tables(database: Database) -> None:
     if database.file is None or database.file.path.exists():
         await migrate(database)
     else:
-        database.file.path.write_bytes(await _file_with_tables())
+        database.file.path.write_bytes(await file_with_tables())
 
 
 _FILES: list[bytes] = []
 
 
-async def _file_with_tables() -> bytes:
-    """Return what SQLite's file contains once all tables were created in it."""
+async def file_with_tables() -> bytes:
+    """Return what SQLite's file contains once all tables were created in it; that is done once."""
     if not _FILES:
         with TemporaryDirectory() as folder:
             path = Path(folder) / "governor.db"

@@ -31,7 +31,7 @@ def segments_of(state: LedgerState, span: Span, now: datetime) -> tuple[Segment,
     return _cached_cover(span, rollups, state.refined)
 
 
-@lru_cache(maxsize=4_096)
+@lru_cache(maxsize=1_024)
 def _cached_cover(span: Span, rollups: tuple[Rollup, ...], refined: datetime | None) -> tuple[Segment, ...]:
     """Cache the cover of a span: it is the same for all SLOs with the same state."""
     return tuple(cover(span, rollups, refined))

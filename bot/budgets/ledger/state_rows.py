@@ -4,15 +4,16 @@ import dataclasses
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import String, cast, func, select, update
+from sqlalchemy import Select, String, cast, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.budgets.ledger.state import LedgerState, ReadFault, after_writing, lateness_after
 from bot.catalog.window import Span
 from bot.store.tables.core import slos as ledgers
-from bot.store.value_lists import is_one_of
+from bot.store.value_lists import is_one_of, is_one_of_parameter
 
 _COLUMNS = [ledgers.c[field.name] for field in dataclasses.fields(LedgerState)]
 _FAULT = [column.name for column in _COLUMNS].index("fault")
@@ -22,19 +23,24 @@ async def read_states(
     connection: AsyncConnection, ids: Collection[int], *, lock: bool = False
 ) -> dict[int, LedgerState]:
     """Return the states of ledgers by their id; ledgers that are alike share one object."""
-    query = select(ledgers.c.id, *_COLUMNS).where(is_one_of(ledgers.c.id, ids))
+    states: dict[int, LedgerState] = {}
+    for alike, *values in await connection.execute(_states_query(lock), {"ids": ids}):
+        if values[_FAULT] is not None:
+            values[_FAULT] = ReadFault(values[_FAULT])
+        states |= dict.fromkeys(map(int, alike.split(",")), LedgerState(*values))
+    return states
+
+
+@cache
+def _states_query(lock: bool) -> Select[Any]:
+    query = select(ledgers.c.id, *_COLUMNS).where(is_one_of_parameter(ledgers.c.id, "ids"))
     if lock:
         # In a fixed order, so that two writers cannot deadlock.
         query = query.order_by(ledgers.c.id).with_for_update()
     rows = query.subquery()
     columns = [rows.c[column.name] for column in _COLUMNS]
     joined_ids = func.aggregate_strings(cast(rows.c.id, String), ",")
-    states: dict[int, LedgerState] = {}
-    for alike, *values in await connection.execute(select(joined_ids, *columns).group_by(*columns)):
-        if values[_FAULT] is not None:
-            values[_FAULT] = ReadFault(values[_FAULT])
-        states |= dict.fromkeys(map(int, alike.split(",")), LedgerState(*values))
-    return states
+    return select(joined_ids, *columns).group_by(*columns)
 
 
 async def record_write(

@@ -35,6 +35,11 @@ from bot.store.signals import Topic
 
 log = structlog.get_logger(__name__)
 
+# Steps that write of an incident's course: the others need no more than its outline.
+_SHOWING = frozenset({StepName.CHANNEL, StepName.KEEP_FILE, StepName.UPDATE_CANVAS, StepName.HIDE})
+# Steps that change nothing that cards show.
+_UNSHOWN = frozenset({StepName.TOPIC, StepName.PURPOSE, StepName.INVITE})
+
 
 @dataclass(frozen=True, slots=True)
 class RunnerTiming:
@@ -166,12 +171,14 @@ class StepRunner:
             log.info("step_failed", incident=step.incident_id, step=step.name.value, error=fault.error)
             await self._failed(step, fault)
         else:
-            self._cards.request_refresh()
+            if step.name not in _UNSHOWN:
+                self._cards.request_refresh()
             if step.name not in {StepName.CHANNEL, StepName.ARCHIVE}:
                 await self._record(step, StepState.DONE)
 
     async def _dispatch(self, step: Step) -> None:
-        snapshot = await self._snapshots.of(step.incident_id)
+        read = self._snapshots.of if step.name in _SHOWING else self._snapshots.outline
+        snapshot = await read(step.incident_id)
         handlers = self._handlers
         match step.name:
             case StepName.HOLD:

@@ -34,11 +34,15 @@ class Milestone(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StoryFacts:
-    """What has happened so far; `frozen` holds the services that may not ship now."""
+    """What has happened so far; `frozen` holds the services that may not ship now.
+
+    `flag_asked_by` asked last for a change of a flag.
+    """
 
     done: frozenset[Milestone] = frozenset()
     frozen: frozenset[str] = frozenset()
     incident_channel: str | None = None
+    flag_asked_by: str | None = None
 
     def with_progress(self, *happened: Milestone) -> StoryFacts:
         """Return the facts with more that has happened."""
@@ -47,6 +51,8 @@ class StoryFacts:
     def with_row(self, row: Json, shows: Milestone | None) -> StoryFacts:
         """Return the facts with a row of the audit log, and with what it `shows`."""
         facts = self if shows is None else self.with_progress(shows)
+        if shows is Milestone.FLAG_ASKED:
+            facts = replace(facts, flag_asked_by=row["actor"])
         if row["action"].startswith("incident.") and (row["after"] or {}).get("status") == "resolved":
             return facts.with_progress(Milestone.RESOLVED)
         return facts
@@ -120,9 +126,11 @@ def _exemption(_facts: StoryFacts) -> Advice:
 
 def _flag(facts: StoryFacts) -> Advice:
     if Milestone.FLAG_ASKED in facts.done:
+        is_asked_by_sam = facts.flag_asked_by == _RELIABILITY
+        person, name = (_DEVELOPER, "Dana") if is_asked_by_sam else (_RELIABILITY, "Sam")
         return Advice(
-            "Production is protected: somebody else must agree. As Sam, press *Approve* in #checkout.",
-            {"kind": "be", "as": _RELIABILITY, "channel": SERVICE, "label": "Be Sam"},
+            f"Production is protected: somebody else must agree. As {name}, press *Approve* in #checkout.",
+            {"kind": "be", "as": person, "channel": SERVICE, "label": f"Be {name}"},
         )
     return Advice("As Dana, turn the flag on: `/flag on new-checkout`.", _types("/flag on new-checkout"))
 

@@ -30,7 +30,7 @@ from bot.slack.announcements.adjustments import (
 from bot.slack.approvals.decision import ApprovalOutcome
 from bot.slack.arguments import UsageError, name, reason, split
 from bot.slack.blockkit.blocks import context, section
-from bot.slack.blockkit.mrkdwn import Markup, bold, channel_link, code, join, markup, mention
+from bot.slack.blockkit.mrkdwn import Markup, bold, channel_link, code, join, markup, mention, naming
 from bot.slack.capabilities import AdjustmentCapabilities
 from bot.slack.commands.adjustment_arguments import (
     ADJUST_FORM,
@@ -257,7 +257,7 @@ def _asked(
 def _listed(adjustment: Adjustment) -> Markup:
     text = _sentence(adjustment)
     first = markup("{} {} — {}", bold(f"{adjustment.id}."), text, state_text(adjustment))
-    return join("\n", [first, markup("Why: {}", adjustment.reason)])
+    return join("\n", [first, markup("Why: {}", naming(adjustment.reason))])
 
 
 def _sentence(adjustment: Adjustment) -> Markup:

@@ -1,7 +1,6 @@
 """`/audit`: who changed what and why, the newest first."""
 
 import re
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -12,7 +11,7 @@ from bot.incidents import audit_view
 from bot.incidents.visibility import ANYBODY
 from bot.slack.arguments import UsageError, name, split
 from bot.slack.blockkit.blocks import context, section
-from bot.slack.blockkit.mrkdwn import Markup, bold, cut, join, markup, mention, naming, when
+from bot.slack.blockkit.mrkdwn import Markup, bold, code, cut, join, markup, mention, naming, when
 from bot.slack.capabilities import Capabilities
 from bot.slack.incidents.access import IncidentAccess
 from bot.slack.interactions import Interaction, Query, Reply, page_buttons, page_of, say
@@ -214,27 +213,32 @@ class AuditCommand:
         raise UsageError(Markup(f"Write {forms}."))
 
     async def _newest_first(self, row_filter: AuditFilter, since: datetime) -> list[audit.AuditRow]:
-        last: deque[audit.AuditRow] = deque(maxlen=MOST_ROWS)
+        """Return the newest rows, at most one more than are listed."""
+        found: list[audit.AuditRow] = []
         read = partial(audit.read, service=row_filter.service, actor=row_filter.actor, flag=row_filter.flag)
         async with self._database.reading() as connection:
-            after = 0
-            while rows := await read(connection, since=since, after_id=after):
-                last.extend(row for row in rows if self._status_reader.catalog.shows(row.entry.service))
-                after = rows[-1].id
+            before: int | None = None
+            while len(found) <= MOST_ROWS:
+                rows = await read(connection, since=since, newest=True, before_id=before)
+                found += [row for row in rows if self._status_reader.catalog.shows(row.entry.service)]
                 if len(rows) < audit.PAGE:
                     break
-        return list(reversed(last))
+                before = rows[-1].id
+        return found[: MOST_ROWS + 1]
 
 
 def listing(rows: Sequence[audit.AuditRow], period: Period, query: Query) -> Reply:
-    """Return a page of the rows."""
+    """Return a page of the rows, of which at most `MOST_ROWS` are listed."""
     if not rows:
         return say(markup("Nothing was changed {}.", period.text))
+    span = markup("What was changed {}", period.text)
+    if len(rows) > MOST_ROWS:
+        rows = rows[:MOST_ROWS]
+        span = markup("{}: only the newest {}, {} lists all", span, MOST_ROWS, code("governor audit"))
     page, pages = page_of(query.page, len(rows), PAGE)
     query = replace(query, page=page)
     lines = [cut(_line(row), _LONGEST_LINE) for row in rows[(page - 1) * PAGE : page * PAGE]]
     body = [section(line) for line in lines]
-    span = markup("What was changed {}", period.text)
     body.append(context(span if pages == 1 else markup("{} · page {} of {}", span, page, pages)))
     return Reply(join("\n", lines), tuple(body), page_buttons(query, pages), query)
 

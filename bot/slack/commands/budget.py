@@ -101,6 +101,7 @@ class BudgetCommand:
         supposed = _after_what_if(words)
         if supposed is not None:
             return await self._what_if.answer(supposed)
+        words = self._detail_after_service(words)
         detail = words[1].casefold() if 1 < len(words) <= _MOST_WORDS else ""
         slo = name(words[2]) if len(words) > 2 else None
         if detail == _EXPLAIN:
@@ -110,6 +111,15 @@ class BudgetCommand:
         if len(words) > 1:
             raise UsageError(_what_was_meant(words))
         return await self._one(interaction, name(words[0]))
+
+    def _detail_after_service(self, words: list[str]) -> list[str]:
+        """Return `where SERVICE` as `SERVICE where`; raises `UsageError` if no service is named."""
+        detail = plain(words[0])
+        if detail not in {_EXPLAIN, _WHERE} or detail in self._status_reader.catalog.services:
+            return words
+        if len(words) == 1:
+            raise UsageError(markup("Name the service: {}.", code(f"/budget SERVICE {detail}")))
+        return [words[1], detail, *words[2:]]
 
     async def _one(self, interaction: Interaction, service: str) -> Reply:
         status = await self._status_reader.service(service)

@@ -19,7 +19,7 @@ from bot.freezes.explanation import (
 from bot.slack.announcements.adjustments import state_text, what_text
 from bot.slack.announcements.budget_phrases import remaining_text, window_text
 from bot.slack.blockkit.blocks import context, header, section
-from bot.slack.blockkit.mrkdwn import Markup, bold, code, cut, join, link, markup
+from bot.slack.blockkit.mrkdwn import Markup, bold, code, cut, join, link, markup, naming
 from bot.slack.interactions import Query, Reply, show_button
 
 _LONGEST_QUERY = 1_200
@@ -108,7 +108,7 @@ def _effect(effect: Effect, unit: str) -> Markup:
     return markup(
         "• {}: bad {}, total {} {} — {}, {}: {}",
         adjustment.id, code(signed_text(effect.bad)), code(signed_text(effect.total)), unit,
-        what_text(adjustment), state_text(adjustment), adjustment.reason,
+        what_text(adjustment), state_text(adjustment), naming(adjustment.reason),
     )  # fmt: skip
 
 

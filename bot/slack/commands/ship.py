@@ -24,7 +24,7 @@ from bot.slack.announcements.freeze_buttons import lift_buttons, request_buttons
 from bot.slack.announcements.spare import spare_text
 from bot.slack.arguments import UsageError, name, split, unquoted
 from bot.slack.blockkit.blocks import context, section
-from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, join, markup
+from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, join, markup, naming
 from bot.slack.blockkit.tables import MANY, ROWS, table, text_cell
 from bot.slack.commands.cells import left_cell, owners_cell
 from bot.slack.exemptions.typed import TypedExemptions
@@ -198,7 +198,9 @@ def one_verdict(
     spare: Spare | None = None,
 ) -> Reply:
     """Return a verdict: yes or no, why, what it takes to open or what spare allows, and the next step."""
-    reasons = [markup("• {}", reason[:1].upper() + reason[1:]) for reason in verdict.reasons[:_MOST_LINES]]
+    reasons = [
+        markup("• {}", naming(reason[:1].upper() + reason[1:])) for reason in verdict.reasons[:_MOST_LINES]
+    ]
     answer = join("\n", [_headline(verdict), *reasons])
     held = [markup("Held by {}", hold_term(hold)) for hold in verdict.holds[:_MOST_LINES]]
     waits = NOTHING if verdict.allow else unmet_requirements_text(verdict.missing, service.name)

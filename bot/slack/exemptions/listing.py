@@ -3,7 +3,7 @@
 from bot.freezes.exemptions.listing import ExemptionListing, ListedExemption
 from bot.freezes.exemptions.requests import StoredExemptionRequest
 from bot.slack.announcements.exemptions import change_at_commit
-from bot.slack.blockkit.mrkdwn import NOTHING, Markup, cut, markup, mention, when
+from bot.slack.blockkit.mrkdwn import NOTHING, Markup, cut, markup, mention, naming, when
 
 _MOST_LISTED = 3
 _LONGEST_LINE = 250
@@ -29,18 +29,19 @@ def _granted(listed: ListedExemption) -> Markup:
     exemption = listed.exemption
     end = markup(" until {}", when(exemption.until)) if exemption.until else NOTHING
     asked = markup(", as {} asked", mention(listed.asked_by)) if listed.asked_by else NOTHING
-    said = markup(" (“{}”)", listed.comment) if listed.comment else NOTHING
+    said = markup(" (“{}”)", naming(listed.comment)) if listed.comment else NOTHING
     return markup(
         "• {} may ship{} — {} let it through{}: {}{}",
         change_at_commit(exemption.change, exemption.commit), end, mention(exemption.by), asked,
-        exemption.reason, said,
+        naming(exemption.reason), said,
     )  # fmt: skip
 
 
 def _waiting(asked: StoredExemptionRequest) -> Markup:
     return markup(
         "• {} waits for approval — {} asked {}: {}",
-        change_at_commit(asked.change, asked.commit), mention(asked.by), when(asked.asked_at), asked.reason,
+        change_at_commit(asked.change, asked.commit), mention(asked.by), when(asked.asked_at),
+        naming(asked.reason),
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from bot.freezes.hold_registry import AlreadyRequestedError
 from bot.slack.announcements.exemptions import change_at_commit
 from bot.slack.arguments import UsageError, name, reason
 from bot.slack.blockkit.blocks import context, section
-from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, cut, join, markup, mention, when
+from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, cut, join, markup, mention, naming, when
 from bot.slack.capabilities import Capabilities
 from bot.slack.exemptions.forms import MOST_CHANGE, AskedExemption
 from bot.slack.exemptions.requesting import ExemptionRequesting
@@ -87,6 +87,6 @@ def _line(record: ExemptionRecord) -> Markup:
     line = markup(
         "• {} to {} {}{} — {} asked {}{}: {}",
         change_at_commit(asked.change, asked.commit), bold(asked.service), state, end, mention(asked.by),
-        when(asked.asked_at), decided, asked.reason,
+        when(asked.asked_at), decided, naming(asked.reason),
     )  # fmt: skip
     return cut(line, _LONGEST_LINE)

@@ -17,7 +17,7 @@ from bot.freezes.calendar.planning import (
 from bot.freezes.calendar.schedules import PlannedWindow
 from bot.slack.arguments import UsageError, reason
 from bot.slack.blockkit.blocks import context, section
-from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, join, markup, mention, when
+from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, join, markup, mention, naming, when
 from bot.slack.capabilities import Capabilities
 from bot.slack.freezes.permission import require_permission
 from bot.slack.freezes.selection import read_selection, selection_text
@@ -217,7 +217,7 @@ def _line(window: FreezeWindow, occurrence: Span, planned: PlannedWindow | None,
                 code(window.name), state, when(occurrence.start), when(occurrence.end),
                 _recurrence(window.rule), by,
             ),
-            markup("Holds {}: {}", Markup(services), window.reason),
+            markup("Holds {}: {}", Markup(services), naming(window.reason)),
         ],
     )  # fmt: skip
 

@@ -68,7 +68,7 @@ def card_blocks(snapshot: IncidentSnapshot) -> list[Block]:
     body = [
         header(incident.title),
         section(_status_line(snapshot)),
-        *titled("Summary", cut(incident.summary, LONGEST_SUMMARY)),
+        *titled("Summary", cut(naming(incident.summary), LONGEST_SUMMARY)),
         *facts(snapshot),
         *titled("Spent so far" if incident.status.is_active else "Spent", spent(snapshot)),
         *titled("Cause", causes_text(incident, snapshot.causes)),

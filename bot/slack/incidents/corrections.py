@@ -10,7 +10,7 @@ from bot.incidents.visibility import Viewer
 from bot.slack.arguments import UsageError, name, unquoted
 from bot.slack.blockkit.blocks import section
 from bot.slack.blockkit.modals import ModalForm, SubmittedModal
-from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, join, markup, mention
+from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, join, markup, mention, naming
 from bot.slack.incidents import buttons
 from bot.slack.incidents.access import IncidentAccess
 from bot.slack.incidents.card import NEXT_STEPS, channel_link
@@ -178,7 +178,7 @@ class IncidentCorrections:
             return say(Markup("It is cancelled already."))
         with translate_errors():
             await self._lifecycle.cancel(id_, reason, by=by, now=self._access.now())
-        why = markup(": {}", reason) if reason else Markup(".")
+        why = markup(": {}", naming(reason)) if reason else Markup(".")
         next_ = markup("Next: {} if it was real.", code(f"/incident reopen {id_}"))
         text = markup(
             "Cancelled as a false alarm by {}{} No budget and no statistic counts it. {}",

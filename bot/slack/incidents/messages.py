@@ -68,7 +68,7 @@ class IncidentMessages:
             is_told = snapshot.channels[kind].notice_key is not None
             return self._taken_back(incident, NOTICE) if is_told else None
         text = join(" ", [headline(snapshot), _where(snapshot)])
-        summary = cut(incident.summary, LONGEST_SUMMARY)
+        summary = cut(naming(incident.summary), LONGEST_SUMMARY)
         facts = join("\n", [impact(incident), spent(snapshot)])
         body = [section(part) for part in (text, summary, facts) if part]
         return OutboxMessage(self._incidents_channel(incident), NOTICE, cut(text, _LONGEST_TEXT), body)

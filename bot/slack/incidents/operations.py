@@ -19,7 +19,19 @@ from bot.incidents.snapshot import IncidentSnapshot
 from bot.incidents.visibility import ANYBODY, may_see
 from bot.slack.arguments import UsageError
 from bot.slack.blockkit.blocks import section
-from bot.slack.blockkit.mrkdwn import NOTHING, Markup, bold, code, cut, join, markup, mention, sentence, when
+from bot.slack.blockkit.mrkdwn import (
+    NOTHING,
+    Markup,
+    bold,
+    code,
+    cut,
+    join,
+    markup,
+    mention,
+    naming,
+    sentence,
+    when,
+)
 from bot.slack.capabilities import IncidentCapabilities
 from bot.slack.incidents.access import IncidentAccess
 from bot.slack.incidents.buttons import resolved_buttons
@@ -79,7 +91,7 @@ class IncidentOperations:
         )  # fmt: skip
         if status is not Status.RESOLVED:
             return say(text, seen_by_channel=True)
-        told = [text, cut(after.summary, LONGEST_SUMMARY)]
+        told = [text, cut(naming(after.summary), LONGEST_SUMMARY)]
         body = [section(part) for part in told if part]
         return Reply(text, (*body, *resolved_buttons(after)), seen_by_channel=True)
 
@@ -118,7 +130,7 @@ class IncidentOperations:
         except BaseException:
             await self._access.allow_repeat(request)
             raise
-        return say(markup("Noted by {}: {}", mention(by), note), seen_by_channel=True)
+        return say(markup("Noted by {}: {}", mention(by), naming(note)), seen_by_channel=True)
 
     async def state_impact(self, id_: int, share_: float, impact: Impact | None, by: str) -> Reply:
         """State which share of requests failed, in an interval; for None in all impacts that are known."""

@@ -116,6 +116,7 @@ async def test_what_a_terminal_prints_has_the_same_figures_and_fits_it(running_b
     assert "Failed deployment recovery median 1 h, p90 1 h, n 1" in printed
     assert "Change fail rate           33.3%, 95% interval 6.1% to 79.2%: 1 of 3" in printed
     assert "  Never frozen" in printed
+    assert "  Exemptions asked  0, 0 granted, 0 declined\n" in printed
     _, nothing = await ask(running_bot, service="checkout", until="2020-01-01T00:00:00Z")
     assert "nothing was deployed" in "\n".join(velocity_lines(nothing))
 

@@ -42,7 +42,9 @@ def test_a_service_is_open_again_only_after_it_was_frozen() -> None:
 
 def test_a_flag_that_waits_for_approval_needs_another_person() -> None:
     assert advice("flag", StoryFacts())["kind"] == "type"
-    assert advice("flag", StoryFacts().with_progress(Milestone.FLAG_ASKED))["as"] == "U0SAM"
+    for asked_by, approver in (("U0DANA", "U0SAM"), ("U0SAM", "U0DANA")):
+        facts = StoryFacts().with_row(row("flag.asked") | {"actor": asked_by}, Milestone.FLAG_ASKED)
+        assert advice("flag", facts)["as"] == approver
 
 
 @pytest.mark.parametrize(

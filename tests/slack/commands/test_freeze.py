@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
 from sqlalchemy import select
 
 from bot.catalog.error_budget_policy import UnfreezeRequirement
@@ -325,6 +326,27 @@ async def test_typed_broadcasts_and_markup_ping_nobody(slack_app: RunningSlackAp
         assert "@channel" not in shown
         assert "<@U0DANA" not in shown
         assert "&lt;!channel&gt;" in shown
+
+
+@pytest.mark.parametrize(
+    ("typed", "listed"),
+    [
+        ("/freeze checkout asked by <@U0DANA>", "/ship checkout"),
+        ("/ship checkout exempt PR-12 asked by <@U0DANA>", "/ship exemptions"),
+        ("/freeze exempt checkout PR-12 asked by <@U0DANA>", "/freeze"),
+        ("/budget exclude checkout from 4:00 to 4:30 asked by <@U0DANA>", "/budget adjustments checkout"),
+        (
+            "/freeze schedule checkout from friday 15:00 until monday 7:00 asked by <@U0DANA>",
+            "/freeze schedule",
+        ),
+    ],
+)
+async def test_a_list_shows_the_people_whom_a_reason_names(
+    typed: str, listed: str, slack_app: RunningSlackApp
+) -> None:
+    await slack_app.types("sam", "/freeze checkout peak sale")
+    await slack_app.types("sam", typed.replace("/freeze checkout", "/freeze replace checkout"))
+    assert "asked by <@U0DANA>" in str((await slack_app.types("riley", listed)).blocks)
 
 
 async def test_whoami_says_what_one_may_do_and_why(slack_app: RunningSlackApp) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from sqlalchemy import delete
 
 from bot.catalog.error_budget_policy import PolicyMode
 from bot.freezes.budget_judge import BudgetJudge
@@ -15,10 +16,11 @@ from bot.sandbox.fake_slack.model import Message
 from bot.sandbox.fake_slack.request_sender import signature
 from bot.slack.announcements.freezes import FreezeAnnouncer
 from bot.slack.command_reference import COMMANDS
-from bot.slack.commands.audit import ACTION_TEXTS
+from bot.slack.commands.audit import ACTION_TEXTS, MOST_ROWS
 from bot.slack.interactions import NEXT_PAGE, PREVIOUS_PAGE, SHARE, SHOW, Query
 from bot.store import audit
 from bot.store.audit import AuditEntry
+from bot.store.tables.core import audit as audit_rows
 from tests.support.clock import NOW
 from tests.support.examples import POLICY, shop_service
 from tests.support.paths import ROOT
@@ -280,6 +282,34 @@ async def test_the_audit_log_lists_what_the_bot_did_and_since_when_one_asks(
     assert "Governor froze it" in (await slack_app.types("sam", "/audit checkout since yesterday")).text
     refused = await slack_app.types("sam", "/audit checkout since then")
     assert refused.text.startswith("Write `/audit SERVICE since 7d`")
+
+
+async def test_a_long_log_is_cut_to_its_newest_rows_and_says_so(slack_app: RunningSlackApp) -> None:
+    async with slack_app.database.transaction() as connection:
+        for number in range(MOST_ROWS + 1):
+            await audit.record(connection, AuditEntry("ci", "hold.kept", f"{number}.", ""), NOW)
+    seen = await slack_app.types("sam", "/audit")
+    assert f"*{MOST_ROWS}.*" in seen.text
+    assert "only the newest 500, `governor audit` lists all · page 1 of 50" in str(seen.blocks)
+    last = await slack_app.types("sam", "/audit since 8d")
+    assert "only the newest 500" in str(last.blocks)
+    async with slack_app.database.transaction() as connection:
+        await connection.execute(delete(audit_rows).where(audit_rows.c.subject == "0."))
+    assert "only the newest" not in str((await slack_app.types("sam", "/audit")).blocks)
+
+
+async def test_a_detail_may_stand_before_the_service(slack_app: RunningSlackApp) -> None:
+    assert "*Remaining*" in str((await slack_app.types("riley", "/budget explain checkout")).blocks)
+    assert "where the budget went" in str((await slack_app.types("riley", "/budget where checkout")).blocks)
+    lone = (await slack_app.types("riley", "/budget explain")).text
+    assert lone == "Name the service: `/budget SERVICE explain`."
+
+
+@pytest.mark.parametrize("typed", ["help budget", "help /budget", "HELP Budget"])
+async def test_help_on_one_command_is_asked_of_governor_too(slack_app: RunningSlackApp, typed: str) -> None:
+    own = await slack_app.types("riley", "/budget help")
+    assert (await slack_app.types("riley", f"/governor {typed}")).text == own.text
+    assert "`/ship" in (await slack_app.types("riley", "/governor help nothing")).text
 
 
 def test_every_action_of_the_log_has_words() -> None:

@@ -255,12 +255,14 @@ async def test_notes_are_seen_by_the_channel_and_stand_on_the_timeline_once(
     seen = await incident_app.slack_app.types("dana", "/incident note rolled <!channel> back to 41", channel)
     assert seen.text == "Noted by <@U0DANA>: rolled &lt;!channel&gt; back to 41"
     assert seen.ephemeral_to is None
+    named = await incident_app.slack_app.types("dana", "/incident note ask <@U0SAM>", channel)
+    assert named.text == "Noted by <@U0DANA>: ask <@U0SAM>"
     interaction = Interaction(Query("incident", "note twice"), "U0DANA", channel, request="the same trigger")
     for _ in range(2):
         last = await incident_app.slack_app.app.workspaces.main.router.answer(interaction)
     assert last.text == "That note is on the timeline already."
     notes = [entry.text for entry in (await incident_app.view()).timeline if entry.kind is EntryKind.NOTE]
-    assert notes == ["rolled <!channel> back to 41", "twice"]
+    assert notes == ["rolled <!channel> back to 41", "ask @U0SAM", "twice"]
 
 
 async def test_private_and_snoozed_incidents_keep_quiet(incident_app: RunningIncidentApp) -> None:
@@ -506,8 +508,11 @@ async def test_summary_can_be_typed_or_written_later(incident_app: RunningIncide
     assert await incident_app.submits("sam", text=typed("The pool was full.")) == {}
     assert (await incident_app.view()).incident.summary == "The pool was full."
     await incident_app.slack_app.types("sam", "/incident status investigating", channel)
-    await incident_app.slack_app.types("sam", '/incident status resolved "It was the pool."', channel)
-    assert (await incident_app.view()).incident.summary == "It was the pool."
+    await incident_app.slack_app.types(
+        "sam", '/incident status resolved "It was the pool, <@U0DANA>."', channel
+    )
+    assert (await incident_app.view()).incident.summary == "It was the pool, @U0DANA."
+    assert "It was the pool, <@U0DANA>." in str((await incident_app.card(channel)).blocks)
 
 
 async def test_a_private_incidents_summary_is_told_nowhere_else(incident_app: RunningIncidentApp) -> None:

@@ -63,8 +63,8 @@ async def test_a_typed_reason_cancels_at_once_and_a_missing_one_is_asked_for(
     channel = await incident_app.open()
     await incident_app.says("sam", "/incident status cancelled", channel)
     assert incident_app.form("sam")["callback_id"] == "incident.cancel"
-    told = await incident_app.slack_app.types("sam", "/incident cancel a test.", channel)
-    assert "by <@U0SAM>: a test. No budget" in told.text
+    told = await incident_app.slack_app.types("sam", "/incident cancel a test with <@U0DANA>.", channel)
+    assert "by <@U0SAM>: a test with <@U0DANA>. No budget" in told.text
     told = await incident_app.slack_app.types("sam", "/incident reopen 1", "#general")
     assert "Incident 1 is open again" in told.text
     assert "open" in (await incident_app.slack_app.types("sam", "/incident reopen", channel)).text
